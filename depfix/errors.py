@@ -1,0 +1,308 @@
+"""Exceptions: depfix itself could not work. A defect of the dist is a `Finding`, never an exception.
+
+Every exception keeps its facts as fields, builds its text in `__str__`, and survives pickling, because it may cross a
+process border. `exit_code` is what the command line ends with (docs/usage.md), `hint` what the user can do next.
+"""
+
+from __future__ import annotations
+
+
+class DepfixError(Exception):
+    """Base of all exceptions of depfix. Its arguments are its fields, in order."""
+
+    exit_code = 3
+
+    @property
+    def hint(self) -> str:
+        """One sentence that says what to do next, or an empty string."""
+        return ""
+
+
+class InputError(DepfixError):
+    """The user named something that cannot be worked with."""
+
+    exit_code = 2
+
+
+class DistNotFoundError(InputError):
+    """There is nothing at the path of the dist."""
+
+    def __init__(self, path: str, near: str = "") -> None:
+        super().__init__(path, near)
+        self.path, self.near = path, near
+
+    def __str__(self) -> str:
+        return f"no such folder: {self.path}"
+
+    @property
+    def hint(self) -> str:
+        return f"did you mean {self.near}?" if self.near else "give the folder that the freezer wrote, such as main.dist"
+
+
+class NotAFolderError(InputError):
+    """The path of the dist is a file."""
+
+    def __init__(self, path: str, parent: str) -> None:
+        super().__init__(path, parent)
+        self.path, self.parent = path, parent
+
+    def __str__(self) -> str:
+        return f"{self.path} is a file, not a folder"
+
+    @property
+    def hint(self) -> str:
+        return f"depfix looks at whole folders; the one around this file is {self.parent}"
+
+
+class UnreadableFolderError(InputError):
+    """The dist cannot be listed."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"cannot read the folder {self.path}: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "check its permissions, or run as the user that built it"
+
+
+class NoProgramError(InputError):
+    """The folder holds no Windows program to start from."""
+
+    def __init__(self, path: str, problems: tuple[str, ...], candidates: tuple[str, ...]) -> None:
+        super().__init__(path, problems, candidates)
+        self.path, self.problems, self.candidates = path, problems, candidates
+
+    def __str__(self) -> str:
+        detail = f" ({'; '.join(self.problems)})" if self.problems else ""
+        return f"no Windows program (.exe) in {self.path}{detail}"
+
+    @property
+    def hint(self) -> str:
+        if self.candidates:
+            return f"a program is in {self.candidates[0]}: scan that folder"
+        return "give the folder that holds the program's .exe, such as main.dist"
+
+
+class EntryNotFoundError(InputError):
+    """A file given with --entry cannot be read."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"cannot read the entry {self.path}: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "--entry takes the program's own Python script, the one that was frozen"
+
+
+class UnknownEnvironmentError(InputError):
+    """An environment specification names nothing on this machine."""
+
+    def __init__(self, spec: str, reason: str, near: str = "", known: tuple[str, ...] = ()) -> None:
+        super().__init__(spec, reason, near, known)
+        self.spec, self.reason, self.near, self.known = spec, reason, near, known
+
+    def __str__(self) -> str:
+        return f"environment {self.spec}: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        if self.near:
+            return f"did you mean {self.near}?"
+        if self.known:
+            return f"found here: {', '.join(self.known)}"
+        return "give conda:NAME, conda:FOLDER, or dir:FOLDER with the DLLs; `depfix envs` lists what is found here"
+
+
+class WrongEnvironmentError(InputError):
+    """The environment exists, but Windows files cannot come from it."""
+
+    def __init__(self, spec: str, reason: str, advice: str = "") -> None:
+        super().__init__(spec, reason, advice)
+        self.spec, self.reason, self.advice = spec, reason, advice
+
+    def __str__(self) -> str:
+        return f"environment {self.spec}: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return self.advice or "depfix needs the Windows environment that the program was built from, or a copy of it"
+
+
+class NoEnvironmentError(InputError):
+    """A repair needs files from an environment, and none was given or found."""
+
+    def __init__(self, wanted: tuple[str, ...], known: tuple[str, ...]) -> None:
+        super().__init__(wanted, known)
+        self.wanted, self.known = wanted, known
+
+    def __str__(self) -> str:
+        return f"no environment to take {', '.join(self.wanted)} from"
+
+    @property
+    def hint(self) -> str:
+        if self.known:
+            return f"add --env {self.known[0]}" + (f" (or: {', '.join(self.known[1:])})" if self.known[1:] else "")
+        return "add --env conda:NAME, --env conda:FOLDER or --env dir:FOLDER"
+
+
+class UnknownRuleError(InputError):
+    """A rule code or name does not exist."""
+
+    def __init__(self, rule: str, near: str = "") -> None:
+        super().__init__(rule, near)
+        self.rule, self.near = rule, near
+
+    def __str__(self) -> str:
+        return f"no such rule: {self.rule}"
+
+    @property
+    def hint(self) -> str:
+        return f"did you mean {self.near}?" if self.near else "`depfix explain` lists the rules"
+
+
+class UnknownNameError(InputError):
+    """`why` was asked about a name that nothing in the dist bears or needs."""
+
+    def __init__(self, name: str, near: str = "") -> None:
+        super().__init__(name, near)
+        self.name, self.near = name, near
+
+    def __str__(self) -> str:
+        return f"nothing in the dist is called {self.name}, and nothing there needs it"
+
+    @property
+    def hint(self) -> str:
+        return f"did you mean {self.near}?" if self.near else "give a DLL (uv.dll), a module (pkg.sub) or a path in the dist"
+
+
+class DataFileError(DepfixError):
+    """A data file of depfix is damaged: an invariant does not hold."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name, self.reason = name, reason
+
+    def __str__(self) -> str:
+        return f"depfix's own data file {self.name} is damaged: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "install depfix again"
+
+
+class NothingToUndoError(InputError):
+    """No repair of this dist is recorded."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"no repair of {self.path} is recorded, so there is nothing to undo"
+
+
+class DistLockedError(DepfixError):
+    """Another depfix works on the same dist."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"another depfix is working on {self.path}"
+
+    @property
+    def hint(self) -> str:
+        return "wait for it to end, then run again"
+
+
+class DiskSpaceError(DepfixError):
+    """The plan needs more room than the disk has."""
+
+    def __init__(self, path: str, needed: int, free: int) -> None:
+        super().__init__(path, needed, free)
+        self.path, self.needed, self.free = path, needed, free
+
+    def __str__(self) -> str:
+        return f"{self.needed:,} bytes are needed beside {self.path}, {self.free:,} are free"
+
+    @property
+    def hint(self) -> str:
+        return "nothing was changed; make room and run again"
+
+
+class ChangedSinceRepairError(DepfixError):
+    """Files that a repair wrote were changed afterwards; undoing would lose those changes."""
+
+    def __init__(self, paths: tuple[str, ...]) -> None:
+        super().__init__(paths)
+        self.paths = paths
+
+    def __str__(self) -> str:
+        return f"changed since the repair: {', '.join(self.paths)}"
+
+    @property
+    def hint(self) -> str:
+        return "nothing was changed; keep a copy of these files elsewhere, delete them in the dist, and run undo again"
+
+
+class UnsafePathError(DepfixError):
+    """A destination lies outside the dist."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"refused to write outside the dist: {self.path}"
+
+
+class StateDamagedError(DepfixError):
+    """The journal beside the dist cannot be read."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"the journal {self.path} cannot be read: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "the dist was left as it is; the files that repairs replaced are in the folder `backup` beside the journal"
+
+
+class RolledBackError(DepfixError):
+    """A repair could not be finished; the dist is exactly as it was."""
+
+    exit_code = 4
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the repair was rolled back: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "the dist is exactly as it was before"
+
+
+class WriteError(DepfixError):
+    """A file that the user asked for (-o, --plan) cannot be written."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"cannot write {self.path}: {self.reason}"

@@ -1,0 +1,1 @@
+"""Python sources as values: imports, DLL directories, DLL loads; the finder of modules."""

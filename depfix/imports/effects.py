@@ -1,0 +1,81 @@
+"""Calls with effects that matter: imports by name, DLL directories, DLL loads.
+
+Sources: "ctypes", Loading shared libraries https://docs.python.org/3/library/ctypes.html#loading-shared-libraries ;
+"os.add_dll_directory" https://docs.python.org/3/library/os.html#os.add_dll_directory ; Microsoft Learn,
+"LoadLibraryExW" and "AddDllDirectory".
+"""
+
+from __future__ import annotations
+
+from depfix.imports.known import as_text
+from depfix.imports.values import Constant, Items, Text, Value, alternatives, elements
+
+LOADER_CLASSES = frozenset(f"ctypes.{name}" for name in ("CDLL", "WinDLL", "OleDLL", "PyDLL"))
+LOADER_OBJECTS = frozenset(f"ctypes.{name}" for name in ("cdll", "windll", "oledll", "pydll"))
+_LIBRARY_LOADERS = frozenset(f"{name}.LoadLibrary" for name in LOADER_OBJECTS)
+_LOAD_LIBRARY = frozenset(("LoadLibraryW", "LoadLibraryA"))
+_LOAD_LIBRARY_EX = frozenset(("LoadLibraryExW", "LoadLibraryExA", "LoadLibraryEx"))
+_DIRECTORY_FUNCTIONS = frozenset(("AddDllDirectory", "SetDllDirectoryW", "SetDllDirectoryA", "SetDllDirectory"))
+IMPORT_FUNCTIONS = frozenset(("builtins.__import__", "importlib.import_module", "importlib.__import__"))
+
+
+def loaded_library(name: str, arguments: list[Value], keywords: dict[str, Value]) -> tuple[Value, int | None] | None:
+    """Return (path, LoadLibraryEx flags or None for ctypes' default) if a call of `name` loads a DLL, else None."""
+    last = name.rpartition(".")[2]
+    if name in LOADER_CLASSES or name in _LIBRARY_LOADERS:
+        path = arguments[0] if arguments else keywords.get("name")
+        return (path, _winmode(arguments, keywords)) if path is not None else None
+    if last in _LOAD_LIBRARY and arguments:
+        return arguments[0], 0
+    if last in _LOAD_LIBRARY_EX and arguments:
+        flags = arguments[2] if len(arguments) > 2 else Constant(0)
+        return arguments[0], flags.value if isinstance(flags, Constant) and isinstance(flags.value, int) else 0
+    return None
+
+
+def loader_attribute(name: str) -> str | None:
+    """Return the DLL that `ctypes.windll.NAME` loads, else None."""
+    owner, _, last = name.rpartition(".")
+    return last if owner in LOADER_OBJECTS and last != "LoadLibrary" and not last.startswith("__") else None
+
+
+def added_directory(name: str, arguments: list[Value]) -> Value | None:
+    """Return the folder that a call of `name` gives to the loader, else None."""
+    if not arguments:
+        return None
+    return arguments[0] if name == "os.add_dll_directory" or name.rpartition(".")[2] in _DIRECTORY_FUNCTIONS else None
+
+
+def anchored_texts(value: Value) -> list[Text]:
+    """Return every text in a value that names a place of the dist, however deep in lists and choices."""
+    found: list[Text] = []
+    for one in alternatives(value):
+        if isinstance(one, Text) and one.anchored:
+            found.append(one)
+        elif isinstance(one, Items):
+            found += [text for inner in elements(one) for text in anchored_texts(inner)]
+    return found
+
+
+def texts_of(value: Value) -> tuple[Text, ...]:
+    """Return the texts that a value can be; what is no text becomes a hole."""
+    found: list[Text] = []
+    for one in alternatives(value):
+        inner = elements(one) if isinstance(one, Items) else (one,)
+        found += [text for text in map(as_text, inner) if isinstance(text, Text)]
+    return tuple(dict.fromkeys(found))
+
+
+def module_names(value: Value) -> list[str]:
+    """Return the module names, known to the letter, that a value can be."""
+    names: list[str] = []
+    for one in alternatives(value):
+        known = one.literal if isinstance(one, Text) else None
+        if known and all(part.isidentifier() for part in known.lstrip(".").split(".")):
+            names.append(known)
+    return names
+
+
+def _winmode(arguments: list[Value], keywords: dict[str, Value]) -> int | None:
+    mode = keywords.get("winmode") or (arguments[5] if len(arguments) > 5 else None)
+    return mode.value if isinstance(mode, Constant) and isinstance(mode.value, int) else None

@@ -1,0 +1,395 @@
+"""The partial evaluator: what an expression is, for the target, without running anything."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable
+
+from depfix.imports import texts
+from depfix.imports.known import as_text, environment, facts_of, join_values, pure_calls
+from depfix.imports.methods import attribute_of, call_method, grown
+from depfix.imports.uses import SourceTarget
+from depfix.imports.values import (
+    PARAMETER,
+    UNKNOWN,
+    Choice,
+    Constant,
+    Function,
+    Items,
+    Method,
+    Reference,
+    Text,
+    Unknown,
+    Value,
+    alternatives,
+    choice,
+    elements,
+    merge_items,
+    parts_of,
+    text,
+    truth,
+)
+
+_NUMERIC: dict[type[ast.operator], Callable[[int, int], int]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.BitOr: operator.or_,
+    ast.BitAnd: operator.and_,
+    ast.BitXor: operator.xor,
+}
+_COMPARISONS: dict[type[ast.cmpop], Callable[[object, object], object]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+_LARGEST = 1 << 64
+
+
+class Evaluator:
+    """Evaluates expressions in the scopes of one source. What has effects is handed to `effect`."""
+
+    def __init__(self, target: SourceTarget) -> None:
+        self.target = target
+        self.scopes: list[dict[str, Value]] = [{}]
+        self._facts = facts_of(target)
+        self._calls = pure_calls(target)
+
+    def evaluate(self, node: ast.expr) -> Value:
+        """Return the value of an expression; UNKNOWN if it cannot be known."""
+        handler = _HANDLERS.get(type(node))
+        if handler is not None:
+            return handler(self, node)
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.expr):
+                self.evaluate(child)
+        return UNKNOWN
+
+    def effect(self, call: ast.Call, name: str, arguments: list[Value], keywords: dict[str, Value]) -> Value | None:
+        """Take note of a call by its (dotted) name; return its value, or None if it is an ordinary call."""
+        return None
+
+    def run_function(self, function: Function, arguments: list[Value], keywords: dict[str, Value]) -> Value:
+        """Return what a function of this source gives."""
+        return UNKNOWN
+
+    def lookup(self, name: str) -> Value:
+        """Return the value bound to a name."""
+        for scope in reversed(self.scopes):
+            if name in scope:
+                return scope[name]
+        return self._facts.get(f"builtins.{name}") or Reference(f"builtins.{name}")
+
+    def bind(self, target: ast.expr, value: Value) -> None:
+        """Bind a target of an assignment."""
+        if isinstance(target, ast.Name):
+            self.scopes[-1][target.id] = value
+        elif isinstance(target, (ast.Tuple, ast.List)):
+            given = value.values if isinstance(value, Items) and len(value.values) == len(target.elts) else None
+            rest = PARAMETER if value == PARAMETER else UNKNOWN
+            for index, each in enumerate(target.elts):
+                self.bind(each.value if isinstance(each, ast.Starred) else each, given[index] if given else rest)
+
+    def test(self, node: ast.expr) -> bool | None:
+        """Return the truth of a condition, None if it depends on more than the target."""
+        return truth(self.evaluate(node))
+
+    # --- literals and names ---
+
+    def _constant(self, node: ast.Constant) -> Value:
+        if isinstance(node.value, str):
+            return text(node.value)
+        if isinstance(node.value, bytes):
+            return text(node.value.decode("utf-8", "replace"))
+        return Constant(node.value)
+
+    def _name(self, node: ast.Name) -> Value:
+        return self.lookup(node.id)
+
+    def _attribute(self, node: ast.Attribute) -> Value:
+        receiver = self.evaluate(node.value)
+        if isinstance(receiver, Reference):
+            name = f"{receiver.name}.{node.attr}"
+            return self._facts.get(name) or self.attribute_effect(node, name) or Reference(name)
+        found = attribute_of(receiver, node.attr)
+        return found if found is not None else Method(receiver, node.attr)
+
+    def attribute_effect(self, node: ast.Attribute, name: str) -> Value | None:
+        """Take note of an attribute whose mere use has an effect; return its value then."""
+        return None
+
+    def _joined_text(self, node: ast.JoinedStr) -> Value:
+        parts = [parts_of(self.evaluate(value)) for value in node.values]
+        return texts.made_of(tuple(part for row in parts for part in row))
+
+    def _formatted_value(self, node: ast.FormattedValue) -> Value:
+        value = self.evaluate(node.value)
+        return as_text(value) if not isinstance(value, Choice) else UNKNOWN
+
+    # --- containers ---
+
+    def _sequence(self, node: ast.List | ast.Tuple | ast.Set) -> Value:
+        values: list[Value] = []
+        exact = True
+        for each in node.elts:
+            if isinstance(each, ast.Starred):
+                inner = self.evaluate(each.value)
+                values += elements(inner)
+                exact = exact and isinstance(inner, Items) and inner.exact
+            else:
+                values.append(self.evaluate(each))
+        constants = [value.value for value in values if isinstance(value, Constant)]
+        if exact and values and len(constants) == len(values) and isinstance(node, ast.Tuple):
+            return Constant(tuple(constants))
+        return Items(tuple(values), exact)
+
+    def _dictionary(self, node: ast.Dict) -> Value:
+        for key in node.keys:
+            if key is not None:
+                self.evaluate(key)
+        return Items(tuple(self.evaluate(value) for value in node.values), exact=False)
+
+    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> Value:
+        self.scopes.append({})
+        exact = True
+        for generator in node.generators:
+            iterable = self.evaluate(generator.iter)
+            exact = exact and isinstance(iterable, Items) and iterable.exact and not generator.ifs
+            self.bind(generator.target, choice(list(elements(iterable))) if elements(iterable) else UNKNOWN)
+            for condition in generator.ifs:
+                self.evaluate(condition)
+        value = self.evaluate(node.elt)
+        self.scopes.pop()
+        return Items(alternatives(value), exact)
+
+    def _lambda(self, node: ast.Lambda) -> Value:
+        return Function(node)
+
+    def _subscript(self, node: ast.Subscript) -> Value:
+        receiver = self.evaluate(node.value)
+        if isinstance(node.slice, ast.Slice):
+            return self._sliced(receiver, node.slice)
+        index = self.evaluate(node.slice)
+        if receiver == Reference("os.environ"):
+            return environment(index, UNKNOWN)
+        position = index.value if isinstance(index, Constant) else None
+        if isinstance(receiver, Items):
+            if receiver.exact and isinstance(position, int) and -len(receiver.values) <= position < len(receiver.values):
+                return receiver.values[position]
+            return choice(list(receiver.values)) if receiver.values else UNKNOWN
+        if isinstance(receiver, Constant) and isinstance(receiver.value, tuple) and isinstance(position, int):
+            return Constant(receiver.value[position]) if abs(position) < len(receiver.value) else UNKNOWN
+        return receiver if isinstance(receiver, Unknown) else UNKNOWN
+
+    def _sliced(self, receiver: Value, bounds: ast.Slice) -> Value:
+        limits: list[int | None] = []
+        for bound in (bounds.lower, bounds.upper, bounds.step):
+            value = self.evaluate(bound) if bound is not None else Constant(None)
+            if not isinstance(value, Constant) or not (value.value is None or isinstance(value.value, int)):
+                return receiver if isinstance(receiver, (Items, Unknown)) else UNKNOWN
+            limits.append(value.value)
+        if limits[2] == 0:
+            return UNKNOWN
+        if isinstance(receiver, Constant) and isinstance(receiver.value, tuple):
+            return Constant(receiver.value[slice(*limits)])
+        known = receiver.literal if isinstance(receiver, Text) else None
+        if known is not None:
+            return text(known[slice(*limits)])
+        return receiver if isinstance(receiver, (Items, Unknown)) else UNKNOWN
+
+    # --- operators ---
+
+    def _binary(self, node: ast.BinOp) -> Value:
+        left, right = self.evaluate(node.left), self.evaluate(node.right)
+        if isinstance(node.op, ast.Div) and (isinstance(left, (Text, Choice)) or isinstance(right, Text)):
+            return join_values([left, right])
+        if isinstance(node.op, ast.Mod) and isinstance(left, Text):
+            return self._percent(left, right)
+        if isinstance(left, Items) or isinstance(right, Items):
+            return merge_items([one for one in (left, right) if isinstance(one, (Items, Text))], exact=False)
+        if isinstance(left, Constant) and isinstance(right, Constant):
+            return _numeric(node.op, left.value, right.value)
+        if isinstance(node.op, ast.Add) and isinstance(left, (Text, Choice)) | isinstance(right, (Text, Choice)):
+            pairs = [(one, other) for one in alternatives(left) for other in alternatives(right)]
+            return choice([texts.concat(parts_of(one), parts_of(other)) for one, other in pairs])
+        return PARAMETER if PARAMETER in (left, right) else UNKNOWN
+
+    def _percent(self, template: Text, value: Value) -> Value:
+        known = template.literal
+        given = list(value.values) if isinstance(value, Items) else [value]
+        return texts.percent(known, [parts_of(one) for one in given]) if known is not None else UNKNOWN
+
+    def _boolean(self, node: ast.BoolOp) -> Value:
+        decides = isinstance(node.op, ast.Or)
+        reached: list[Value] = []
+        for each in node.values:
+            value = self.evaluate(each)
+            known = truth(value)
+            if known is decides:
+                return value if not reached or isinstance(value, Constant) else self._either(reached, value)
+            if known is None:
+                reached.append(value)
+            last = value
+        return last if not reached else self._either(reached, last)
+
+    @staticmethod
+    def _either(reached: list[Value], last: Value) -> Value:
+        """Return a value for `a or b` with an unknown a: texts stay useful, plain truths become unknown."""
+        if isinstance(last, Constant):
+            return UNKNOWN
+        return choice([*reached, last])
+
+    def _unary(self, node: ast.UnaryOp) -> Value:
+        value = self.evaluate(node.operand)
+        if isinstance(node.op, ast.Not):
+            known = truth(value)
+            return UNKNOWN if known is None else Constant(not known)
+        if isinstance(node.op, ast.USub) and isinstance(value, Constant) and isinstance(value.value, (int, float)):
+            return Constant(-value.value)
+        return UNKNOWN
+
+    def _compare(self, node: ast.Compare) -> Value:
+        left = self.evaluate(node.left)
+        result: bool | None = True
+        for kind, right_node in zip(node.ops, node.comparators, strict=True):
+            right = self.evaluate(right_node)
+            found = compare(kind, left, right)
+            if found is False:
+                return Constant(False)
+            result = None if found is None else result
+            left = right
+        return UNKNOWN if result is None else Constant(True)
+
+    def _conditional(self, node: ast.IfExp) -> Value:
+        known = self.test(node.test)
+        if known is None:
+            return choice([self.evaluate(node.body), self.evaluate(node.orelse)])
+        return self.evaluate(node.body if known else node.orelse)
+
+    def _walrus(self, node: ast.NamedExpr) -> Value:
+        value = self.evaluate(node.value)
+        self.bind(node.target, value)
+        return value
+
+    def _inner(self, node: ast.Await | ast.Starred) -> Value:
+        return self.evaluate(node.value)
+
+    # --- calls ---
+
+    def _call(self, node: ast.Call) -> Value:
+        function = self.evaluate(node.func)
+        arguments: list[Value] = []
+        for each in node.args:
+            arguments += elements(self.evaluate(each.value)) if isinstance(each, ast.Starred) else [self.evaluate(each)]
+        keywords = {each.arg or "**": self.evaluate(each.value) for each in node.keywords}
+        values = [self._call_one(node, one, arguments, keywords) for one in alternatives(function)]
+        return choice(values)
+
+    def _call_one(self, node: ast.Call, function: Value, arguments: list[Value], keywords: dict[str, Value]) -> Value:
+        if isinstance(function, Function):
+            return self.run_function(function, arguments, keywords)
+        name = function.name if isinstance(function, (Reference, Method)) else ""
+        noted = self.effect(node, name, arguments, keywords) if name else None
+        if noted is not None:
+            return noted
+        if isinstance(function, Reference):
+            pure = self._calls.get(name)
+            if pure is not None:
+                return pure(arguments, keywords)
+            return PARAMETER if PARAMETER in arguments else UNKNOWN
+        if isinstance(function, Method):
+            return self._call_method(node, function, arguments, keywords)
+        return function if isinstance(function, Unknown) else UNKNOWN
+
+    def _call_method(
+        self, node: ast.Call, method: Method, arguments: list[Value], keywords: dict[str, Value]
+    ) -> Value:
+        longer = grown(method.receiver, method.name, arguments)
+        if longer is None:
+            return call_method(method.receiver, method.name, arguments, keywords)
+        owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+        if isinstance(owner, ast.Name):
+            for scope in reversed(self.scopes):
+                if owner.id in scope:
+                    scope[owner.id] = longer
+                    break
+        return Constant(None)
+
+
+def compare(kind: ast.cmpop, left: Value, right: Value) -> bool | None:
+    """Return the truth of a comparison, None if it is not known."""
+    if isinstance(kind, (ast.Eq, ast.NotEq, ast.Is, ast.IsNot)):
+        same = _same(left, right)
+        return None if same is None else same is isinstance(kind, (ast.Eq, ast.Is))
+    if isinstance(kind, (ast.In, ast.NotIn)):
+        inside = _contains(right, left)
+        return None if inside is None else inside is isinstance(kind, ast.In)
+    operation = _COMPARISONS.get(type(kind))
+    if operation is None or not isinstance(left, Constant) or not isinstance(right, Constant):
+        return None
+    try:
+        return bool(operation(left.value, right.value))
+    except TypeError:
+        return None
+
+
+def _same(left: Value, right: Value) -> bool | None:
+    if isinstance(left, Constant) and isinstance(right, Constant):
+        return left.value == right.value
+    if isinstance(left, Text) and isinstance(right, Text):
+        one, other = left.literal, right.literal
+        if one is not None and other is not None:
+            return one == other
+        return True if left == right and left.anchored and len(left.parts) == 1 else None
+    kinds = {type(left), type(right)}
+    return False if kinds <= {Text, Constant} and Constant(None) in (left, right) else None
+
+
+def _contains(container: Value, value: Value) -> bool | None:
+    known = value.literal if isinstance(value, Text) else None
+    if known is None:
+        return None
+    if isinstance(container, Text) and container.literal is not None:
+        return known in container.literal
+    if isinstance(container, Items) and container.exact:
+        inside = [one.literal if isinstance(one, Text) else None for one in container.values]
+        return True if known in inside else (None if None in inside else False)
+    return None
+
+
+def _numeric(kind: ast.operator, left: object, right: object) -> Value:
+    operation = _NUMERIC.get(type(kind))
+    if operation is None or not isinstance(left, int) or not isinstance(right, int):
+        return UNKNOWN
+    if abs(left) > _LARGEST or abs(right) > _LARGEST:
+        return UNKNOWN
+    return Constant(operation(left, right))
+
+
+_HANDLERS: dict[type[ast.AST], Callable[[Evaluator, object], Value]] = {  # type: ignore[assignment]
+    ast.Constant: Evaluator._constant,
+    ast.Name: Evaluator._name,
+    ast.Attribute: Evaluator._attribute,
+    ast.JoinedStr: Evaluator._joined_text,
+    ast.FormattedValue: Evaluator._formatted_value,
+    ast.List: Evaluator._sequence,
+    ast.Tuple: Evaluator._sequence,
+    ast.Set: Evaluator._sequence,
+    ast.Dict: Evaluator._dictionary,
+    ast.ListComp: Evaluator._comprehension,
+    ast.SetComp: Evaluator._comprehension,
+    ast.GeneratorExp: Evaluator._comprehension,
+    ast.Lambda: Evaluator._lambda,
+    ast.Subscript: Evaluator._subscript,
+    ast.BinOp: Evaluator._binary,
+    ast.BoolOp: Evaluator._boolean,
+    ast.UnaryOp: Evaluator._unary,
+    ast.Compare: Evaluator._compare,
+    ast.IfExp: Evaluator._conditional,
+    ast.NamedExpr: Evaluator._walrus,
+    ast.Await: Evaluator._inner,
+    ast.Starred: Evaluator._inner,
+    ast.Call: Evaluator._call,
+}

@@ -1,0 +1,157 @@
+"""Finds modules as the target's Python would: packages, extension modules, sources, namespace packages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from depfix.dist.identify import PythonDll
+from depfix.dist.tree import FileEntry, FileKind, Tree
+from depfix.model.machine import Machine
+from depfix.model.names import fold, join
+
+_PLATFORM_TAG = {Machine.AMD64: "win_amd64", Machine.X86: "win32", Machine.ARM64: "win_arm64"}
+
+
+class ModuleKind(Enum):
+    """What a module is made of."""
+
+    SOURCE = "source"
+    EXTENSION = "extension"
+    BYTECODE = "bytecode"
+    NAMESPACE = "namespace"
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleFile:
+    """A module: its dotted name, its file (none for a namespace package), and its folders if it is a package."""
+
+    name: str
+    kind: ModuleKind
+    entry: FileEntry | None
+    folders: tuple[str, ...] = ()
+
+    @property
+    def is_package(self) -> bool:
+        return bool(self.folders)
+
+
+class Folders(Protocol):
+    """Files by folder and name."""
+
+    def in_folder(self, folder: str, name: str) -> FileEntry | None: ...
+    def has_folder(self, folder: str) -> bool: ...
+
+
+def module_suffixes(python: PythonDll | None, machine: Machine) -> tuple[tuple[str, ModuleKind], ...]:
+    """Return the file suffixes of modules in the order in which the target's Python tries them.
+
+    Source: PEP 3149 and importlib's `_get_supported_file_loaders`; on Windows `.cp310-win_amd64.pyd`, then `.pyd`.
+    """
+    extension = [".pyd"]
+    if python is not None:
+        debug = "_d" if python.debug else ""
+        tag = f"cp{python.version[0]}{python.version[1]}{'t' if python.free_threaded else ''}"
+        extension = [f"{debug}.{tag}-{_PLATFORM_TAG.get(machine, 'win_amd64')}.pyd", f"{debug}.pyd"]
+    rows = [(suffix, ModuleKind.EXTENSION) for suffix in extension]
+    return (*rows, (".py", ModuleKind.SOURCE), (".pyc", ModuleKind.BYTECODE))
+
+
+class ModuleFinder:
+    """Finds modules below the folders of a search path."""
+
+    def __init__(
+        self, files: Folders, search_path: Sequence[str], suffixes: tuple[tuple[str, ModuleKind], ...]
+    ) -> None:
+        self._files = files
+        self._search_path = tuple(search_path)
+        self._suffixes = suffixes
+        self._found: dict[str, ModuleFile | None] = {}
+
+    def find(self, name: str) -> ModuleFile | None:
+        """Return the module of this dotted name, None if it is not in a file here."""
+        if name not in self._found:
+            self._found[name] = self._locate(name)
+        return self._found[name]
+
+    def _locate(self, name: str) -> ModuleFile | None:
+        above, _, last = name.rpartition(".")
+        folders = self._search_path
+        if above:
+            package = self.find(above)
+            if package is None or not package.is_package:
+                return None
+            folders = package.folders
+        portions = []
+        for folder in folders:
+            inner = join(folder, last)
+            if self._files.has_folder(inner):
+                module = self._first(name, inner, "__init__", (inner,))
+                if module is not None:
+                    return module
+                portions.append(inner)
+            module = self._first(name, folder, last, ())
+            if module is not None:
+                return module
+        return ModuleFile(name, ModuleKind.NAMESPACE, None, tuple(portions)) if portions else None
+
+    def _first(self, name: str, folder: str, stem: str, folders: tuple[str, ...]) -> ModuleFile | None:
+        for suffix, kind in self._suffixes:
+            entry = self._files.in_folder(folder, stem + suffix)
+            if entry is not None:
+                return ModuleFile(name, kind, entry, folders)
+        return None
+
+
+def all_modules(tree: Tree, search_path: Sequence[str], finder: ModuleFinder) -> Iterator[ModuleFile]:
+    """Yield every module that can be imported from the tree, packages before what is in them."""
+    roots = {fold(folder) for folder in search_path}
+    pending = [(folder, "") for folder in reversed(search_path)]
+    seen: set[str] = set()
+    while pending:
+        folder, package = pending.pop()
+        for name in sorted(_names_in(tree, folder)):
+            module = finder.find(join_name(package, name))
+            if module is not None and module.kind is not ModuleKind.NAMESPACE and module.name not in seen:
+                seen.add(module.name)
+                yield module
+        for inner in reversed(tree.folders_in(folder)):
+            last = inner.rpartition("/")[2]
+            if last.isidentifier() and last != "__pycache__" and fold(inner) not in roots:
+                pending.append((inner, join_name(package, last)))
+
+
+def join_name(package: str, name: str) -> str:
+    return f"{package}.{name}" if package else name
+
+
+def _names_in(tree: Tree, folder: str) -> set[str]:
+    names = set()
+    for entry in tree.files_in(folder):
+        stem, suffix = os.path.splitext(entry.name)
+        if suffix.lower() in (".py", ".pyd", ".pyc"):
+            names.add(stem.partition(".")[0])
+    for inner in tree.folders_in(folder):
+        names.add(inner.rpartition("/")[2])
+    return {name for name in names if name.isidentifier() and name != "__init__"}
+
+
+class DiskFolders:
+    """The folders of a project on disk, looked at only where a module is asked for: a project may lie in a large folder."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    def in_folder(self, folder: str, name: str) -> FileEntry | None:
+        """Return a file of the project; its path is relative to the project."""
+        path = os.path.join(self.root, folder, name)
+        if not os.path.isfile(path):
+            return None
+        kind = FileKind.SOURCE if name.endswith(".py") else FileKind.OTHER
+        return FileEntry(join(folder, name), path, os.path.getsize(path), kind)
+
+    def has_folder(self, folder: str) -> bool:
+        return os.path.isdir(os.path.join(self.root, folder))

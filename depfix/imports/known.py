@@ -1,0 +1,252 @@
+"""What the evaluator knows of Python's own library: facts of the target, and functions without effects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TypeAlias
+
+from depfix.imports import texts
+from depfix.imports.uses import SourceTarget
+from depfix.imports.values import (
+    UNKNOWN,
+    Anchor,
+    Choice,
+    Constant,
+    Hole,
+    Items,
+    PackageFolder,
+    Reference,
+    Text,
+    Value,
+    alternatives,
+    choice,
+    elements,
+    merge_items,
+    parts_of,
+    text,
+)
+
+PureCall: TypeAlias = Callable[[list[Value], dict[str, Value]], Value]
+_MACHINE_NAMES = {"amd64": "AMD64", "x86": "x86", "arm64": "ARM64"}
+_PREFIX = Text((Anchor.PREFIX,))
+_WINDOWS = Text((Anchor.SYSTEM,))
+# Variables that every Windows has; all others are unset on a clean machine. Source: Microsoft Learn, "Recognized
+# environment variables" https://learn.microsoft.com/windows/deployment/usmt/usmt-recognized-environment-variables
+_ENVIRONMENT = MappingProxyType(
+    {
+        "windir": _WINDOWS,
+        "systemroot": _WINDOWS,
+        "programfiles": text("C:\\Program Files"),
+        "programfiles(x86)": text("C:\\Program Files (x86)"),
+        "programdata": text("C:\\ProgramData"),
+        "systemdrive": text("C:"),
+        "path": Items((), exact=False),
+    }
+)
+
+
+@lru_cache(maxsize=8)
+def facts_of(target: SourceTarget) -> dict[str, Value]:
+    """Return the values of dotted names that the target fixes."""
+    bits = 32 if target.machine == "x86" else 64
+    here = Text((Anchor.HERE,))
+    return {
+        "sys.platform": text("win32"),
+        "os.name": text("nt"),
+        "sys.version_info": Constant((*target.version, 50, "final", 0)),
+        "sys.version_info.major": Constant(target.version[0]),
+        "sys.version_info.minor": Constant(target.version[1]),
+        "sys.hexversion": Constant(target.version[0] << 24 | target.version[1] << 16 | 50 << 8 | 0xF0),
+        "sys.maxsize": Constant((1 << (bits - 1)) - 1),
+        "sys.byteorder": text("little"),
+        "sys.implementation.name": text("cpython"),
+        "sys.prefix": _PREFIX,
+        "sys.exec_prefix": _PREFIX,
+        "sys.base_prefix": _PREFIX,
+        "sys.base_exec_prefix": _PREFIX,
+        "sys.executable": Text((Anchor.PROGRAM, "/python.exe")),
+        "os.sep": text("\\"),
+        "os.path.sep": text("\\"),
+        "os.altsep": text("/"),
+        "os.pathsep": text(";"),
+        "os.path.pathsep": text(";"),
+        "os.curdir": text("."),
+        "os.pardir": text(".."),
+        "os.path.pardir": text(".."),
+        "typing.TYPE_CHECKING": Constant(False),
+        "typing_extensions.TYPE_CHECKING": Constant(False),
+        "ctypes.DEFAULT_MODE": Constant(0),
+        "ctypes.RTLD_GLOBAL": Constant(0),
+        "ctypes.RTLD_LOCAL": Constant(0),
+        "builtins.__debug__": Constant(True),
+        "builtins.__file__": Text((Anchor.HERE, "/__file__.py")),
+        "builtins.__path__": Items((here,)),
+        "builtins.__package__": Reference("__package__"),
+        "builtins.__name__": Reference("__package__"),
+    }
+
+
+@lru_cache(maxsize=8)
+def pure_calls(target: SourceTarget) -> dict[str, PureCall]:
+    """Return what is known of functions that only compute, by dotted name."""
+    bits = "32bit" if target.machine == "x86" else "64bit"
+    table: dict[str, PureCall] = {
+        "platform.system": _always(text("Windows")),
+        "platform.machine": _always(text(_MACHINE_NAMES.get(target.machine, "AMD64"))),
+        "platform.python_implementation": _always(text("CPython")),
+        "platform.architecture": _always(Items((text(bits), text("WindowsPE")))),
+        "platform.win32_ver": _always(UNKNOWN),
+        "struct.calcsize": _pointer_size(4 if bits == "32bit" else 8),
+        "builtins.hasattr": _hasattr(target),
+        "os.getcwd": _always(Text((Anchor.CWD,))),
+        "pathlib.Path.cwd": _always(Text((Anchor.CWD,))),
+        "sysconfig.get_path": _always(UNKNOWN),
+    }
+    return table | _CALLS
+
+
+def as_text(value: Value) -> Value:
+    """Return what str() or os.fspath() makes of a value."""
+    if isinstance(value, Choice):
+        return choice([as_text(one) for one in value.values])
+    return value if isinstance(value, Text) else Text(parts_of(value))
+
+
+def each_text(value: Value, operation: Callable[[Text], Value]) -> Value:
+    """Apply an operation to every text that a value can be."""
+    return choice([operation(Text(parts_of(one))) for one in alternatives(value)])
+
+
+def join_values(values: list[Value]) -> Value:
+    """os.path.join over values of which some are one of several."""
+    joined: Value = as_text(values[0]) if values else UNKNOWN
+    for value in values[1:]:
+        pairs = [(left, right) for left in alternatives(joined) for right in alternatives(value)]
+        joined = choice([texts.join_paths(Text(parts_of(left)), Text(parts_of(right))) for left, right in pairs])
+    return joined
+
+
+def environment(name: Value, default: Value) -> Value:
+    """Return what an environment variable holds on a clean machine."""
+    known = name.literal if isinstance(name, Text) else None
+    return _ENVIRONMENT.get(known.lower(), default) if known is not None else choice([default, UNKNOWN])
+
+
+def _always(value: Value) -> PureCall:
+    return lambda _arguments, _keywords: value
+
+
+def _first(operation: Callable[[Value], Value]) -> PureCall:
+    return lambda arguments, _keywords: operation(arguments[0]) if arguments else UNKNOWN
+
+
+def _path(operation: Callable[[Text], Value]) -> PureCall:
+    return _first(lambda value: each_text(value, operation))
+
+
+def _pointer_size(size: int) -> PureCall:
+    def call(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
+        return Constant(size) if arguments and arguments[0] == text("P") else UNKNOWN
+
+    return call
+
+
+def _hasattr(target: SourceTarget) -> PureCall:
+    known = {
+        ("os", "add_dll_directory"): target.version >= (3, 8),
+        ("sys", "getwindowsversion"): True,
+        ("os", "fork"): False,
+    }
+
+    def call(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
+        if len(arguments) == 2 and isinstance(arguments[0], Reference) and isinstance(arguments[1], Text):
+            found = known.get((arguments[0].name, arguments[1].literal or ""))
+            return UNKNOWN if found is None else Constant(found)
+        return UNKNOWN
+
+    return call
+
+
+def _getenv(arguments: list[Value], keywords: dict[str, Value]) -> Value:
+    if not arguments:
+        return UNKNOWN
+    default = arguments[1] if len(arguments) > 1 else keywords.get("default", Constant(None))
+    return environment(arguments[0], default)
+
+
+def _split(path: Text) -> Value:
+    return Items((texts.directory(path), texts.last_component(path)))
+
+
+def _splitext(path: Text) -> Value:
+    known = path.literal
+    if known is None or "." not in known.replace("\\", "/").rpartition("/")[2]:
+        return Items((path, Text((Hole.ANY,)) if known is None else text("")))
+    stem, _, suffix = known.rpartition(".")
+    return Items((text(stem), text("." + suffix)))
+
+
+def _filtered(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
+    return Items(elements(arguments[1]), exact=False) if len(arguments) > 1 else UNKNOWN
+
+
+def _walked(folder: Text) -> Value:
+    row = Items((folder, Items((Text((Hole.EACH,)),), exact=False), Items((Text((Hole.EACH,)),), exact=False)))
+    return Items((row,), exact=False)
+
+
+def _package_files(value: Value) -> Value:
+    known = value.literal if isinstance(value, Text) else None
+    if known and not known.startswith("."):
+        return Text((PackageFolder(known),))
+    if isinstance(value, Reference) and value.name != "__package__":
+        return Text((PackageFolder(value.name),))
+    return Text((Anchor.HERE,))
+
+
+def _package_path(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
+    return join_values([_package_files(arguments[0]), *arguments[1:]]) if arguments else UNKNOWN
+
+
+def _copied(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
+    return merge_items([arguments[0]], exact=isinstance(arguments[0], Items) and arguments[0].exact) if arguments else Items(())
+
+
+_ONE = _first(lambda value: value)
+_TEXT = _first(as_text)
+_FOLDER = _path(texts.directory)
+_PATH: PureCall = lambda arguments, _keywords: join_values(arguments) if arguments else text(".")  # noqa: E731
+_GLOBBED = _path(lambda pattern: Items((texts.globbed(pattern),), exact=False))
+_CALLS: dict[str, PureCall] = {
+    "os.path.join": lambda arguments, _keywords: join_values(arguments),
+    "os.path.dirname": _FOLDER,
+    "os.path.basename": _path(texts.last_component),
+    "os.path.split": _path(_split),
+    "os.path.splitext": _path(_splitext),
+    **{f"os.path.{name}": _TEXT for name in ("abspath", "realpath", "normpath", "expanduser", "expandvars", "normcase")},
+    "os.fspath": _TEXT,
+    "os.fsencode": _TEXT,
+    "os.fsdecode": _TEXT,
+    "builtins.str": _TEXT,
+    "builtins.bytes": _TEXT,
+    "os.getenv": _getenv,
+    "os.environ.get": _getenv,
+    "glob.glob": _GLOBBED,
+    "glob.iglob": _GLOBBED,
+    "os.listdir": _always(Items((Text((Hole.EACH,)),), exact=False)),
+    "os.scandir": _path(lambda folder: Items((texts.listed(folder),), exact=False)),
+    "os.walk": _path(_walked),
+    "builtins.filter": _filtered,
+    **dict.fromkeys(("builtins.list", "builtins.tuple", "builtins.set", "builtins.sorted"), _copied),
+    **dict.fromkeys(("builtins.reversed", "builtins.iter", "builtins.frozenset"), _copied),
+    **{f"pathlib.{name}": _PATH for name in ("Path", "PurePath", "WindowsPath", "PureWindowsPath")},
+    "importlib.resources.files": _first(_package_files),
+    "importlib.resources.path": _package_path,
+    "importlib_resources.files": _first(_package_files),
+    "pkg_resources.resource_filename": _package_path,
+    "importlib.resources.as_file": _TEXT,
+    "importlib_resources.as_file": _TEXT,
+    "contextlib.closing": _ONE,
+}

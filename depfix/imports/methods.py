@@ -1,0 +1,153 @@
+"""Methods and attributes of texts and lists in the partial evaluator: str's, pathlib.Path's, list's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from depfix.imports import texts
+from depfix.imports.known import each_text, join_values
+from depfix.imports.values import (
+    PARAMETER,
+    UNKNOWN,
+    Anchor,
+    Choice,
+    Constant,
+    Items,
+    PackageFolder,
+    Text,
+    Value,
+    elements,
+    parts_of,
+    text,
+)
+
+_SAME = frozenset(
+    "resolve absolute expanduser as_posix encode decode strip rstrip lstrip removesuffix removeprefix __str__ "
+    "__fspath__ casefold lower upper read_text".split()
+)
+_GROWING = frozenset("append add insert extend update extendleft appendleft".split())
+
+
+def attribute_of(receiver: Value, name: str) -> Value | None:
+    """Return a path's attribute, None if it is a method or not known."""
+    if isinstance(receiver, Choice):
+        found = [attribute_of(one, name) for one in receiver.values]
+        return None if any(one is None for one in found) else Choice(tuple(one for one in found if one is not None))
+    if not isinstance(receiver, Text):
+        return None
+    if name == "parent":
+        return texts.directory(receiver)
+    if name == "parents":
+        above: list[Value] = []
+        current = receiver
+        for _ in range(6):
+            current = texts.directory(current)
+            above.append(current)
+        return Items(tuple(above))
+    if name == "name":
+        return texts.last_component(receiver)
+    if name == "path" and receiver.parts and not receiver.literal:
+        return receiver  # os.DirEntry.path
+    return None
+
+
+def call_method(receiver: Value, name: str, arguments: list[Value], keywords: dict[str, Value]) -> Value:
+    """Return what a method without effects gives; UNKNOWN where it is not known."""
+    if isinstance(receiver, Choice):
+        return each_text(receiver, lambda one: call_method(one, name, arguments, keywords))
+    if isinstance(receiver, Text):
+        return _call_on_text(receiver, name, arguments, keywords)
+    if isinstance(receiver, Items) and name in ("copy", "__iter__", "values", "keys"):
+        return receiver
+    return PARAMETER if receiver == PARAMETER else UNKNOWN
+
+
+def grown(receiver: Value, name: str, arguments: list[Value]) -> Items | None:
+    """Return a list after a method that adds to it, None if the method does not."""
+    if name not in _GROWING or not isinstance(receiver, Items) or not arguments:
+        return None
+    added = elements(arguments[0]) if name in ("extend", "update", "extendleft") else (arguments[-1],)
+    exact = receiver.exact and (name not in ("extend", "update") or getattr(arguments[0], "exact", False))
+    return Items(tuple(dict.fromkeys((*receiver.values, *added))), exact)
+
+
+def _call_on_text(receiver: Text, name: str, arguments: list[Value], keywords: dict[str, Value]) -> Value:
+    if name in _STRUCTURAL:
+        return _STRUCTURAL[name](receiver, arguments)
+    if name == "format":
+        named = {key: parts_of(value) for key, value in keywords.items()}
+        template = receiver.literal
+        return texts.formatted(template, [parts_of(one) for one in arguments], named) if template is not None else UNKNOWN
+    known = receiver.literal
+    literals = [one.literal for one in arguments if isinstance(one, Text)]
+    if known is not None and len(literals) == len(arguments) and None not in literals:
+        return _call_on_literal(known, name, [one for one in literals if one is not None])
+    if name == "replace" and len(literals) == 2 and None not in literals:
+        old, new = literals
+        return texts.made_of(tuple(p.replace(old or "\0", new or "") if isinstance(p, str) else p for p in receiver.parts))
+    return receiver if name in _SAME else UNKNOWN
+
+
+def _call_on_literal(known: str, name: str, arguments: list[str]) -> Value:
+    if name in _SAME and name not in ("lower", "upper", "casefold", "strip", "rstrip", "lstrip"):
+        if name not in ("removesuffix", "removeprefix"):
+            return text(known)
+    method: Callable[..., object] | None = _LITERAL.get(name)
+    if method is None:
+        return UNKNOWN
+    try:
+        result = method(known, *arguments)
+    except (TypeError, ValueError):
+        return UNKNOWN
+    if isinstance(result, str):
+        return text(result)
+    if isinstance(result, (list, tuple)):
+        return Items(tuple(text(str(one)) for one in result))
+    return Constant(result)
+
+
+_LITERAL: dict[str, Callable[..., object]] = {
+    name: getattr(str, name)
+    for name in "lower upper casefold strip rstrip lstrip removesuffix removeprefix replace startswith endswith split "
+    "rsplit partition rpartition splitlines isdigit title count find".split()
+}
+
+
+def _joined(separator: Text, arguments: list[Value]) -> Value:
+    if not arguments:
+        return UNKNOWN
+    if separator.literal == ";":  # a PATH-like list: its elements matter, not the text
+        return Items(elements(arguments[0]), exact=False)
+    if not isinstance(arguments[0], Items) or not arguments[0].exact:
+        return UNKNOWN
+    parts: list[object] = []
+    for index, value in enumerate(arguments[0].values):
+        parts += [*(separator.parts if index else ()), *parts_of(value)]
+    return texts.made_of(tuple(parts))  # type: ignore[arg-type]
+
+
+def _globbed(receiver: Text, arguments: list[Value]) -> Value:
+    joined = join_values([receiver, *arguments])
+    return Items((each_text(joined, texts.globbed),), exact=False)
+
+
+def _suffixed(receiver: Text, arguments: list[Value]) -> Value:
+    last = receiver.parts[-1]
+    new = arguments[0].literal if arguments and isinstance(arguments[0], Text) else None
+    if new is None or not isinstance(last, str) or isinstance(last, (Anchor, PackageFolder)):
+        return UNKNOWN
+    stem, dot, _ = last.rpartition(".")
+    return texts.made_of((*receiver.parts[:-1], (stem if dot else last) + new))
+
+
+_STRUCTURAL: dict[str, Callable[[Text, list[Value]], Value]] = {
+    "join": _joined,
+    "joinpath": lambda receiver, arguments: join_values([receiver, *arguments]),
+    "glob": _globbed,
+    "rglob": _globbed,
+    "iterdir": lambda receiver, _arguments: Items((texts.listed(receiver),), exact=False),
+    "with_name": lambda receiver, arguments: each_text(arguments[0], lambda one: texts.with_last(receiver, one))
+    if arguments
+    else UNKNOWN,
+    "with_suffix": _suffixed,
+}

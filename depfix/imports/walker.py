@@ -1,0 +1,84 @@
+"""Walks the modules of a dist: what importing one of them imports next, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from depfix.dist.tree import FileEntry
+from depfix.imports.finder import ModuleFile, ModuleFinder, ModuleKind, join_name
+from depfix.imports.uses import DllDirectoryUse, ImportUse, LoadUse, PathUse, SourceFacts, Where
+
+
+@dataclass(frozen=True, slots=True)
+class ImportStep:
+    """One module that a module imports, parents of packages included."""
+
+    where: Where
+    target: str
+
+
+Step: TypeAlias = "ImportStep | DllDirectoryUse | PathUse | LoadUse"
+
+
+class ModuleWalker:
+    """Resolves what modules import, over several finders in order (the dist, then the program's own project)."""
+
+    def __init__(self, finders: Sequence[ModuleFinder], read: Callable[[FileEntry], SourceFacts]) -> None:
+        self._finders = tuple(finders)
+        self._read = read
+        self._scripts: dict[str, ModuleFile] = {}
+        self._steps: dict[str, tuple[Step, ...]] = {}
+
+    def add_script(self, name: str, entry: FileEntry) -> None:
+        """Make a program's own script known under a name that no import statement can have."""
+        self._scripts[name] = ModuleFile(name, ModuleKind.SOURCE, entry)
+
+    def find(self, name: str) -> ModuleFile | None:
+        """Return the module of this name, from the first finder that has its top-level package."""
+        if name in self._scripts:
+            return self._scripts[name]
+        for finder in self._finders:
+            if finder.find(name.partition(".")[0]) is not None:
+                return finder.find(name)
+        return None
+
+    def steps(self, name: str) -> tuple[Step, ...]:
+        """Return what importing the module does, in order; nothing for a module without a readable source."""
+        if name not in self._steps:
+            module = self.find(name)
+            if module is None or module.kind is not ModuleKind.SOURCE or module.entry is None:
+                self._steps[name] = ()
+            else:
+                self._steps[name] = self._resolved(module, self._read(module.entry))
+        return self._steps[name]
+
+    def _resolved(self, module: ModuleFile, facts: SourceFacts) -> tuple[Step, ...]:
+        steps: list[Step] = []
+        for use in facts.uses:
+            if isinstance(use, ImportUse):
+                steps += [ImportStep(use.where, target) for target in self._targets(module, use)]
+            else:
+                steps.append(use)
+        return tuple(dict.fromkeys(steps))
+
+    def _targets(self, module: ModuleFile, use: ImportUse) -> list[str]:
+        base = absolute_name(module, use)
+        if base is None:
+            return []
+        parts = base.split(".")
+        wanted = [".".join(parts[: count + 1]) for count in range(len(parts))] if base else []
+        wanted += [join_name(base, name) for name in use.names if name != "*"]
+        return [name for name in dict.fromkeys(wanted) if name != module.name and self.find(name) is not None]
+
+
+def absolute_name(module: ModuleFile, use: ImportUse) -> str | None:
+    """Return the absolute name of the module that an import statement names; None if it climbs out of the package."""
+    if not use.level:
+        return use.module
+    parts = module.name.split(".")
+    keep = len(parts) - use.level + (1 if module.is_package else 0)
+    if keep <= 0:
+        return None
+    return join_name(".".join(parts[:keep]), use.module) if use.module else ".".join(parts[:keep])

@@ -1,0 +1,1 @@
+"""The values that the floors hand on: names, machines, images, findings, reports."""

@@ -1,0 +1,1 @@
+"""PE images as values, through pefile behind this one package."""
