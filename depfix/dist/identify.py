@@ -75,7 +75,7 @@ def open_dist(path: str | Path) -> Dist:
     Raises DistNotFoundError, NotAFolderError, UnreadableFolderError, and NoProgramError if nothing in the folder itself
     can be started on Windows.
     """
-    root = _checked_root(os.fspath(path))
+    root = dist_root(os.fspath(path))
     try:
         tree = read_tree(root)
     except OSError as error:
@@ -98,7 +98,8 @@ def identify(tree: Tree, shown: str = "") -> Dist:
     return Dist(tree, tuple(programs), broken, host.image.machine, python, freezer, layout(freezer, tree))
 
 
-def _checked_root(path: str) -> str:
+def dist_root(path: str) -> str:
+    """Return the full path of a dist's folder. Raises DistNotFoundError and NotAFolderError."""
     if not path or not os.path.lexists(path):
         raise DistNotFoundError(path, _near(path))
     if not os.path.isdir(path):

@@ -83,6 +83,15 @@ class Tree:
     def has_folder(self, folder: str) -> bool:
         return fold(folder) in self._folders
 
+    def spelled(self, path: str) -> str:
+        """Return a path with the folders that exist spelled as on disk: Windows does not care, other hosts do."""
+        folder = ""
+        parts = path.split("/")
+        for part in parts[:-1]:
+            known = self._subfolders.get(fold(folder), {}).get(fold(join(folder, part)))
+            folder = known if known is not None else join(folder, part)
+        return join(folder, parts[-1])
+
     def named(self, name: str) -> tuple[FileEntry, ...]:
         """Return every file with this base name, shortest path first."""
         return tuple(sorted(self._named.get(fold(name), ()), key=lambda entry: (entry.path.count("/"), entry.path)))

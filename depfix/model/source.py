@@ -11,8 +11,7 @@ class Candidate:
 
     `path` is absolute. `relative` is the path in the environment, with `/`. `package_path` is the path below
     site-packages if the file belongs to an import package, else an empty string: such a file goes to the same place in
-    the dist. `owner` and `version` name the package that installed it; `sha256` is the hash that the package manager
-    recorded, in hex, or an empty string.
+    the dist. `owner` and `version` name the package that installed it, empty if nobody owns it.
     """
 
     path: str
@@ -21,7 +20,6 @@ class Candidate:
     package_path: str = ""
     owner: str = ""
     version: str = ""
-    sha256: str = ""
 
     @property
     def provider(self) -> str:

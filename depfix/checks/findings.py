@@ -1,0 +1,64 @@
+"""What the checks share: from graph to the parts of a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from depfix.closure.graph import Edge, EdgeKind, Graph, NodeKind
+from depfix.imports.uses import Strength
+from depfix.knowledge.rules import rule
+from depfix.model.finding import Confidence, Finding, Location, Severity
+
+_MOST_LOCATIONS = 20
+_CONFIDENCE = {
+    Strength.REQUIRED: Confidence.CERTAIN,
+    Strength.PROBABLE: Confidence.PROBABLE,
+    Strength.OPTIONAL: Confidence.PROBABLE,
+}
+
+
+def finding(
+    name: str,
+    subject: str,
+    message: str,
+    *,
+    severity: Severity | None = None,
+    confidence: Confidence = Confidence.CERTAIN,
+    locations: tuple[Location, ...] = (),
+    chain: tuple[str, ...] = (),
+    trail: tuple[str, ...] = (),
+    identity: str = "",
+) -> Finding:
+    """Return a finding of the rule called `name`, with the rule's own severity unless another is given."""
+    entry = rule(name)
+    return Finding(
+        entry.code, entry.name, severity or entry.severity, confidence, subject, message, locations, chain,
+        trail=trail, identity=identity,
+    )
+
+
+def severity_of(strength: Strength) -> Severity:
+    """Return how bad it is if something that is reached with this strength fails to load."""
+    return Severity.WARNING if strength is Strength.OPTIONAL else Severity.ERROR
+
+
+def confidence_of(strength: Strength) -> Confidence:
+    return _CONFIDENCE[strength]
+
+
+def locations_of(edges: Iterable[Edge]) -> tuple[Location, ...]:
+    """Return where needs stand: the image that imports, or the source and line that loads."""
+    found = dict.fromkeys(_location(edge) for edge in edges)
+    return tuple(found)[:_MOST_LOCATIONS]
+
+
+def _location(edge: Edge) -> Location:
+    if edge.kind is EdgeKind.LOAD and edge.path:
+        return Location(edge.path, edge.line)
+    return Location(edge.source.name if edge.source.kind is not NodeKind.MODULE else edge.path)
+
+
+def surest_first(graph: Graph, edges: Iterable[Edge]) -> list[tuple[Strength, Edge]]:
+    """Return the reached edges with how surely each need arises, surest first, then by the length of the chain."""
+    rows = [(strength, edge) for edge in edges if (strength := graph.edge_strength(edge)) is not None]
+    return sorted(rows, key=lambda row: (-row[0], len(graph.chain(row[1].source)), row[1].source.name))

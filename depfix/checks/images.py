@@ -1,0 +1,57 @@
+"""DF105 wrong-machine: the file that will be found is for another machine, damaged, or no image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from depfix.checks.findings import confidence_of, finding, locations_of, severity_of, surest_first
+from depfix.closure.build import Closure
+from depfix.closure.graph import Node, NodeKind, chain_texts
+from depfix.model.finding import Finding, Location
+from depfix.model.image import Image, ImageProblem
+from depfix.model.names import base_name, fold
+
+
+def check_images(closure: Closure) -> Iterator[Finding]:
+    """Yield a finding for each file that some load finds and Windows will refuse, and for each broken program."""
+    for path, reason in closure.world.dist.broken_programs:
+        yield finding(
+            "wrong-machine", fold(path), f"{path} is called a program, but {reason}", locations=(Location(path),),
+            chain=(path,), identity=path,
+        )
+    for node in closure.graph.nodes():
+        if node.kind is NodeKind.IMAGE:
+            yield from _check(closure, node)
+
+
+def _check(closure: Closure, node: Node) -> Iterator[Finding]:
+    strength = closure.graph.strength(node)
+    image = closure.world.image(node.name)
+    reason = _reason(closure, image)
+    if strength is None or not reason:
+        return
+    edges = [edge for _, edge in surest_first(closure.graph, closure.graph.edges_to(node))]
+    chain = chain_texts(closure.graph.chain(node), closure.graph.root)
+    if isinstance(image, ImageProblem) and image.unreadable:
+        yield finding(
+            "not-looked-at", node.name, f"{node.name}: {reason}; what it needs is unknown", chain=chain,
+            locations=(Location(node.name),),
+        )
+        return
+    yield finding(
+        "wrong-machine",
+        fold(base_name(node.name)),
+        f"{node.name} is what Windows will find, but {reason}",
+        severity=severity_of(strength),
+        confidence=confidence_of(strength),
+        locations=(Location(node.name), *locations_of(edges)),
+        chain=chain,
+        identity=node.name,
+    )
+
+
+def _reason(closure: Closure, image: Image | ImageProblem) -> str:
+    if isinstance(image, ImageProblem):
+        return image.reason
+    wanted = closure.world.dist.machine
+    return "" if image.machine is wanted else f"it is {image.machine.words} and the program is {wanted.words}"

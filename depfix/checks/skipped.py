@@ -1,0 +1,30 @@
+"""DF501 not-looked-at: what could not be read is said, never left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from depfix.checks.findings import finding
+from depfix.closure.build import Closure
+from depfix.closure.graph import NodeKind
+from depfix.imports.finder import ModuleKind
+from depfix.model.finding import Finding, Location, Severity
+from depfix.model.names import fold
+
+
+def check_skipped(closure: Closure) -> Iterator[Finding]:
+    """Yield a finding for each file or folder of the dist, and each reached source, that could not be read."""
+    reached = {fold(node.name) for node in closure.graph.nodes() if node.kind is NodeKind.IMAGE}
+    for skipped in closure.world.tree.skipped:
+        if fold(skipped.path) not in reached:  # those have a finding with their chain
+            message = f"{skipped.path}: {skipped.reason.lower()}; what is in it is unknown"
+            yield finding("not-looked-at", skipped.path, message, locations=(Location(skipped.path),))
+    for node in closure.graph.nodes():
+        module = closure.world.walker.find(node.name) if node.kind is NodeKind.MODULE else None
+        if module is None or module.kind is not ModuleKind.SOURCE or module.entry is None:
+            continue
+        error = closure.world.facts.source(module.entry).error
+        if error:
+            message = f"{module.entry.path} cannot be parsed ({error}); what it imports is unknown"
+            place = (Location(module.entry.path),)
+            yield finding("not-looked-at", module.entry.path, message, severity=Severity.INFO, locations=place)

@@ -1,0 +1,267 @@
+"""The commands. Each one: options in, pipeline, report out, exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from depfix import __version__
+from depfix.cli.options import dist_argument, environment_option, options_from, report_options, scan_options
+from depfix.cli.terminal import hint, plain, print_lines, print_text, progress, tell, write_report
+from depfix.errors import DepfixError
+from depfix.model.finding import Confidence, Finding
+from depfix.model.report import Report
+
+_CLEAN, _FINDINGS, _USAGE, _INTERRUPTED = 0, 1, 2, 130
+_RANK = {"error": 0, "warning": 1, "never": -1}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="depfix")
+def cli() -> None:
+    """Find and repair what a frozen Python program for Windows lacks.
+
+    \b
+    depfix scan main.dist                        what is missing or wrong, and why
+    depfix repair main.dist --env conda:NAME     copy it in, all of it or nothing
+    depfix undo main.dist                        put the folder back as it was
+
+    Exit codes: 0 clean, 1 findings, 2 wrong usage or input, 3 depfix could not do its work, 4 a repair was rolled back.
+    """
+
+
+@cli.command()
+@dist_argument
+@environment_option
+@scan_options
+@report_options
+def scan(dist: str, **values: Any) -> None:
+    """Find what is missing, misplaced or wrong in the folder DIST. Nothing is changed."""
+    from depfix import pipeline
+
+    _warn_if_unfinished(dist)
+    with progress(values["quiet"]) as show:
+        report = pipeline.scan(dist, options_from(values, progress=show))
+    _print_scan(report, values)
+    _scan_hints(dist, report, values)
+    sys.exit(_FINDINGS if _fails(report.findings, values["fail_on"]) else _CLEAN)
+
+
+@cli.command()
+@dist_argument
+@environment_option
+@scan_options
+@click.option("--dry-run", is_flag=True, help="Show the whole plan and change nothing.")
+@click.option("--plan", "plan_file", metavar="FILE", default="", help="Write the plan as JSON to a file.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask on a terminal before copying.")
+@click.option("--overwrite", is_flag=True, help="Replace files with other content; undo brings the old ones back.")
+@report_options
+def repair(dist: str, dry_run: bool, plan_file: str, yes: bool, overwrite: bool, **values: Any) -> None:
+    """Copy everything that DIST lacks from an environment, in one transaction, and scan again."""
+    from depfix import pipeline
+
+    _warn_if_unfinished(dist)
+
+    def agreed(report: Report) -> bool:
+        return _show_plan(report, plan_file, values, ask=not yes)
+
+    with progress(values["quiet"]) as show:
+        options = options_from(values, overwrite=overwrite, progress=show if yes or not sys.stdin.isatty() else _silent)
+        report = pipeline.repair(dist, options, dry_run=dry_run, agreed=agreed)
+    if not report.applied and (dry_run or not report.plan or not report.plan.actions):
+        _show_plan(report, plan_file, values, ask=False)
+    _print_repair(report, values)
+    _repair_hints(dist, report, dry_run, values)
+    verification = report.verification
+    left = (*verification.remaining, *verification.introduced) if verification else report.findings
+    if not report.applied and not dry_run:
+        left = report.findings
+    sys.exit(_FINDINGS if _fails(left, values["fail_on"]) else _CLEAN)
+
+
+@cli.command()
+@dist_argument
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing if it worked.")
+def undo(dist: str, quiet: bool) -> None:
+    """Put DIST back, byte for byte, as it was before the last repair."""
+    from depfix import pipeline
+
+    paths = pipeline.undo(dist)
+    if not quiet:
+        for path in paths:
+            click.echo(f"put back  {path}")
+        click.echo(f"{dist} is as it was before the repair")
+
+
+@cli.command()
+@dist_argument
+@click.argument("name")
+@environment_option
+@scan_options
+@click.option("--all", "everything", is_flag=True, help="Show every chain, not only the shortest ten.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+def why(dist: str, name: str, everything: bool, **values: Any) -> None:
+    """Show who needs NAME in DIST: a DLL, a module, or a file, present or missing."""
+    from depfix import pipeline
+    from depfix.reports.chains import chain_lines
+
+    with progress(values["quiet"]) as show:
+        found = pipeline.why(dist, name, options_from(values, progress=show))
+    print_lines(chain_lines(name, found, None if everything else 10))
+
+
+@cli.command()
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="The form.")
+def envs(form: str) -> None:
+    """List the environments found on this machine, as --env takes them."""
+    import os
+
+    from depfix.env.discover import list_environments
+    from depfix.reports.environments import environment_lines, environments_json
+
+    found = list_environments(os.environ)
+    if form == "json":
+        print_text(environments_json(found))
+        return
+    print_lines(environment_lines(found))
+    if not found:
+        hint("an environment that conda does not know of can be given as conda:FOLDER, a folder of DLLs as dir:FOLDER")
+
+
+@cli.command()
+@click.argument("name", required=False, default="")
+def explain(name: str) -> None:
+    """Explain a rule (DF101 or missing-dll): why it breaks, how it is fixed. Without a name, list the rules."""
+    from depfix.reports.rules import explanation_lines, rule_lines
+
+    print_lines(explanation_lines(name) if name else rule_lines())
+
+
+def main() -> None:
+    """Run the command line; turn depfix's exceptions into messages, hints and exit codes."""
+    import multiprocessing
+
+    multiprocessing.freeze_support()
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        tell(" interrupted; nothing was left half done", "stopped:", "yellow")
+        sys.exit(_INTERRUPTED)
+    except KeyboardInterrupt:
+        tell(" interrupted; nothing was left half done", "stopped:", "yellow")
+        sys.exit(_INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(_USAGE)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(_CLEAN)
+    except DepfixError as error:
+        tell(f" {error}", "error:", "red")
+        hint(error.hint)
+        sys.exit(error.exit_code)
+
+
+# --- printing ---
+
+
+def _print_scan(report: Report, values: dict[str, Any]) -> None:
+    from depfix.reports.text import Line, scan_lines, verdict
+
+    if values["form"] == "json":
+        _emit_json(report, values["output"])
+        return
+    if values["output"]:
+        write_report(values["output"], plain(scan_lines(report, verbose=values["verbose"])))
+    short = values["quiet"] or values["output"]
+    print_lines([Line(verdict(report))] if short else scan_lines(report, verbose=values["verbose"]))
+
+
+def _show_plan(report: Report, plan_file: str, values: dict[str, Any], *, ask: bool) -> bool:
+    """Show a plan, write it where the user wants it, and return True if it is to be carried out."""
+    from depfix.reports.json import plan_json
+    from depfix.reports.text import plan_lines
+
+    if plan_file and report.plan is not None:
+        write_report(plan_file, plan_json(report.plan))
+    if values["form"] == "text" and not values["quiet"] and report.plan is not None:
+        if report.plan.actions or report.plan.declined:
+            print_lines(plan_lines(report))
+    if ask and sys.stdin.isatty() and values["form"] == "text":
+        return click.confirm("copy these files?", default=True, err=True)
+    return True
+
+
+def _print_repair(report: Report, values: dict[str, Any]) -> None:
+    from depfix.reports.text import Line, plan_lines, repair_lines, verdict
+
+    if values["form"] == "json":
+        _emit_json(report, values["output"])
+        return
+    lines = list(repair_lines(report)) if report.applied else []
+    if not report.findings:
+        lines = [Line(verdict(report))]
+    if values["output"]:
+        write_report(values["output"], plain([*plan_lines(report), *lines]))
+    print_lines(lines)
+
+
+def _emit_json(report: Report, output: str) -> None:
+    from depfix.reports.json import report_json
+
+    if output:
+        write_report(output, report_json(report))
+    else:
+        print_text(report_json(report))
+
+
+# --- verdict and hints ---
+
+
+def _fails(findings: tuple[Finding, ...], level: str) -> bool:
+    """Return True if a finding is at or above the level; mere possibilities never fail."""
+    return any(
+        finding.severity.rank <= _RANK[level] and finding.confidence is not Confidence.POSSIBLE for finding in findings
+    )
+
+
+def _scan_hints(dist: str, report: Report, values: dict[str, Any]) -> None:
+    if values["quiet"] or not _fails(report.findings, "warning"):
+        return
+    environments = " ".join(f"--env {_quoted(spec)}" for spec in values["environments"])
+    if any(finding.fix for finding in report.findings):
+        hint(f"depfix repair {_quoted(dist)} {environments}".rstrip())
+    elif report.environments:
+        hint("no environment given has what is missing; `depfix envs` lists others")
+    else:
+        hint(f"depfix repair {_quoted(dist)} --env conda:NAME copies it in; `depfix envs` lists environments")
+
+
+def _repair_hints(dist: str, report: Report, dry_run: bool, values: dict[str, Any]) -> None:
+    if values["quiet"]:
+        return
+    if dry_run and report.plan is not None and report.plan.actions:
+        hint("nothing was changed; the same command without --dry-run copies these files")
+    elif report.applied:
+        hint(f"depfix undo {_quoted(dist)} puts the folder back")
+
+
+def _warn_if_unfinished(dist: str) -> None:
+    import os
+
+    from depfix.repair.journal import unfinished
+
+    if os.path.isdir(dist) and unfinished(os.path.abspath(dist)):
+        tell(" a repair of this folder was cut off; the next repair, or `depfix undo`, puts it back first", "warning:", "yellow")
+
+
+def _silent(_what: str, _done: int, _total: int) -> None:
+    """Draw nothing: a question is about to be asked on the same terminal."""
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if " " in text else text
+
+

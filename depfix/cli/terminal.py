@@ -1,0 +1,92 @@
+"""Printing: lines to stdout, everything else to stderr, progress only where somebody watches."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from depfix.errors import WriteError
+from depfix.reports.text import Line
+
+
+
+def colours(stream: Any) -> bool:
+    """Return True if a stream shows colours. NO_COLOR wins (https://no-color.org), then the terminal decides."""
+    return not os.environ.get("NO_COLOR") and bool(stream.isatty())
+
+
+def print_lines(lines: Iterable[Line]) -> None:
+    """Print a text report to stdout."""
+    coloured = colours(sys.stdout)
+    for line in lines:
+        lead = click.style(line.lead, fg=line.colour, bold=True) if coloured and line.lead else line.lead
+        _write(sys.stdout, lead + line.text)
+
+
+def plain(lines: Iterable[Line]) -> str:
+    """Return a text report without colours."""
+    return "".join(f"{line.lead}{line.text}".rstrip() + "\n" for line in lines)
+
+
+def tell(message: str, lead: str = "", colour: str = "") -> None:
+    """Print a message to stderr."""
+    shown = click.style(lead, fg=colour, bold=True) if lead and colours(sys.stderr) else lead
+    _write(sys.stderr, shown + message)
+
+
+def hint(message: str) -> None:
+    """Print what to do next to stderr."""
+    if message:
+        tell(f" {message}", "hint:", "cyan")
+
+
+def write_report(path: str, text: str) -> None:
+    """Write a report to a file. Raises WriteError."""
+    try:
+        Path(path).write_text(text, encoding="utf-8", newline="\n", errors="backslashreplace")
+    except OSError as error:
+        raise WriteError(path, error.strerror or str(error)) from error
+
+
+def print_text(text: str) -> None:
+    """Print a machine's report to stdout as UTF-8, whatever the console's encoding."""
+    stream = getattr(sys.stdout, "buffer", None)
+    if stream is None:
+        sys.stdout.write(text)
+    else:
+        sys.stdout.flush()
+        stream.write(text.encode("utf-8"))
+        stream.flush()
+
+
+def _write(stream: Any, text: str) -> None:
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding).rstrip() + "\n")
+    stream.flush()
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Yield a function (what, done, total) that draws a bar on a terminal's stderr, and does nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _what, _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield show

@@ -1,0 +1,158 @@
+"""Builds the closure of a dist: which processes to simulate, and how surely each module is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from depfix.closure.facts import Facts
+from depfix.closure.graph import Edge, EdgeKind, Graph, Node, NodeKind
+from depfix.closure.process import Process
+from depfix.closure.world import World
+from depfix.dist.identify import Dist
+from depfix.dist.tree import FileEntry, Tree
+from depfix.imports.finder import ModuleFile, ModuleKind, all_modules
+from depfix.imports.uses import Strength
+from depfix.loader.system import CleanSystem
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A program's own script: its path as the user gave it, its file, and the folder its imports are looked up in."""
+
+    shown: str
+    file: FileEntry
+    project: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """The graph of a dist, with the world that it was made in."""
+
+    graph: Graph
+    world: World
+
+
+def build_closure(
+    dist: Dist, tree: Tree, system: CleanSystem, facts: Facts, entries: tuple[Entry, ...], project: tuple[str, ...] = ()
+) -> Closure:
+    """Return the closure of `tree`, which is the dist or the dist with a plan laid over it.
+
+    With `entries`, from what those scripts import; else from everything that can be imported from the dist.
+    """
+    folders = tuple(dict.fromkeys([*project, *(entry.project for entry in entries)]))
+    world = World(dist, tree, system, facts, folders)
+    graph = Graph(Node(NodeKind.PROGRAM, dist.host.path))
+    host = _start_programs(world, graph)
+    if dist.python is not None:
+        if entries:
+            _run_entries(world, graph, host, entries)
+        else:
+            _run_everything(world, graph, host)
+    graph.settle()
+    return Closure(graph, world)
+
+
+def _start_programs(world: World, graph: Graph) -> Process:
+    """Simulate the start of every program; return the process that hosts Python."""
+    host = Process(world, graph)
+    host.start(world.dist.host.path)
+    host.start_python(world.dist.host.path)
+    for program in world.dist.programs[1:]:
+        graph.add(_start_edge(graph, Node(NodeKind.PROGRAM, program.path), Strength.REQUIRED))
+        other = Process(world, graph)
+        other.start(program.path)
+        other.finish()
+    host.finish()
+    return host
+
+
+def _start_edge(graph: Graph, node: Node, strength: Strength, kind: EdgeKind = EdgeKind.START) -> Edge:
+    return Edge(graph.root, node, kind, strength)
+
+
+def _run_entries(world: World, graph: Graph, host: Process, entries: tuple[Entry, ...]) -> None:
+    for entry in entries:
+        name = f"<{entry.shown}>"
+        world.facts.source(entry.file, is_program=True)
+        world.walker.add_script(name, entry.file)
+        graph.add(_start_edge(graph, Node(NodeKind.MODULE, name), Strength.REQUIRED))
+        process = host.fork()
+        process.run(name)
+        host = process
+    _run_hidden(world, graph, host)
+
+
+def _run_hidden(world: World, graph: Graph, process: Process) -> None:
+    """Import extension modules that no source of their package names: compiled code may import them."""
+    modules = list(all_modules(world.tree, world.dist.layout.search_path, world.finder))
+    hidden = [m for m in modules if m.kind is ModuleKind.EXTENSION and _is_within(m, process.imported)]
+    tops = {module.name.partition(".")[0] for module in hidden if module.name not in process.imported}
+    _read_ahead(world, (module for module in modules if module.name.partition(".")[0] in tops))
+    named = {
+        step.target
+        for module in modules
+        if module.name.partition(".")[0] in tops
+        for step in world.walker.steps(module.name)
+        if hasattr(step, "target")
+    }
+    for module in hidden:
+        if module.name not in process.imported and module.name not in named:
+            graph.add(_start_edge(graph, Node(NodeKind.MODULE, module.name), Strength.PROBABLE, EdgeKind.HIDDEN))
+            process.fork().run(module.name)
+
+
+def _is_within(module: ModuleFile, imported: set[str]) -> bool:
+    package = module.name.rpartition(".")[0]
+    return not package or package in imported
+
+
+def _run_everything(world: World, graph: Graph, host: Process) -> None:
+    """Import every top-level module in a process of its own, then what is left of it in branches of that process."""
+    modules = list(all_modules(world.tree, world.dist.layout.search_path, world.finder))
+    _read_ahead(world, modules)
+    reached: set[str] = set()
+    by_top: dict[str, list[ModuleFile]] = {}
+    for module in modules:
+        by_top.setdefault(module.name.partition(".")[0], []).append(module)
+    tops = sorted(by_top, key=lambda top: (_is_extension(world, top), top))
+    for top in tops:
+        if top in reached and _is_extension(world, top):
+            continue  # its importers have loaded it, each in its own circumstances
+        process = host.fork()
+        process.run(top)
+        own = set(process.imported)
+        for module in by_top[top]:
+            if module.name not in own:
+                branch = process.fork()
+                branch.run(module.name)
+                own |= branch.imported
+        reached |= own
+    _root_everything(world, graph, modules)
+
+
+def _is_extension(world: World, name: str) -> bool:
+    module = world.finder.find(name)
+    return module is not None and module.kind is ModuleKind.EXTENSION
+
+
+def _root_everything(world: World, graph: Graph, modules: list[ModuleFile]) -> None:
+    """Join the modules to the program: top-level packages surely, what nobody imports probably."""
+    imported = {edge.target.name for edge in graph.edges() if edge.kind is EdgeKind.IMPORT}
+    for module in modules:
+        if "." not in module.name and not (module.kind is ModuleKind.EXTENSION and module.name in imported):
+            graph.add(_start_edge(graph, Node(NodeKind.MODULE, module.name), Strength.REQUIRED))
+        elif module.name not in imported:
+            node = Node(NodeKind.MODULE, module.name)
+            graph.add(_start_edge(graph, node, Strength.PROBABLE, EdgeKind.HIDDEN))
+    graph.settle()
+    for module in modules:  # islands: modules that only import each other
+        node = Node(NodeKind.MODULE, module.name)
+        if graph.strength(node) is None:
+            graph.add(_start_edge(graph, node, Strength.PROBABLE, EdgeKind.HIDDEN))
+            graph.settle()
+
+
+def _read_ahead(world: World, modules: Iterable[ModuleFile]) -> None:
+    sources = [module.entry for module in modules if module.kind is ModuleKind.SOURCE and module.entry is not None]
+    world.facts.read_ahead(sources)

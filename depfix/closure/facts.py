@@ -1,0 +1,87 @@
+"""Reads each file once: images and sources of a dist, as they are asked for or ahead of time in several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+from depfix.dist.tree import FileEntry
+from depfix.imports.reader import read_source
+from depfix.imports.uses import SourceFacts, SourceTarget
+from depfix.model.image import ImageOrProblem
+from depfix.pe.reader import read_image
+
+_WORTH_A_POOL = 3_000_000  # bytes of source, about a second of parsing
+_CHUNK = 16
+
+Progress = Callable[[str, int, int], None]
+
+
+def no_progress(_what: str, _done: int, _total: int) -> None:
+    """Report nothing."""
+
+
+class Facts:
+    """Images and sources by the file that holds them; nothing is read twice."""
+
+    def __init__(self, target: SourceTarget, workers: int = 1, progress: Progress = no_progress) -> None:
+        self._target = target
+        self._workers = workers
+        self._progress = progress
+        self._images: dict[str, ImageOrProblem] = {}
+        self._sources: dict[str, SourceFacts] = {}
+
+    def image(self, entry: FileEntry) -> ImageOrProblem:
+        """Return the image in a file, or why there is none."""
+        if entry.source not in self._images:
+            self._images[entry.source] = read_image(entry.source)
+        return self._images[entry.source]
+
+    def source(self, entry: FileEntry, *, is_program: bool = False) -> SourceFacts:
+        """Return what a Python source uses."""
+        if entry.source not in self._sources:
+            self._sources[entry.source] = _read(entry.source, self._target, is_program)
+        return self._sources[entry.source]
+
+    def read_ahead(self, entries: Iterable[FileEntry]) -> None:
+        """Read many sources at once, in several processes where that pays."""
+        wanted = [entry for entry in entries if entry.source not in self._sources]
+        total = len(wanted)
+        if self._workers > 1 and sum(entry.size for entry in wanted) > _WORTH_A_POOL:
+            self._read_in_pool([entry.source for entry in sorted(wanted, key=lambda entry: -entry.size)])
+        for done, entry in enumerate(wanted):
+            self.source(entry)
+            if done % 64 == 0:
+                self._progress("reading sources", done, total)
+        self._progress("reading sources", total, total)
+
+    def _read_in_pool(self, paths: list[str]) -> None:
+        chunks = [paths[start::max(1, len(paths) // _CHUNK)] for start in range(max(1, len(paths) // _CHUNK))]
+        try:
+            with ProcessPoolExecutor(self._workers) as pool:
+                done = 0
+                for chunk, found in zip(chunks, pool.map(_read_many, chunks, [self._target] * len(chunks)), strict=True):
+                    self._sources.update(zip(chunk, found, strict=True))
+                    done += len(chunk)
+                    self._progress("reading sources", done, len(paths))
+        except (BrokenProcessPool, OSError):
+            return  # no processes to be had here: the caller reads the rest itself
+
+
+def _read_many(paths: list[str], target: SourceTarget) -> list[SourceFacts]:
+    import gc
+
+    gc.disable()  # syntax trees are full of cycles that live only for one source
+    found = [_read(path, target, is_program=False) for path in paths]
+    gc.enable()
+    return found
+
+
+def _read(path: str, target: SourceTarget, is_program: bool) -> SourceFacts:
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        return SourceFacts((), f"it cannot be read ({(error.strerror or str(error)).lower()})")
+    return read_source(data, target, is_program=is_program)

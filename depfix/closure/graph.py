@@ -1,0 +1,168 @@
+"""The graph of the closure: who needs what, why, and how surely."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from depfix.imports.uses import Strength
+from depfix.loader.search import Place
+
+if TYPE_CHECKING:
+    import networkx
+
+
+class NodeKind(Enum):
+    """What a node stands for."""
+
+    PROGRAM = "program"
+    MODULE = "module"
+    IMAGE = "image"
+    SYSTEM = "system"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A program or image (by dist-relative path), a module (by dotted name), a DLL of Windows or a missing one (by name)."""
+
+    kind: NodeKind
+    name: str
+
+
+class EdgeKind(Enum):
+    """How one node needs the other; the text completes "X ... Y"."""
+
+    START = "starts with"
+    IMPORT = "imports"
+    FILE = "is the file"
+    STATIC = "imports"
+    DELAY = "delay-loads"
+    LOAD = "loads"
+    HIDDEN = "may import"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """`source` needs `target`.
+
+    `asked` is the name as the importer spells it. `path` and `line` say where in a source it stands. For a missing
+    target, `trail` holds the places looked at and `expected` the dist-relative path if code asks for one exact path;
+    `unsure` is True if code that cannot be read may add places.
+    """
+
+    source: Node
+    target: Node
+    kind: EdgeKind
+    strength: Strength
+    asked: str = ""
+    path: str = ""
+    line: int = 0
+    trail: tuple[Place, ...] = ()
+    expected: str = ""
+    unsure: bool = False
+
+
+class Graph:
+    """Nodes and edges, and for each node the surest chain that leads to it."""
+
+    def __init__(self, root: Node) -> None:
+        self.root = root
+        self._edges: dict[tuple[Node, Node, EdgeKind, str], Edge] = {}
+        self._out: dict[Node, list[Edge]] = {}
+        self._strength: dict[Node, Strength] = {root: Strength.REQUIRED}
+        self._parent: dict[Node, Edge] = {}
+
+    def add(self, edge: Edge) -> None:
+        """Add an edge; of two alike the surer one stays."""
+        key = (edge.source, edge.target, edge.kind, edge.asked)
+        known = self._edges.get(key)
+        if known is not None and known.strength >= edge.strength:
+            return
+        self._edges[key] = edge
+        row = self._out.setdefault(edge.source, [])
+        if known is not None:
+            row[row.index(known)] = edge
+        else:
+            row.append(edge)
+
+    def edges(self) -> Iterable[Edge]:
+        return self._edges.values()
+
+    def edges_to(self, node: Node) -> tuple[Edge, ...]:
+        return tuple(edge for edge in self._edges.values() if edge.target == node)
+
+    def edges_from(self, node: Node) -> tuple[Edge, ...]:
+        return tuple(self._out.get(node, ()))
+
+    def nodes(self) -> tuple[Node, ...]:
+        """Return every node, each once, in the order in which it was met."""
+        found = {self.root: None}
+        for edge in self._edges.values():
+            found[edge.source] = None
+            found[edge.target] = None
+        return tuple(found)
+
+    def settle(self) -> None:
+        """Find how surely each node is reached, and its chain: surest first, then shortest."""
+        self._strength = {self.root: Strength.REQUIRED}
+        self._parent = {}
+        for level in sorted(Strength, reverse=True):
+            reached = deque(self._strength)
+            while reached:
+                node = reached.popleft()
+                for edge in self._out.get(node, ()):
+                    if edge.strength >= level and edge.target not in self._strength:
+                        self._strength[edge.target] = level
+                        self._parent[edge.target] = edge
+                        reached.append(edge.target)
+
+    def strength(self, node: Node) -> Strength | None:
+        """Return how surely a node is needed, None if nothing reaches it. Valid after `settle`."""
+        return self._strength.get(node)
+
+    def edge_strength(self, edge: Edge) -> Strength | None:
+        """Return how surely this one need arises."""
+        source = self._strength.get(edge.source)
+        return None if source is None else min(source, edge.strength)
+
+    def chain(self, node: Node) -> tuple[Edge, ...]:
+        """Return the edges from the program to a node. Valid after `settle`."""
+        found: list[Edge] = []
+        while node in self._parent:
+            edge = self._parent[node]
+            found.append(edge)
+            node = edge.source
+        return tuple(reversed(found))
+
+    def digraph(self) -> networkx.DiGraph[Node]:
+        """Return the reached part as a networkx graph; the attribute `edge` of an edge holds its Edge."""
+        import networkx
+
+        drawn: networkx.DiGraph[Node] = networkx.DiGraph()
+        drawn.add_node(self.root)
+        for edge in self._edges.values():
+            if edge.source in self._strength:
+                drawn.add_edge(edge.source, edge.target, edge=edge)
+        return drawn
+
+
+def chain_texts(chain: tuple[Edge, ...], root: Node) -> tuple[str, ...]:
+    """Return a chain as the steps that a person follows: files with lines, then images, then what is missing."""
+    steps = [root.name]
+    for edge in chain:
+        if edge.path and edge.kind in (EdgeKind.IMPORT, EdgeKind.LOAD):
+            place = f"{edge.path}:{edge.line}" if edge.line else edge.path
+            if steps[-1] in (edge.path, edge.source.name):
+                steps[-1] = place
+            else:
+                steps.append(place)
+        if edge.kind is EdgeKind.START or edge.target.kind is not NodeKind.MODULE:
+            if edge.target.kind is not NodeKind.MODULE:
+                steps.append(edge.target.name)
+        elif edge is chain[-1]:
+            steps.append(edge.target.name)
+    return tuple(step for index, step in enumerate(steps) if not index or step != steps[index - 1])

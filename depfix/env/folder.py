@@ -1,0 +1,46 @@
+"""`dir:FOLDER`: a folder of DLLs, owned by nobody."""
+
+from __future__ import annotations
+
+import os
+
+from depfix.env.listing import libraries_below, relative
+from depfix.env.protocol import EnvironmentInfo
+from depfix.errors import UnknownEnvironmentError, WrongEnvironmentError
+from depfix.model.names import fold
+from depfix.model.source import Candidate
+
+
+class FolderEnvironment:
+    """All DLLs below a folder."""
+
+    def __init__(self, root: str, spec: str) -> None:
+        self._spec = spec
+        self._root = root
+        self._index: dict[str, list[str]] = {}
+        for path in libraries_below(root):
+            self._index.setdefault(fold(os.path.basename(path)), []).append(path)
+
+    @property
+    def info(self) -> EnvironmentInfo:
+        return EnvironmentInfo(self._spec, self._root, "folder", "", None)
+
+    def find(self, name: str) -> tuple[Candidate, ...]:
+        """Return the files with this name, nearest to the folder itself first."""
+        paths = sorted(self._index.get(fold(name), ()), key=lambda path: (path.count(os.sep), path))
+        return tuple(Candidate(path, relative(self._root, path), self._spec) for path in paths)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._index.values()))
+
+
+def open_folder(value: str, spec: str) -> FolderEnvironment:
+    """Return the folder of DLLs. Raises UnknownEnvironmentError, or WrongEnvironmentError if it holds no DLL."""
+    root = os.path.abspath(os.path.expanduser(value))
+    if not os.path.isdir(root):
+        reason = "it is a file, not a folder" if os.path.exists(root) else "no such folder"
+        raise UnknownEnvironmentError(spec, reason)
+    found = FolderEnvironment(root, spec)
+    if not len(found):
+        raise WrongEnvironmentError(spec, "there is no DLL in it", "give the folder that holds the DLLs")
+    return found

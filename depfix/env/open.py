@@ -1,0 +1,76 @@
+"""Opens what `--env` names."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+
+from depfix.env.conda import conda_problem, open_conda
+from depfix.env.discover import conda_prefixes, environment_name, find_by_name
+from depfix.env.folder import open_folder
+from depfix.env.protocol import Environment
+from depfix.errors import UnknownEnvironmentError, WrongEnvironmentError
+from depfix.model.machine import Machine
+
+_SCHEMES = ("conda", "dir")
+_LATER = ("venv", "python", "wheels")
+
+
+def open_environment(spec: str, environ: Mapping[str, str]) -> Environment:
+    """Return the environment that `spec` names: `conda:NAME`, `conda:PREFIX` or `dir:FOLDER`.
+
+    Raises UnknownEnvironmentError if there is none, WrongEnvironmentError if Windows files cannot come from it.
+    """
+    scheme, colon, value = spec.partition(":")
+    if not colon or len(scheme) == 1:  # a bare name or path, with a drive letter perhaps
+        raise UnknownEnvironmentError(spec, "it does not say what kind it is", _guess(spec))
+    if scheme in _LATER:
+        raise UnknownEnvironmentError(spec, f"{scheme}: is not supported yet", _nearest_to(scheme, value))
+    if scheme not in _SCHEMES:
+        near = difflib.get_close_matches(scheme, _SCHEMES, n=1)
+        raise UnknownEnvironmentError(spec, f"unknown kind {scheme!r}", f"{near[0]}:{value}" if near else "")
+    if not value:
+        raise UnknownEnvironmentError(spec, "it names nothing")
+    return open_folder(value, spec) if scheme == "dir" else open_conda(_prefix(value, spec, environ), spec)
+
+
+def active_environment(environ: Mapping[str, str]) -> Environment | None:
+    """Return the activated conda environment if Windows files can come from it."""
+    prefix = environ.get("CONDA_PREFIX", "")
+    if not prefix or not os.path.isdir(prefix) or conda_problem(prefix)[0]:
+        return None
+    return open_conda(prefix, f"conda:{prefix}")
+
+
+def check_machine(environment: Environment, machine: Machine) -> None:
+    """Raise WrongEnvironmentError if the environment's Python is for another machine than the dist."""
+    found = environment.info.machine
+    if found is not None and found is not machine:
+        advice = f"give the {machine.words} environment that the program was built from"
+        raise WrongEnvironmentError(environment.info.spec, f"it is {found.words}, the dist is {machine.words}", advice)
+
+
+def _prefix(value: str, spec: str, environ: Mapping[str, str]) -> str:
+    path = os.path.abspath(os.path.expanduser(value))
+    if "/" in value or "\\" in value or os.path.isdir(path):
+        if os.path.isdir(path):
+            return path
+        raise UnknownEnvironmentError(spec, "it is a file, not a folder" if os.path.exists(path) else "no such folder")
+    found = find_by_name(value, environ)
+    if found is not None:
+        return found
+    known = tuple(dict.fromkeys(environment_name(prefix) for prefix in conda_prefixes(environ)))
+    near = difflib.get_close_matches(value, known, n=1)
+    specs = tuple(f"conda:{name}" for name in known)
+    raise UnknownEnvironmentError(spec, "no conda environment of this name", f"conda:{near[0]}" if near else "", specs)
+
+
+def _guess(spec: str) -> str:
+    if os.path.isdir(spec):
+        return f"dir:{spec}" if conda_problem(os.path.abspath(spec))[0] else f"conda:{spec}"
+    return f"conda:{spec}"
+
+
+def _nearest_to(scheme: str, value: str) -> str:
+    return "" if scheme == "wheels" else f"dir:{value}"

@@ -1,0 +1,44 @@
+"""What a repair would do, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Copy `source` (absolute) to `destination` (dist-relative with `/`); `replace` keeps the old file for undo.
+
+    `size` is in bytes. `rule` and `subject` say which finding it cures, `chain` who needs it.
+    """
+
+    action: str
+    source: str
+    destination: str
+    provider: str
+    size: int
+    rule: str
+    subject: str
+    chain: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A finding that the plan does not cure, and why."""
+
+    rule: str
+    subject: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every action, in the order in which the needs were met, and what is left."""
+
+    actions: tuple[Action, ...]
+    declined: tuple[Declined, ...]
+
+    @property
+    def size(self) -> int:
+        """How many bytes will be copied."""
+        return sum(action.size for action in self.actions)

@@ -1,0 +1,44 @@
+"""`depfix why`: chains as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from depfix.closure.graph import Edge, Node, NodeKind
+from depfix.reports.text import Line, count
+
+_WORDS = {
+    NodeKind.PROGRAM: "a program",
+    NodeKind.MODULE: "a module",
+    NodeKind.IMAGE: "in the dist",
+    NodeKind.SYSTEM: "part of Windows",
+    NodeKind.MISSING: "missing",
+}
+
+
+class Explained(Protocol):
+    """A node and the chains that lead to it."""
+
+    @property
+    def node(self) -> Node: ...
+    @property
+    def chains(self) -> tuple[tuple[Edge, ...], ...]: ...
+
+
+def chain_lines(name: str, found: Sequence[Explained], most: int | None) -> Iterator[Line]:
+    """Yield every chain of every node that bears the name, at most `most` for each."""
+    if not found:
+        yield Line(f"{name} is in the dist, and nothing that depfix can see needs it")
+    for explained in found:
+        needs = count(len(explained.chains), "direct need") if explained.chains else "nothing needs it"
+        yield Line(f"  {_WORDS[explained.node.kind]}, {needs}", explained.node.name, "white")
+        for chain in explained.chains[:most]:
+            yield Line()
+            yield Line(f"  {chain[0].source.name}" if chain else "")
+            for depth, edge in enumerate(chain, 1):
+                place = f"   ({edge.path}:{edge.line})" if edge.line else ""
+                yield Line(f"  {'  ' * depth}{edge.kind.value} {edge.target.name}{place}")
+        hidden = len(explained.chains) - len(explained.chains[:most])
+        if hidden:
+            yield Line(f"  and {hidden} more; --all shows them")

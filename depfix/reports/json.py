@@ -1,0 +1,135 @@
+"""The JSON report; its schema is `schema/report.schema.json` beside this file."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import msgspec
+
+from depfix.model.finding import Finding, Severity
+from depfix.model.plan import Plan
+from depfix.model.report import Report, Verification
+
+SCHEMA_VERSION = 1
+
+
+def report_json(report: Report) -> str:
+    """Return a report as JSON, two spaces of indent, with a final newline."""
+    return _encoded(report_value(report))
+
+
+def plan_json(plan: Plan) -> str:
+    """Return a plan alone as JSON."""
+    return _encoded({"schema_version": SCHEMA_VERSION, **_plan(plan)})
+
+
+def schema() -> bytes:
+    """Return the JSON Schema of the report."""
+    return files("depfix.reports").joinpath("schema", "report.schema.json").read_bytes()
+
+
+def report_value(report: Report) -> dict[str, object]:
+    """Return a report as plain values with the keys that the schema fixes."""
+    dist = report.dist
+    value: dict[str, object] = {
+        "schema_version": SCHEMA_VERSION,
+        "dist": {
+            "root": dist.root,
+            "freezer": dist.freezer,
+            "python": dist.python,
+            "machine": dist.machine,
+            "programs": list(dist.programs),
+            "files": dist.files,
+            "images": dist.images,
+        },
+        "target": report.target,
+        "environments": [
+            {"spec": one.spec, "root": one.root, "kind": one.kind, "python": one.python} for one in report.environments
+        ],
+        "summary": {severity.value: report.count(severity) for severity in Severity},
+        "findings": [_finding(finding) for finding in report.findings],
+    }
+    if report.plan is not None:
+        value["plan"] = _plan(report.plan)
+        value["applied"] = report.applied
+    if report.verification is not None:
+        value["verification"] = _verification(report.verification)
+    return value
+
+
+def _finding(finding: Finding) -> dict[str, object]:
+    fix = finding.fix
+    return {
+        "rule": finding.rule,
+        "name": finding.name,
+        "severity": finding.severity.value,
+        "confidence": finding.confidence.value,
+        "subject": finding.subject,
+        "message": finding.message,
+        "locations": [{"path": place.path, "line": place.line or None} for place in finding.locations],
+        "chain": list(finding.chain),
+        "searched": list(finding.trail),
+        "fix": None
+        if fix is None
+        else {
+            "action": fix.action,
+            "source": fix.source,
+            "destination": fix.destination,
+            "provider": fix.provider,
+        },
+        "no_fix": finding.no_fix,
+        "fingerprint": finding.fingerprint,
+    }
+
+
+def _plan(plan: Plan) -> dict[str, object]:
+    return {
+        "actions": [
+            {
+                "action": action.action,
+                "source": action.source,
+                "destination": action.destination,
+                "provider": action.provider,
+                "size": action.size,
+                "rule": action.rule,
+                "subject": action.subject,
+                "chain": list(action.chain),
+            }
+            for action in plan.actions
+        ],
+        "declined": [{"rule": row.rule, "subject": row.subject, "reason": row.reason} for row in plan.declined],
+    }
+
+
+def _verification(verification: Verification) -> dict[str, object]:
+    return {
+        "fixed": _brief(verification.fixed),
+        "remaining": _brief(verification.remaining),
+        "introduced": _brief(verification.introduced),
+    }
+
+
+def _brief(findings: tuple[Finding, ...]) -> list[dict[str, str]]:
+    return [
+        {
+            "rule": finding.rule,
+            "name": finding.name,
+            "severity": finding.severity.value,
+            "subject": finding.subject,
+            "fingerprint": finding.fingerprint,
+        }
+        for finding in findings
+    ]
+
+
+def _encoded(value: object) -> str:
+    return msgspec.json.format(msgspec.json.encode(_encodable(value)), indent=2).decode("utf-8") + "\n"
+
+
+def _encodable(value: object) -> object:
+    """Return a value whose texts are valid UTF-8: a file name may hold bytes that are not."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {key: _encodable(each) for key, each in value.items()}
+    return [_encodable(each) for each in value] if isinstance(value, list) else value
