@@ -36,7 +36,9 @@ class DistNotFoundError(InputError):
 
     @property
     def hint(self) -> str:
-        return f"did you mean {self.near}?" if self.near else "give the folder that the freezer wrote, such as main.dist"
+        return (
+            f"did you mean {self.near}?" if self.near else "give the folder that the freezer wrote, such as main.dist"
+        )
 
 
 class NotAFolderError(InputError):
@@ -180,7 +182,11 @@ class UnknownNameError(InputError):
 
     @property
     def hint(self) -> str:
-        return f"did you mean {self.near}?" if self.near else "give a DLL (uv.dll), a module (pkg.sub) or a path in the dist"
+        return (
+            f"did you mean {self.near}?"
+            if self.near
+            else "give a DLL (name.dll), a module (pkg.sub) or a path in the dist"
+        )
 
 
 class DataFileError(DepfixError):
@@ -277,7 +283,9 @@ class StateDamagedError(DepfixError):
 
     @property
     def hint(self) -> str:
-        return "the dist was left as it is; the files that repairs replaced are in the folder `backup` beside the journal"
+        return (
+            "the dist was left as it is; the files that repairs replaced are in the folder `backup` beside the journal"
+        )
 
 
 class RolledBackError(DepfixError):

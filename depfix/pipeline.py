@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 from depfix.checks import run_checks
@@ -129,7 +130,7 @@ def _chains(graph: Graph, node: Node) -> tuple[tuple[Edge, ...], ...]:
         except networkx.NetworkXNoPath:
             continue
         route.append(node)
-        found.append(tuple(drawn.edges[one, other]["edge"] for one, other in zip(route, route[1:], strict=False)))
+        found.append(tuple(drawn.edges[one, other]["edge"] for one, other in pairwise(route)))
     return tuple(sorted(found, key=len))
 
 
@@ -291,5 +292,3 @@ def _entry(shown: str) -> Entry:
         raise EntryNotFoundError(shown, (error.strerror or str(error)).lower()) from error
     file_entry = FileEntry(path.name, str(path.absolute()), size, FileKind.SOURCE)
     return Entry(shown, file_entry, str(path.absolute().parent))
-
-

@@ -32,8 +32,16 @@ def finding(
     """Return a finding of the rule called `name`, with the rule's own severity unless another is given."""
     entry = rule(name)
     return Finding(
-        entry.code, entry.name, severity or entry.severity, confidence, subject, message, locations, chain,
-        trail=trail, identity=identity,
+        entry.code,
+        entry.name,
+        severity or entry.severity,
+        confidence,
+        subject,
+        message,
+        locations,
+        chain,
+        trail=trail,
+        identity=identity,
     )
 
 

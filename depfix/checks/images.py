@@ -16,8 +16,12 @@ def check_images(closure: Closure) -> Iterator[Finding]:
     """Yield a finding for each file that some load finds and Windows will refuse, and for each broken program."""
     for path, reason in closure.world.dist.broken_programs:
         yield finding(
-            "wrong-machine", fold(path), f"{path} is called a program, but {reason}", locations=(Location(path),),
-            chain=(path,), identity=path,
+            "wrong-machine",
+            fold(path),
+            f"{path} is called a program, but {reason}",
+            locations=(Location(path),),
+            chain=(path,),
+            identity=path,
         )
     for node in closure.graph.nodes():
         if node.kind is NodeKind.IMAGE:
@@ -34,7 +38,10 @@ def _check(closure: Closure, node: Node) -> Iterator[Finding]:
     chain = chain_texts(closure.graph.chain(node), closure.graph.root)
     if isinstance(image, ImageProblem) and image.unreadable:
         yield finding(
-            "not-looked-at", node.name, f"{node.name}: {reason}; what it needs is unknown", chain=chain,
+            "not-looked-at",
+            node.name,
+            f"{node.name}: {reason}; what it needs is unknown",
+            chain=chain,
             locations=(Location(node.name),),
         )
         return

@@ -1,4 +1,4 @@
-"""DF101 missing-dll, DF102 missing-delay-dll, DF103 misplaced-dll, DF106 missing-runtime-dll, DF107 missing-vc-runtime."""
+"""DF101 missing-dll, DF102 missing-delay-dll, DF103 misplaced-dll, DF106 missing-runtime-dll, DF107."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def copies_in_dist(world: World, name: str) -> tuple[str, ...]:
 def _message(world: World, name: str, edge: Edge, elsewhere: tuple[str, ...], count: int) -> str:
     windows = TARGETS[world.system.target]
     who = edge.path or edge.source.name
-    verb = "loads" if edge.kind is EdgeKind.LOAD else edge.kind.value
+    verb = "loads" if edge.kind is EdgeKind.LOAD else edge.kind.words
     others = f" (and {count - 1} more need it)" if count > 1 else ""
     if edge.expected:
         return f"{who} loads {edge.expected}, which is not there{others}"
@@ -100,5 +100,7 @@ def _message(world: World, name: str, edge: Edge, elsewhere: tuple[str, ...], co
         return f"{who} {verb} it{others}; it is at {elsewhere[0]}, where this load does not look"
     runtime = vc_runtimes().get(name)
     if runtime is not None:
-        return f"{who} {verb} it{others}; it belongs to {runtime.redistributable}, which {windows} does not have by itself"
+        return (
+            f"{who} {verb} it{others}; it belongs to {runtime.redistributable}, which {windows} does not have by itself"
+        )
     return f"{who} {verb} it{others}; it is neither in the dist nor in {windows}"

@@ -32,6 +32,11 @@ def check_unreached(closure: Closure, known: set[str]) -> Iterator[Finding]:
     for name, paths in needs.items():
         message = f"{paths[0]} imports it, and it is missing; but nothing that depfix can see loads that file"
         yield finding(
-            "missing-dll", name, message, severity=Severity.INFO, confidence=Confidence.POSSIBLE,
-            locations=tuple(Location(path) for path in paths), chain=(paths[0], name),
+            "missing-dll",
+            name,
+            message,
+            severity=Severity.INFO,
+            confidence=Confidence.POSSIBLE,
+            locations=tuple(Location(path) for path in paths),
+            chain=(paths[0], name),
         )

@@ -113,7 +113,9 @@ def why(dist: str, name: str, everything: bool, **values: Any) -> None:
 
 
 @cli.command()
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="The form.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="The form."
+)
 def envs(form: str) -> None:
     """List the environments found on this machine, as --env takes them."""
     import os
@@ -254,7 +256,11 @@ def _warn_if_unfinished(dist: str) -> None:
     from depfix.repair.journal import unfinished
 
     if os.path.isdir(dist) and unfinished(os.path.abspath(dist)):
-        tell(" a repair of this folder was cut off; the next repair, or `depfix undo`, puts it back first", "warning:", "yellow")
+        tell(
+            " a repair of this folder was cut off; the next repair, or `depfix undo`, puts it back first",
+            "warning:",
+            "yellow",
+        )
 
 
 def _silent(_what: str, _done: int, _total: int) -> None:
@@ -263,5 +269,3 @@ def _silent(_what: str, _done: int, _total: int) -> None:
 
 def _quoted(text: str) -> str:
     return f'"{text}"' if " " in text else text
-
-

@@ -15,25 +15,54 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 dist_argument = click.argument("dist", type=click.Path(path_type=str), metavar="DIST")
 environment_option = click.option(
-    "--env", "environments", multiple=True, metavar="SPEC",
+    "--env",
+    "environments",
+    multiple=True,
+    metavar="SPEC",
     help="Where files can be taken from: conda:NAME, conda:FOLDER or dir:FOLDER. Repeatable, in order of preference.",
 )
 _SHARED = (
-    click.option("--entry", "entries", multiple=True, metavar="FILE",
-                 help="The program's own script: only what it reaches is checked. Repeatable."),
-    click.option("--project-dir", "project", metavar="DIR", default="",
-                 help="Where the program's own modules are, if not beside the entry."),
-    click.option("--target", type=click.Choice(list(TARGETS)), default=DEFAULT_TARGET, show_default=True,
-                 help="The Windows that the program is to run on."),
+    click.option(
+        "--entry",
+        "entries",
+        multiple=True,
+        metavar="FILE",
+        help="The program's own script: only what it reaches is checked. Repeatable.",
+    ),
+    click.option(
+        "--project-dir",
+        "project",
+        metavar="DIR",
+        default="",
+        help="Where the program's own modules are, if not beside the entry.",
+    ),
+    click.option(
+        "--target",
+        type=click.Choice(list(TARGETS)),
+        default=DEFAULT_TARGET,
+        show_default=True,
+        help="The Windows that the program is to run on.",
+    ),
     click.option("--select", multiple=True, metavar="RULE", help="Only this rule (code or name). Repeatable."),
     click.option("--ignore", multiple=True, metavar="RULE", help="Not this rule (code or name). Repeatable."),
 )
 _REPORTS = (
-    click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
-                 help="The form of the report."),
+    click.option(
+        "--format",
+        "form",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="The form of the report.",
+    ),
     click.option("-o", "--output", metavar="FILE", default="", help="Write the report to a file instead."),
-    click.option("--fail-on", type=click.Choice(["error", "warning", "never"]), default="error", show_default=True,
-                 help="Which findings make the exit code 1."),
+    click.option(
+        "--fail-on",
+        type=click.Choice(["error", "warning", "never"]),
+        default="error",
+        show_default=True,
+        help="Which findings make the exit code 1.",
+    ),
     click.option("-q", "--quiet", is_flag=True, help="No progress, no hints; of a text report only the verdict."),
     click.option("-v", "--verbose", is_flag=True, help="Show what is merely possible, and every place looked at."),
 )

@@ -15,7 +15,6 @@ from depfix.errors import WriteError
 from depfix.reports.text import Line
 
 
-
 def colours(stream: Any) -> bool:
     """Return True if a stream shows colours. NO_COLOR wins (https://no-color.org), then the terminal decides."""
     return not os.environ.get("NO_COLOR") and bool(stream.isatty())
@@ -80,7 +79,12 @@ def progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         tasks: dict[str, Any] = {}
 

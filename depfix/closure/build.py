@@ -64,6 +64,10 @@ def _start_programs(world: World, graph: Graph) -> Process:
         other.start(program.path)
         other.finish()
     host.finish()
+    for name in world.dist.layout.startup:
+        if world.walker.find(name) is not None:
+            graph.add(_start_edge(graph, Node(NodeKind.MODULE, name), Strength.REQUIRED))
+            host.run(name)
     return host
 
 

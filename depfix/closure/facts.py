@@ -57,11 +57,13 @@ class Facts:
         self._progress("reading sources", total, total)
 
     def _read_in_pool(self, paths: list[str]) -> None:
-        chunks = [paths[start::max(1, len(paths) // _CHUNK)] for start in range(max(1, len(paths) // _CHUNK))]
+        chunks = [paths[start :: max(1, len(paths) // _CHUNK)] for start in range(max(1, len(paths) // _CHUNK))]
         try:
             with ProcessPoolExecutor(self._workers) as pool:
                 done = 0
-                for chunk, found in zip(chunks, pool.map(_read_many, chunks, [self._target] * len(chunks)), strict=True):
+                for chunk, found in zip(
+                    chunks, pool.map(_read_many, chunks, [self._target] * len(chunks)), strict=True
+                ):
                     self._sources.update(zip(chunk, found, strict=True))
                     done += len(chunk)
                     self._progress("reading sources", done, len(paths))

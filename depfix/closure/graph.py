@@ -27,22 +27,38 @@ class NodeKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A program or image (by dist-relative path), a module (by dotted name), a DLL of Windows or a missing one (by name)."""
+    """A program or image (dist-relative path), a module (dotted name), a DLL of Windows or a missing one (name)."""
 
     kind: NodeKind
     name: str
 
 
 class EdgeKind(Enum):
-    """How one node needs the other; the text completes "X ... Y"."""
+    """How one node needs the other."""
 
-    START = "starts with"
-    IMPORT = "imports"
-    FILE = "is the file"
-    STATIC = "imports"
-    DELAY = "delay-loads"
-    LOAD = "loads"
-    HIDDEN = "may import"
+    START = "start"
+    IMPORT = "import"
+    FILE = "file"
+    STATIC = "static"
+    DELAY = "delay"
+    LOAD = "load"
+    HIDDEN = "hidden"
+
+    @property
+    def words(self) -> str:
+        """What completes "X ... Y"."""
+        return _WORDS[self]
+
+
+_WORDS = {
+    EdgeKind.START: "starts with",
+    EdgeKind.IMPORT: "imports",
+    EdgeKind.FILE: "is the file",
+    EdgeKind.STATIC: "imports",
+    EdgeKind.DELAY: "delay-loads",
+    EdgeKind.LOAD: "loads",
+    EdgeKind.HIDDEN: "may import",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,9 @@ class Surroundings:
             return "", rest
         if isinstance(first, PackageFolder):
             module = self.walker.find(first.package)
-            return (module.folders[0], rest) if module is not None and module.folders else (None, None)
+            if module is None:
+                return None, None
+            return (module.folders[0] if module.folders else parent(module.entry.path if module.entry else "")), rest
         return (None, None) if isinstance(first, Anchor) else (None, text.parts)
 
     def _bare(self, text: Text, tail: str) -> Pattern | None:
@@ -101,7 +103,9 @@ def images_of(pattern: Pattern, tree: Tree) -> tuple[FileEntry, ...]:
         return (entry,) if entry is not None else ()
     folder = parent(pattern.path)
     entries = tree.files_in(folder) if "*" not in folder else tuple(tree.images())
-    loadable = (entry for entry in entries if entry.kind is FileKind.IMAGE and fold(entry.path).endswith((".dll", ".pyd")))
+    loadable = (
+        entry for entry in entries if entry.kind is FileKind.IMAGE and fold(entry.path).endswith((".dll", ".pyd"))
+    )
     return tuple(entry for entry in loadable if pattern.matches(entry.path))
 
 

@@ -16,7 +16,7 @@ from depfix.closure.world import World
 from depfix.dist.tree import FileEntry
 from depfix.imports.finder import ModuleKind
 from depfix.imports.uses import DllDirectoryUse, LoadUse, PathUse, Strength
-from depfix.imports.values import Hole
+from depfix.imports.values import OWN_FILE, Hole
 from depfix.imports.walker import ImportStep, Step
 from depfix.loader.resolve import Outcome, Resolution, resolve
 from depfix.loader.search import (
@@ -204,6 +204,8 @@ class Process:
                     self._load_target(entry, edge, places)
 
     def _load_by_path(self, module: str, use: LoadUse, pattern: Pattern) -> None:
+        if base_name(pattern.path) == OWN_FILE:
+            return  # a module that loads its own file has it loaded
         edge = self._load_edge(module, use, pattern)
         entries = images_of(pattern, self._world.tree)
         for entry in entries:

@@ -29,7 +29,10 @@ class World:
         self.finder = ModuleFinder(tree, dist.layout.search_path, suffixes)
         finders = [self.finder] + [ModuleFinder(DiskFolders(root), ("",), suffixes) for root in project]
         self.walker = ModuleWalker(finders, facts.source)
-        self.start_directories = (*dist.layout.user_directories, *_directories_named_in_program(dist, tree, self.finder))
+        self.start_directories = (
+            *dist.layout.user_directories,
+            *_directories_named_in_program(dist, tree, self.finder),
+        )
 
     def image(self, path: str) -> ImageOrProblem:
         """Return the image at a dist-relative path."""
@@ -60,12 +63,14 @@ class World:
 def _directories_named_in_program(dist: Dist, tree: Tree, finder: ModuleFinder) -> tuple[str, ...]:
     """Return folders with DLLs whose name is a whole string in the program, of packages whose source is not here.
 
-    A package that is compiled into the program adds its DLL folder (numpy.libs, say) from there; its constants, with
+    A package that is compiled into the program adds its DLL folder (such as `package.libs`) from there; its constants, with
     a type letter before and a NUL behind, are all that can be seen of that code.
     """
     if not dist.freezer.hides_code:
         return ()
-    folders = {parent(entry.path) for entry in tree if entry.kind is FileKind.IMAGE and entry.path.lower().endswith(".dll")}
+    folders = {
+        parent(entry.path) for entry in tree if entry.kind is FileKind.IMAGE and entry.path.lower().endswith(".dll")
+    }
     candidates = [folder for folder in sorted(folders) if folder and not _has_source(folder, finder)]
     entry = tree.file(dist.host.path)
     data = map_file(entry.source) if candidates and entry is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 
@@ -37,18 +38,23 @@ _WORDS = {
 }
 
 
+_SITE_PACKAGES = "Lib/site-packages"
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Where a freezer puts things, as dist-relative folders.
 
     `search_path` is `sys.path` without what is inside archives, `prefix` is `sys.prefix`, `user_directories` are those
     that the freezer's own start-up code gives to the loader, `beside` is where a DLL without a package belongs.
+    `startup` are the modules that Python imports before the program, if the site module runs.
     """
 
     search_path: tuple[str, ...]
     prefix: str
     user_directories: tuple[str, ...]
     beside: str
+    startup: tuple[str, ...] = ()
 
 
 def detect_freezer(tree: Tree, program: str, has_python: bool, looks_like_nuitka: bool) -> Freezer:
@@ -76,26 +82,39 @@ def layout(freezer: Freezer, tree: Tree) -> Layout:
     if freezer is Freezer.CX_FREEZE:
         return Layout(("lib",) if tree.has_folder("lib") else ("",), "", ("lib",), "lib" if tree.has_folder("lib") else "")
     if freezer is Freezer.PYTHON:
-        return Layout(_python_search_path(tree), "", (), "")
+        search_path, startup = _python_search_path(tree)
+        return Layout(search_path, "", (), "", startup)
     return Layout(("",), "", (), "")
 
 
-def _python_search_path(tree: Tree) -> tuple[str, ...]:
-    pth = [entry for entry in tree.files_in("") if fold(entry.name).startswith("python") and fold(entry.name).endswith("._pth")]
-    wanted = _read_pth(pth[0].source) if pth else ["", "DLLs", "Lib", "Lib/site-packages"]
-    return tuple(dict.fromkeys(folder for folder in wanted if not folder or tree.has_folder(folder)))
+def _python_search_path(tree: Tree) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the search path of a plain Python folder, and the modules that site imports at start-up.
+
+    Source: "site", https://docs.python.org/3/library/site.html : lines of `.pth` files are folders or imports.
+    """
+    pth = [entry for entry in tree.files_in("") if re.fullmatch(r"python.*\._pth", fold(entry.name))]
+    lines = _lines(pth[0].source) if pth else ["", "DLLs", "Lib", "import site"]
+    folders = [_folder(line) for line in lines if not line.startswith(("#", "import "))]
+    startup: list[str] = []
+    if "import site" in lines:
+        folders.append(_SITE_PACKAGES)
+        for entry in tree.files_in(_SITE_PACKAGES):
+            if fold(entry.name).endswith(".pth"):
+                rows = _lines(entry.source)
+                folders += [f"{_SITE_PACKAGES}/{_folder(row)}" for row in rows if row and not row.startswith(("#", "import "))]
+                startup += [row[7:].strip() for row in rows if row.startswith("import ")]
+        startup.append("sitecustomize")
+    present = tuple(dict.fromkeys(folder for folder in folders if not folder or tree.has_folder(folder)))
+    return present, tuple(name for name in startup if all(part.isidentifier() for part in name.split(".")))
 
 
-def _read_pth(source: str) -> list[str]:
+def _lines(source: str) -> list[str]:
     try:
         with open(source, encoding="utf-8-sig", errors="replace") as file:
-            lines = [line.strip() for line in file]
+            return [line.strip() for line in file]
     except OSError:
-        return [""]
-    folders = []
-    for line in lines:
-        if line == "import site":
-            folders.append("Lib/site-packages")
-        elif line and not line.startswith(("#", "import ")):
-            folders.append("" if line == "." else line.replace("\\", "/").removeprefix("./").rstrip("/"))
-    return folders
+        return []
+
+
+def _folder(line: str) -> str:
+    return "" if line in ("", ".") else line.replace("\\", "/").removeprefix("./").rstrip("/")

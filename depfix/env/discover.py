@@ -21,7 +21,14 @@ _INSTALLATIONS = (
     "Miniforge3",
     ".conda",
 )
-_CONDARC = (".condarc", ".conda/.condarc", ".conda/condarc", ".config/conda/.condarc", ".config/conda/condarc", ".mambarc")
+_CONDARC = (
+    ".condarc",
+    ".conda/.condarc",
+    ".conda/condarc",
+    ".config/conda/.condarc",
+    ".config/conda/condarc",
+    ".mambarc",
+)
 
 
 def conda_prefixes(environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -44,10 +51,10 @@ def conda_prefixes(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def find_by_name(name: str, environ: Mapping[str, str]) -> str | None:
-    """Return the folder of the environment of that name, one in Windows layout first; `base` is an installation itself."""
+    """Return the folder of the environment of that name, one in Windows layout first; `base` is an installation."""
     named = [path for path in conda_prefixes(environ) if fold(environment_name(path)) == fold(name)]
     usable = [path for path in named if not conda_problem(path)[0]]
-    return (usable or named or [None])[0]
+    return next(iter(usable or named), None)
 
 
 def environment_name(prefix: str) -> str:
@@ -58,7 +65,7 @@ def environment_name(prefix: str) -> str:
 
 def list_environments(environ: Mapping[str, str]) -> tuple[EnvironmentInfo, ...]:
     """Return every conda environment found, with why one cannot serve as a note."""
-    rows = []
+    rows: list[EnvironmentInfo] = []
     for prefix in conda_prefixes(environ):
         reason, _ = conda_problem(prefix)
         info = CondaEnvironment(prefix, f"conda:{environment_name(prefix)}").info

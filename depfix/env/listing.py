@@ -39,7 +39,9 @@ def libraries_below(root: str) -> list[str]:
     found = []
     for folder, folders, files in os.walk(root):
         folders.sort(key=fold)
-        found += [os.path.join(folder, name) for name in sorted(files, key=fold) if fold(name).endswith(LIBRARY_SUFFIXES)]
+        found += [
+            os.path.join(folder, name) for name in sorted(files, key=fold) if fold(name).endswith(LIBRARY_SUFFIXES)
+        ]
     return found
 
 

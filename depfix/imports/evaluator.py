@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable
+from typing import Any
 
 from depfix.imports import texts
 from depfix.imports.known import as_text, environment, facts_of, join_values, pure_calls
 from depfix.imports.methods import attribute_of, call_method, grown
 from depfix.imports.uses import SourceTarget
 from depfix.imports.values import (
+    OWN_FILE,
     PARAMETER,
     UNKNOWN,
     Choice,
@@ -18,6 +20,7 @@ from depfix.imports.values import (
     Function,
     Items,
     Method,
+    PackageFolder,
     Reference,
     Text,
     Unknown,
@@ -25,6 +28,7 @@ from depfix.imports.values import (
     alternatives,
     choice,
     elements,
+    made_of,
     merge_items,
     parts_of,
     text,
@@ -39,7 +43,7 @@ _NUMERIC: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.BitAnd: operator.and_,
     ast.BitXor: operator.xor,
 }
-_COMPARISONS: dict[type[ast.cmpop], Callable[[object, object], object]] = {
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
@@ -112,7 +116,8 @@ class Evaluator:
         receiver = self.evaluate(node.value)
         if isinstance(receiver, Reference):
             name = f"{receiver.name}.{node.attr}"
-            return self._facts.get(name) or self.attribute_effect(node, name) or Reference(name)
+            known = self._facts.get(name) or _module_attribute(receiver.name, node.attr)
+            return known or self.attribute_effect(node, name) or Reference(name)
         found = attribute_of(receiver, node.attr)
         return found if found is not None else Method(receiver, node.attr)
 
@@ -122,7 +127,7 @@ class Evaluator:
 
     def _joined_text(self, node: ast.JoinedStr) -> Value:
         parts = [parts_of(self.evaluate(value)) for value in node.values]
-        return texts.made_of(tuple(part for row in parts for part in row))
+        return made_of(tuple(part for row in parts for part in row))
 
     def _formatted_value(self, node: ast.FormattedValue) -> Value:
         value = self.evaluate(node.value)
@@ -176,7 +181,11 @@ class Evaluator:
             return environment(index, UNKNOWN)
         position = index.value if isinstance(index, Constant) else None
         if isinstance(receiver, Items):
-            if receiver.exact and isinstance(position, int) and -len(receiver.values) <= position < len(receiver.values):
+            if (
+                receiver.exact
+                and isinstance(position, int)
+                and -len(receiver.values) <= position < len(receiver.values)
+            ):
                 return receiver.values[position]
             return choice(list(receiver.values)) if receiver.values else UNKNOWN
         if isinstance(receiver, Constant) and isinstance(receiver.value, tuple) and isinstance(position, int):
@@ -303,9 +312,7 @@ class Evaluator:
             return self._call_method(node, function, arguments, keywords)
         return function if isinstance(function, Unknown) else UNKNOWN
 
-    def _call_method(
-        self, node: ast.Call, method: Method, arguments: list[Value], keywords: dict[str, Value]
-    ) -> Value:
+    def _call_method(self, node: ast.Call, method: Method, arguments: list[Value], keywords: dict[str, Value]) -> Value:
         longer = grown(method.receiver, method.name, arguments)
         if longer is None:
             return call_method(method.receiver, method.name, arguments, keywords)
@@ -316,6 +323,14 @@ class Evaluator:
                     scope[owner.id] = longer
                     break
         return Constant(None)
+
+
+def _module_attribute(module: str, attribute: str) -> Value | None:
+    """Return `__path__` or `__file__` of another module."""
+    if module.startswith(".") or attribute not in ("__path__", "__file__"):
+        return None
+    folder = PackageFolder(module)
+    return Items((Text((folder,)),)) if attribute == "__path__" else Text((folder, f"/{OWN_FILE}"))
 
 
 def compare(kind: ast.cmpop, left: Value, right: Value) -> bool | None:
@@ -368,7 +383,7 @@ def _numeric(kind: ast.operator, left: object, right: object) -> Value:
     return Constant(operation(left, right))
 
 
-_HANDLERS: dict[type[ast.AST], Callable[[Evaluator, object], Value]] = {  # type: ignore[assignment]
+_HANDLERS: dict[type[ast.AST], Callable[[Evaluator, Any], Value]] = {
     ast.Constant: Evaluator._constant,
     ast.Name: Evaluator._name,
     ast.Attribute: Evaluator._attribute,

@@ -140,7 +140,7 @@ def _names_in(tree: Tree, folder: str) -> set[str]:
 
 
 class DiskFolders:
-    """The folders of a project on disk, looked at only where a module is asked for: a project may lie in a large folder."""
+    """The folders of a project on disk, looked at only where a module is asked for: it may lie in a large folder."""
 
     def __init__(self, root: str) -> None:
         self.root = root

@@ -13,8 +13,8 @@ _CATCH_LOAD = frozenset(
 def handlers_guard(handlers: list[ast.ExceptHandler]) -> tuple[bool, bool]:
     """Return (an ImportError passes, the OSError of a failed load passes).
 
-    A handler that ends in `raise` or ends the program guards nothing: numpy's `except ImportError: raise ImportError(
-    advice)` is the usual case.
+    A handler that ends in `raise` or ends the program guards nothing: `except ImportError: raise ImportError(advice)`
+    is the usual case.
     """
     caught: set[str] = set()
     for handler in handlers:

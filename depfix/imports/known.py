@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TypeAlias
@@ -10,6 +10,7 @@ from typing import TypeAlias
 from depfix.imports import texts
 from depfix.imports.uses import SourceTarget
 from depfix.imports.values import (
+    OWN_FILE,
     UNKNOWN,
     Anchor,
     Choice,
@@ -34,7 +35,7 @@ _PREFIX = Text((Anchor.PREFIX,))
 _WINDOWS = Text((Anchor.SYSTEM,))
 # Variables that every Windows has; all others are unset on a clean machine. Source: Microsoft Learn, "Recognized
 # environment variables" https://learn.microsoft.com/windows/deployment/usmt/usmt-recognized-environment-variables
-_ENVIRONMENT = MappingProxyType(
+_ENVIRONMENT: Mapping[str, Value] = MappingProxyType(
     {
         "windir": _WINDOWS,
         "systemroot": _WINDOWS,
@@ -81,7 +82,7 @@ def facts_of(target: SourceTarget) -> dict[str, Value]:
         "ctypes.RTLD_GLOBAL": Constant(0),
         "ctypes.RTLD_LOCAL": Constant(0),
         "builtins.__debug__": Constant(True),
-        "builtins.__file__": Text((Anchor.HERE, "/__file__.py")),
+        "builtins.__file__": Text((Anchor.HERE, f"/{OWN_FILE}")),
         "builtins.__path__": Items((here,)),
         "builtins.__package__": Reference("__package__"),
         "builtins.__name__": Reference("__package__"),
@@ -211,7 +212,11 @@ def _package_path(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
 
 
 def _copied(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
-    return merge_items([arguments[0]], exact=isinstance(arguments[0], Items) and arguments[0].exact) if arguments else Items(())
+    return (
+        merge_items([arguments[0]], exact=isinstance(arguments[0], Items) and arguments[0].exact)
+        if arguments
+        else Items(())
+    )
 
 
 _ONE = _first(lambda value: value)
@@ -225,7 +230,9 @@ _CALLS: dict[str, PureCall] = {
     "os.path.basename": _path(texts.last_component),
     "os.path.split": _path(_split),
     "os.path.splitext": _path(_splitext),
-    **{f"os.path.{name}": _TEXT for name in ("abspath", "realpath", "normpath", "expanduser", "expandvars", "normcase")},
+    **{
+        f"os.path.{name}": _TEXT for name in ("abspath", "realpath", "normpath", "expanduser", "expandvars", "normcase")
+    },
     "os.fspath": _TEXT,
     "os.fsencode": _TEXT,
     "os.fsdecode": _TEXT,

@@ -14,9 +14,11 @@ from depfix.imports.values import (
     Constant,
     Items,
     PackageFolder,
+    Part,
     Text,
     Value,
     elements,
+    made_of,
     parts_of,
     text,
 )
@@ -77,14 +79,16 @@ def _call_on_text(receiver: Text, name: str, arguments: list[Value], keywords: d
     if name == "format":
         named = {key: parts_of(value) for key, value in keywords.items()}
         template = receiver.literal
-        return texts.formatted(template, [parts_of(one) for one in arguments], named) if template is not None else UNKNOWN
+        return (
+            texts.formatted(template, [parts_of(one) for one in arguments], named) if template is not None else UNKNOWN
+        )
     known = receiver.literal
     literals = [one.literal for one in arguments if isinstance(one, Text)]
     if known is not None and len(literals) == len(arguments) and None not in literals:
         return _call_on_literal(known, name, [one for one in literals if one is not None])
     if name == "replace" and len(literals) == 2 and None not in literals:
         old, new = literals
-        return texts.made_of(tuple(p.replace(old or "\0", new or "") if isinstance(p, str) else p for p in receiver.parts))
+        return made_of(tuple(p.replace(old or "\0", new or "") if isinstance(p, str) else p for p in receiver.parts))
     return receiver if name in _SAME else UNKNOWN
 
 
@@ -120,10 +124,10 @@ def _joined(separator: Text, arguments: list[Value]) -> Value:
         return Items(elements(arguments[0]), exact=False)
     if not isinstance(arguments[0], Items) or not arguments[0].exact:
         return UNKNOWN
-    parts: list[object] = []
+    parts: list[Part] = []
     for index, value in enumerate(arguments[0].values):
         parts += [*(separator.parts if index else ()), *parts_of(value)]
-    return texts.made_of(tuple(parts))  # type: ignore[arg-type]
+    return made_of(tuple(parts))
 
 
 def _globbed(receiver: Text, arguments: list[Value]) -> Value:
@@ -137,7 +141,7 @@ def _suffixed(receiver: Text, arguments: list[Value]) -> Value:
     if new is None or not isinstance(last, str) or isinstance(last, (Anchor, PackageFolder)):
         return UNKNOWN
     stem, dot, _ = last.rpartition(".")
-    return texts.made_of((*receiver.parts[:-1], (stem if dot else last) + new))
+    return made_of((*receiver.parts[:-1], (stem if dot else last) + new))
 
 
 _STRUCTURAL: dict[str, Callable[[Text, list[Value]], Value]] = {
@@ -146,8 +150,8 @@ _STRUCTURAL: dict[str, Callable[[Text, list[Value]], Value]] = {
     "glob": _globbed,
     "rglob": _globbed,
     "iterdir": lambda receiver, _arguments: Items((texts.listed(receiver),), exact=False),
-    "with_name": lambda receiver, arguments: each_text(arguments[0], lambda one: texts.with_last(receiver, one))
-    if arguments
-    else UNKNOWN,
+    "with_name": lambda receiver, arguments: (
+        each_text(arguments[0], lambda one: texts.with_last(receiver, one)) if arguments else UNKNOWN
+    ),
     "with_suffix": _suffixed,
 }

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from depfix.imports.effects import (
     IMPORT_FUNCTIONS,
@@ -41,7 +42,15 @@ from depfix.imports.values import (
 )
 
 # Only sources with one of these words need their expressions evaluated: for others the statements say everything.
-_INTERESTING = (b"dll_directory", b"DllDirectory", b"ctypes", b"LoadLibrary", b"import_module", b"__import__", b"environ[")
+_INTERESTING = (
+    b"dll_directory",
+    b"DllDirectory",
+    b"ctypes",
+    b"LoadLibrary",
+    b"import_module",
+    b"__import__",
+    b"environ[",
+)
 _SIMPLE = (ast.Compare, ast.BoolOp, ast.UnaryOp, ast.Attribute, ast.Name, ast.Constant)
 _DEEPEST_CALL = 8
 _MOST_CALLS = 3000
@@ -384,7 +393,7 @@ def _reading(target: ast.Name | ast.Attribute | ast.Subscript) -> ast.expr:
     return copied
 
 
-_STATEMENTS: dict[type[ast.AST], Callable[[_Reader, object], bool]] = {  # type: ignore[assignment]
+_STATEMENTS: dict[type[ast.AST], Callable[[_Reader, Any], bool]] = {
     ast.Import: _Reader._import,
     ast.ImportFrom: _Reader._import_from,
     ast.FunctionDef: _Reader._function,

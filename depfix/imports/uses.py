@@ -13,7 +13,7 @@ class Strength(IntEnum):
     """How surely something happens: the higher the surer."""
 
     OPTIONAL = 1  # guarded: the program goes on without it
-    PROBABLE = 2  # in a function that may be called, or reached in a way that no source spells out
+    PROBABLE = 2  # under a condition, in a function that may be called, or in a way that no source spells out
     REQUIRED = 3  # it runs whenever the module is imported
 
 
@@ -36,7 +36,7 @@ class Where:
         """Return how surely an import, or with `load` a DLL load, must succeed here."""
         if self.load_guarded if load else self.import_guarded:
             return Strength.OPTIONAL
-        return Strength.PROBABLE if self.deferred else Strength.REQUIRED
+        return Strength.PROBABLE if self.deferred or self.conditional else Strength.REQUIRED
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,7 @@ Value: TypeAlias = "Text | Constant | Items | Choice | Reference | Function | Me
 UNKNOWN = Unknown()
 PARAMETER = Unknown(parameter=True)
 MOST_ALTERNATIVES = 24
+OWN_FILE = "__file__.py"  # stands for the name of a module's own file, which its source does not tell
 
 
 def text(value: str) -> Text:

@@ -43,7 +43,7 @@ def join(folder: str, name: str) -> str:
 
 
 def dll_file_name(asked: str) -> str:
-    """Return the file name that LoadLibrary looks for: `.dll` is added where there is no suffix, a last dot prevents it.
+    """Return the file name that LoadLibrary looks for: `.dll` is added if there is no suffix; a last dot prevents it.
 
     Source: Microsoft Learn, "LoadLibraryExW", parameter lpLibFileName
     https://learn.microsoft.com/windows/win32/api/libloaderapi/nf-libloaderapi-loadlibraryexw

@@ -1,6 +1,6 @@
 """What the loader reads of one image: machine, import directory, delay-load directory.
 
-pefile parses the headers and the import directory. Three of its habits are avoided (docs/design-notes.md): it is given a
+pefile parses the headers and the import directory. Three of its habits are avoided: it is given a
 `mmap` and never closed, because `PE.close()` runs a full garbage collection; only DLL names are read, so its cut at
 8,192 symbols of a directory cannot drop DLLs; and the delay-load directory, which that mode leaves out, is read here.
 """
@@ -55,7 +55,7 @@ def read_image_data(data: mmap.mmap | bytes) -> ImageOrProblem:
             delay_imports=_delay_import_names(pe),
         )
     except pefile.PEFormatError as error:
-        return ImageProblem(f"it is a damaged Windows image: {error.value}")
+        return ImageProblem(f"it is a damaged Windows image: {error}")
     except (struct.error, IndexError, ValueError, AttributeError, MemoryError, OverflowError) as error:
         # Hostile headers make pefile fail in ways that its own exception does not cover.
         return ImageProblem(f"it is a damaged Windows image: {error}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from array import array
 from bisect import bisect_right
+from itertools import pairwise
 from pathlib import Path
 
 import pefile
@@ -18,7 +19,9 @@ from depfix.pe.reader import delay_descriptors, map_file
 
 _EXPORT_DIRECTORY = 0
 _IMPORT_DIRECTORY = 1
-_EXPORTS = struct.Struct("<8x8I")  # version, name, base, functions, names, then the RVAs of addresses, names, name ordinals
+_EXPORTS = struct.Struct(
+    "<8x8I"
+)  # version, name, base, functions, names, then the RVAs of addresses, names, name ordinals
 _PE32_PLUS = 0x20B
 _MOST_SYMBOLS = 1 << 20
 
@@ -66,7 +69,7 @@ class _Mapped:
         """Return the strings at these RVAs; one slice and one split where they lie in a row."""
         if not len(rvas):
             return ()
-        if all(a < b for a, b in zip(rvas, rvas[1:], strict=False)):
+        if all(a < b for a, b in pairwise(rvas)):
             start, last = self.offset(rvas[0]), self.offset(rvas[-1])
             found = self.data[start : self._end(last)].split(b"\0")
             if len(found) == len(rvas):
@@ -113,7 +116,7 @@ def _open(path: str | Path) -> tuple[pefile.PE, _Mapped] | ImageProblem:
     except (OSError, ValueError) as error:
         return ImageProblem(f"it cannot be read ({error})", unreadable=True)
     except pefile.PEFormatError as error:
-        return ImageProblem(f"it is a damaged Windows image: {error.value}")
+        return ImageProblem(f"it is a damaged Windows image: {error}")
     return pe, _Mapped(pe, data)  # type: ignore[arg-type]  # a map slices to bytes, as bytes do
 
 

@@ -161,13 +161,19 @@ class _Planner:
             self.declined[key] = Declined(finding.rule, finding.subject, f"{choice.destination} is a folder")
             return []
         if existing is not None and not self._overwrite:
-            reason = f"{existing.path} stands there with other content; --overwrite replaces it and keeps the old file for undo"
+            reason = f"{existing.path} stands there with other content; --overwrite replaces it, undo brings it back"
             self.declined[key] = Declined(finding.rule, finding.subject, reason)
             return []
         entry = file_entry(existing.path if existing else tree.spelled(choice.destination), choice.source)
         self.actions[fold(entry.path)] = Action(
-            "replace" if existing else "copy", choice.source, entry.path, choice.provider, entry.size,
-            finding.rule, finding.subject, finding.chain,
+            "replace" if existing else "copy",
+            choice.source,
+            entry.path,
+            choice.provider,
+            entry.size,
+            finding.rule,
+            finding.subject,
+            finding.chain,
         )
         return [entry]
 

@@ -18,8 +18,8 @@ from filelock import FileLock, Timeout
 
 from depfix.errors import (
     ChangedSinceRepairError,
-    DistLockedError,
     DiskSpaceError,
+    DistLockedError,
     NothingToUndoError,
     RolledBackError,
     UnsafePathError,
@@ -108,7 +108,7 @@ def apply_plan(root: str, plan: Plan, copied: Copied = lambda _size: None) -> No
 
 
 def undo_last(root: str) -> tuple[str, ...]:
-    """Take the last repair back; return the dist-relative paths that were removed or restored. The caller holds the lock.
+    """Take the last repair back; return the paths that were removed or restored. The caller holds the lock.
 
     Raises NothingToUndoError, and ChangedSinceRepairError if files of the repair were changed afterwards.
     """

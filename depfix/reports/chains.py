@@ -38,7 +38,7 @@ def chain_lines(name: str, found: Sequence[Explained], most: int | None) -> Iter
             yield Line(f"  {chain[0].source.name}" if chain else "")
             for depth, edge in enumerate(chain, 1):
                 place = f"   ({edge.path}:{edge.line})" if edge.line else ""
-                yield Line(f"  {'  ' * depth}{edge.kind.value} {edge.target.name}{place}")
+                yield Line(f"  {'  ' * depth}{edge.kind.words} {edge.target.name}{place}")
         hidden = len(explained.chains) - len(explained.chains[:most])
         if hidden:
             yield Line(f"  and {hidden} more; --all shows them")

@@ -19,7 +19,11 @@ def environment_lines(found: Sequence[EnvironmentInfo]) -> Iterator[Line]:
         python = f"Python {row.python}" if row.python else "no Windows Python"
         machine = row.machine.value if row.machine is not None else "-"
         note = f"  not usable: {row.note}" if row.note else ""
-        yield Line(f"  {python:<18} {machine:<6} {row.root}{note}", f"{row.spec:<{width}}", "green" if not row.note else "yellow")
+        yield Line(
+            f"  {python:<18} {machine:<6} {row.root}{note}",
+            f"{row.spec:<{width}}",
+            "green" if not row.note else "yellow",
+        )
 
 
 def environments_json(found: Sequence[EnvironmentInfo]) -> str:

@@ -1,4 +1,4 @@
-"""The text report: what, why, from where, and what to type next. ASCII in its own words, so that any console shows it."""
+"""The text report: what, why, from where, what to type next. ASCII in its own words, so that any console shows it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def repair_lines(report: Report) -> Iterator[Line]:
         yield Line("still wrong:")
         reasons = {(row.rule, row.subject): row.reason for row in plan.declined}
         for finding in left:
-            yield Line(f" {finding.rule} {finding.subject}: {finding.message}", finding.severity.value, _colour(finding))
+            yield Line(
+                f" {finding.rule} {finding.subject}: {finding.message}", finding.severity.value, _colour(finding)
+            )
             reason = reasons.get((finding.rule, finding.subject), "")
             if reason:
                 yield Line(f"{_INDENT}no cure    {reason}")
@@ -117,7 +119,9 @@ def _head(report: Report) -> Iterator[Line]:
 
 def _finding(finding: Finding, verbose: bool) -> Iterator[Line]:
     sure = "" if finding.confidence.value == "certain" else f" ({finding.confidence.value})"
-    yield Line(f"  {finding.rule} {finding.name}  {finding.subject}{sure}", f"{finding.severity.value:<7}", _colour(finding))
+    yield Line(
+        f"  {finding.rule} {finding.name}  {finding.subject}{sure}", f"{finding.severity.value:<7}", _colour(finding)
+    )
     yield Line(f"{_INDENT}{finding.message}")
     if len(finding.chain) > 1:
         yield Line(f"{_INDENT}needed by  {' > '.join(finding.chain)}")
@@ -140,5 +144,3 @@ def _matters(finding: Finding) -> bool:
 
 def _shown(root: str) -> str:
     return root.removeprefix("\\\\?\\")
-
-

@@ -1,0 +1,44 @@
+# Two commands for a fresh machine with Python 3.10 or newer: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo demo-torch test test-fast check bench clean wine
+
+demo: $(STAMP)  ## the main job on small Windows binaries, offline once pip is done
+	$(BIN)/python -m fixtures.demo
+
+demo-torch: $(STAMP)  ## the main job on the real torch for Windows (downloads about 200 MB once)
+	$(BIN)/python -m fixtures.demo --torch
+
+test: $(STAMP) wine  ## every test; installs what they need
+	$(BIN)/python -m pytest
+
+test-fast: $(STAMP)  ## what needs neither Wine nor downloads
+	$(BIN)/python -m pytest -m "not lab"
+
+check: $(STAMP)  ## format, lint, types, layers, docs, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) test
+
+bench: $(STAMP) wine  ## speed against peers in the same run, and agreement with the real loader
+	$(BIN)/python -m fixtures.bench
+	$(BIN)/python -m fixtures.fidelity
+
+clean:
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+wine: $(STAMP)
+	@$(BIN)/python -m fixtures.windows_lab check >/dev/null 2>&1 || sh fixtures/install_wine.sh
+	@$(BIN)/python -m fixtures.windows_lab check
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || (echo "depfix needs Python 3.10 or newer: make PYTHON=..."; exit 1)
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $(STAMP)
