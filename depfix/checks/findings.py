@@ -14,6 +14,7 @@ _CONFIDENCE = {
     Strength.REQUIRED: Confidence.CERTAIN,
     Strength.PROBABLE: Confidence.PROBABLE,
     Strength.OPTIONAL: Confidence.PROBABLE,
+    Strength.POSSIBLE: Confidence.POSSIBLE,
 }
 
 
@@ -47,7 +48,7 @@ def finding(
 
 def severity_of(strength: Strength) -> Severity:
     """Return how bad it is if something that is reached with this strength fails to load."""
-    return Severity.WARNING if strength is Strength.OPTIONAL else Severity.ERROR
+    return Severity.ERROR if strength >= Strength.PROBABLE else Severity.WARNING
 
 
 def confidence_of(strength: Strength) -> Confidence:

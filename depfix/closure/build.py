@@ -102,7 +102,9 @@ def _run_hidden(world: World, graph: Graph, process: Process) -> None:
     }
     for module in hidden:
         if module.name not in process.imported and module.name not in named:
-            graph.add(_start_edge(graph, Node(NodeKind.MODULE, module.name), Strength.PROBABLE, EdgeKind.HIDDEN))
+            # At the top it is the standard library's: of that only a part is used, and its code is not in files here.
+            strength = Strength.PROBABLE if "." in module.name else Strength.POSSIBLE
+            graph.add(_start_edge(graph, Node(NodeKind.MODULE, module.name), strength, EdgeKind.HIDDEN))
             process.fork().run(module.name)
 
 

@@ -170,7 +170,7 @@ def chain_texts(chain: tuple[Edge, ...], root: Node) -> tuple[str, ...]:
     """Return a chain as the steps that a person follows: files with lines, then images, then what is missing."""
     steps = [root.name]
     for edge in chain:
-        if edge.path and edge.kind in (EdgeKind.IMPORT, EdgeKind.LOAD):
+        if edge.path and edge.kind in (EdgeKind.IMPORT, EdgeKind.LOAD, EdgeKind.HIDDEN):
             place = f"{edge.path}:{edge.line}" if edge.line else edge.path
             if steps[-1] in (edge.path, edge.source.name):
                 steps[-1] = place

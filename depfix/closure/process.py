@@ -144,17 +144,14 @@ class Process:
                 stack.append((module_name, iter(self._world.walker.steps(module_name))))
 
     def _note_import(self, module: str, step: ImportStep) -> None:
-        source = self._world.source_path(module)
-        self._graph.add(
-            Edge(
-                self._world.module_node(module),
-                Node(NodeKind.MODULE, step.target),
-                EdgeKind.IMPORT,
-                step.where.strength(load=False),
-                path=source,
-                line=step.where.line,
-            )
-        )
+        strength = step.where.strength(load=False)
+        kind = EdgeKind.IMPORT
+        if step.through:
+            kind = EdgeKind.HIDDEN
+            strength = Strength.PROBABLE if strength is Strength.REQUIRED else Strength.POSSIBLE
+        source, target = self._world.module_node(module), Node(NodeKind.MODULE, step.target)
+        path = self._world.source_path(module)
+        self._graph.add(Edge(source, target, kind, strength, path=path, line=step.where.line))
 
     def _load_extension(self, name: str, entry: FileEntry) -> None:
         node = Node(NodeKind.IMAGE, entry.path)

@@ -63,8 +63,8 @@ class World:
 def _directories_named_in_program(dist: Dist, tree: Tree, finder: ModuleFinder) -> tuple[str, ...]:
     """Return folders with DLLs whose name is a whole string in the program, of packages whose source is not here.
 
-    A package that is compiled into the program adds its DLL folder (such as `package.libs`) from there; its constants, with
-    a type letter before and a NUL behind, are all that can be seen of that code.
+    A package that is compiled into the program adds its DLL folder (such as `package.libs`) from there; its constants,
+    with a type letter before and a NUL behind, are all that can be seen of that code.
     """
     if not dist.freezer.hides_code:
         return ()

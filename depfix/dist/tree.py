@@ -83,6 +83,10 @@ class Tree:
     def has_folder(self, folder: str) -> bool:
         return fold(folder) in self._folders
 
+    def has_folder_spelled(self, folder: str) -> bool:
+        """As `has_folder`, but the last name must be spelled as on disk: Python compares module names with case."""
+        return folder == "" or self._subfolders.get(fold(parent(folder)), {}).get(fold(folder), "") == folder
+
     def spelled(self, path: str) -> str:
         """Return a path with the folders that exist spelled as on disk: Windows does not care, other hosts do."""
         folder = ""

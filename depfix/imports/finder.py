@@ -43,7 +43,7 @@ class Folders(Protocol):
     """Files by folder and name."""
 
     def in_folder(self, folder: str, name: str) -> FileEntry | None: ...
-    def has_folder(self, folder: str) -> bool: ...
+    def has_folder_spelled(self, folder: str) -> bool: ...
 
 
 def module_suffixes(python: PythonDll | None, machine: Machine) -> tuple[tuple[str, ModuleKind], ...]:
@@ -61,7 +61,10 @@ def module_suffixes(python: PythonDll | None, machine: Machine) -> tuple[tuple[s
 
 
 class ModuleFinder:
-    """Finds modules below the folders of a search path."""
+    """Finds modules below the folders of a search path. Names compare with case, on Windows too.
+
+    Source: PEP 235, "Import on Case-Insensitive Platforms" https://peps.python.org/pep-0235/
+    """
 
     def __init__(
         self, files: Folders, search_path: Sequence[str], suffixes: tuple[tuple[str, ModuleKind], ...]
@@ -88,7 +91,7 @@ class ModuleFinder:
         portions = []
         for folder in folders:
             inner = join(folder, last)
-            if self._files.has_folder(inner):
+            if self._files.has_folder_spelled(inner):
                 module = self._first(name, inner, "__init__", (inner,))
                 if module is not None:
                     return module
@@ -101,7 +104,7 @@ class ModuleFinder:
     def _first(self, name: str, folder: str, stem: str, folders: tuple[str, ...]) -> ModuleFile | None:
         for suffix, kind in self._suffixes:
             entry = self._files.in_folder(folder, stem + suffix)
-            if entry is not None:
+            if entry is not None and entry.name == stem + suffix:
                 return ModuleFile(name, kind, entry, folders)
         return None
 
@@ -153,5 +156,6 @@ class DiskFolders:
         kind = FileKind.SOURCE if name.endswith(".py") else FileKind.OTHER
         return FileEntry(join(folder, name), path, os.path.getsize(path), kind)
 
-    def has_folder(self, folder: str) -> bool:
+    def has_folder_spelled(self, folder: str) -> bool:
+        """Return True if the project has this folder."""
         return os.path.isdir(os.path.join(self.root, folder))

@@ -12,6 +12,7 @@ from depfix.imports.values import Text
 class Strength(IntEnum):
     """How surely something happens: the higher the surer."""
 
+    POSSIBLE = 0  # nothing says so, but code that cannot be read may do it
     OPTIONAL = 1  # guarded: the program goes on without it
     PROBABLE = 2  # under a condition, in a function that may be called, or in a way that no source spells out
     REQUIRED = 3  # it runs whenever the module is imported

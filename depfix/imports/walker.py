@@ -13,17 +13,26 @@ from depfix.imports.uses import DllDirectoryUse, ImportUse, LoadUse, PathUse, So
 
 @dataclass(frozen=True, slots=True)
 class ImportStep:
-    """One module that a module imports, parents of packages included."""
+    """One module that a module imports, parents of packages included.
+
+    `through` is the module that stands in the source if `target` is only its accelerator: see `ModuleWalker`.
+    """
 
     where: Where
     target: str
+    through: str = ""
 
 
 Step: TypeAlias = "ImportStep | DllDirectoryUse | PathUse | LoadUse"
 
 
 class ModuleWalker:
-    """Resolves what modules import, over several finders in order (the dist, then the program's own project)."""
+    """Resolves what modules import, over several finders in order (the dist, then the program's own project).
+
+    A module that is in no file here (the standard library inside an archive or the program) cannot be read. By PEP 8's
+    convention its part in C is called `_name`; such an extension module at the top of the search path is taken as
+    imported through it. Source: PEP 8, "Package and Module Names" https://peps.python.org/pep-0008/
+    """
 
     def __init__(self, finders: Sequence[ModuleFinder], read: Callable[[FileEntry], SourceFacts]) -> None:
         self._finders = tuple(finders)
@@ -59,9 +68,16 @@ class ModuleWalker:
         for use in facts.uses:
             if isinstance(use, ImportUse):
                 steps += [ImportStep(use.where, target) for target in self._targets(module, use)]
+                top = use.module.partition(".")[0]
+                if not use.level and self._is_accelerator(top, f"_{top}"):
+                    steps.append(ImportStep(use.where, f"_{top}", through=top))
             else:
                 steps.append(use)
         return tuple(dict.fromkeys(steps))
+
+    def _is_accelerator(self, name: str, extension: str) -> bool:
+        found = self.find(extension) if name and self.find(name) is None else None
+        return found is not None and found.kind is ModuleKind.EXTENSION
 
     def _targets(self, module: ModuleFile, use: ImportUse) -> list[str]:
         base = absolute_name(module, use)
