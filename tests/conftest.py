@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,8 +108,8 @@ class DistMaker:
 
     def __call__(
         self,
-        images: dict[str, tuple[str, ...]] | None = None,
-        sources: dict[str, str] | None = None,
+        images: Mapping[str, tuple[str, ...]] | None = None,
+        sources: Mapping[str, str] | None = None,
         *,
         name: str = "main.dist",
         python: bool = True,

@@ -1,4 +1,4 @@
-"""Search order by load context. The rows follow what real programs do under Wine (see also test_contexts.py)."""
+"""Search order by load context."""
 
 from __future__ import annotations
 

@@ -22,10 +22,11 @@ def uses(source: str, target: SourceTarget = TARGET) -> tuple[Use, ...]:
 def shown(use: DllDirectoryUse | PathUse | LoadUse) -> str:
     signs = {Anchor.HERE: "<here>", Anchor.PREFIX: "<prefix>", Anchor.PROGRAM: "<program>", Anchor.SYSTEM: "<windows>",
              Hole.EACH: "{each}", Hole.ANY: "{any}", Hole.PARAMETER: "{parameter}"}  # fmt: skip
-    parts = []
-    for part in use.path.parts:
-        parts.append(part if isinstance(part, str) else f"<{part.package}>" if isinstance(part, PackageFolder) else signs[part])
-    return "".join(parts).replace("\\", "/")
+    names = [
+        part if isinstance(part, str) else f"<{part.package}>" if isinstance(part, PackageFolder) else signs[part]
+        for part in use.path.parts
+    ]
+    return "".join(names).replace("\\", "/")
 
 
 def directories(source: str, target: SourceTarget = TARGET) -> list[str]:
@@ -232,6 +233,6 @@ def test_recursion_and_large_loops_end() -> None:
 
 
 def test_the_hosts_own_platform_plays_no_part() -> None:
-    assert imports("import sys\nif sys.platform == 'linux':\n    import a\nelif sys.platform == 'darwin':\n    import b") == {
-        "sys": Strength.REQUIRED
-    }
+    assert imports(
+        "import sys\nif sys.platform == 'linux':\n    import a\nelif sys.platform == 'darwin':\n    import b"
+    ) == {"sys": Strength.REQUIRED}

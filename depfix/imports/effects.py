@@ -8,7 +8,7 @@ Sources: "ctypes", Loading shared libraries https://docs.python.org/3/library/ct
 from __future__ import annotations
 
 from depfix.imports.known import as_text
-from depfix.imports.values import Constant, Items, Text, Value, alternatives, elements
+from depfix.imports.values import Constant, Items, Part, Text, Value, alternatives, elements, made_of
 
 LOADER_CLASSES = frozenset(f"ctypes.{name}" for name in ("CDLL", "WinDLL", "OleDLL", "PyDLL"))
 LOADER_OBJECTS = frozenset(f"ctypes.{name}" for name in ("cdll", "windll", "oledll", "pydll"))
@@ -47,14 +47,24 @@ def added_directory(name: str, arguments: list[Value]) -> Value | None:
 
 
 def anchored_texts(value: Value) -> list[Text]:
-    """Return every text in a value that names a place of the dist, however deep in lists and choices."""
+    """Return every path in a value, such as one for PATH, that names a place of the dist, however deep it stands."""
     found: list[Text] = []
     for one in alternatives(value):
-        if isinstance(one, Text) and one.anchored:
-            found.append(one)
+        if isinstance(one, Text):
+            found += [path for path in _split_list(one) if path.anchored]
         elif isinstance(one, Items):
             found += [text for inner in elements(one) for text in anchored_texts(inner)]
     return found
+
+
+def _split_list(value: Text) -> list[Text]:
+    """Return the paths of a text in which `;` separates them."""
+    rows: list[list[Part]] = [[]]
+    for part in value.parts:
+        pieces = part.split(";") if isinstance(part, str) else [part]
+        rows[-1].append(pieces[0])
+        rows += [[piece] for piece in pieces[1:]]
+    return [made_of(tuple(row)) for row in rows]
 
 
 def texts_of(value: Value) -> tuple[Text, ...]:

@@ -29,7 +29,6 @@ from depfix.imports.values import (
     choice,
     elements,
     made_of,
-    merge_items,
     parts_of,
     text,
     truth,
@@ -42,6 +41,9 @@ _NUMERIC: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.BitOr: operator.or_,
     ast.BitAnd: operator.and_,
     ast.BitXor: operator.xor,
+    ast.Pow: operator.pow,
+    ast.LShift: operator.lshift,
+    ast.RShift: operator.rshift,
 }
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt,
@@ -50,6 +52,7 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge,
 }
 _LARGEST = 1 << 64
+_SMALL = 64  # for operators whose results explode
 
 
 class Evaluator:
@@ -217,7 +220,8 @@ class Evaluator:
         if isinstance(node.op, ast.Mod) and isinstance(left, Text):
             return self._percent(left, right)
         if isinstance(left, Items) or isinstance(right, Items):
-            return merge_items([one for one in (left, right) if isinstance(one, (Items, Text))], exact=False)
+            rows = [elements(one) if isinstance(one, Items) else (one,) for one in (left, right)]
+            return Items(tuple(dict.fromkeys(one for row in rows for one in row)), exact=False)
         if isinstance(left, Constant) and isinstance(right, Constant):
             return _numeric(node.op, left.value, right.value)
         if isinstance(node.op, ast.Add) and isinstance(left, (Text, Choice)) | isinstance(right, (Text, Choice)):
@@ -379,6 +383,8 @@ def _numeric(kind: ast.operator, left: object, right: object) -> Value:
     if operation is None or not isinstance(left, int) or not isinstance(right, int):
         return UNKNOWN
     if abs(left) > _LARGEST or abs(right) > _LARGEST:
+        return UNKNOWN
+    if isinstance(kind, (ast.Pow, ast.LShift, ast.RShift)) and not (abs(left) <= _SMALL and 0 <= right <= _SMALL):
         return UNKNOWN
     return Constant(operation(left, right))
 

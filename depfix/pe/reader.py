@@ -1,8 +1,8 @@
 """What the loader reads of one image: machine, import directory, delay-load directory.
 
-pefile parses the headers and the import directory. Three of its habits are avoided: it is given a
-`mmap` and never closed, because `PE.close()` runs a full garbage collection; only DLL names are read, so its cut at
-8,192 symbols of a directory cannot drop DLLs; and the delay-load directory, which that mode leaves out, is read here.
+pefile parses the headers; it is given a `mmap` and never closed, because `PE.close()` runs a full garbage collection.
+The two directories are read here, for pefile stops at 8,192 symbols of an import directory and loses the DLLs behind,
+replaces DLL names that are not plain ASCII by `*invalid*`, and reads delay loads only with all their symbols.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from depfix.model.machine import Machine
 
 _IMPORT_DIRECTORY = 1
 _DELAY_IMPORT_DIRECTORY = 13
+_DESCRIPTOR = struct.Struct("<5I")  # lookup table, time stamp, forwarder chain, name, address table
 _DELAY_DESCRIPTOR = struct.Struct("<8I")
 _DELAY_USES_RVA = 1
 _IMAGE_FILE_DLL = 0x2000
@@ -89,12 +90,33 @@ def _bytes_missing(pe: pefile.PE, size: int) -> int:
 
 
 def _import_names(pe: pefile.PE) -> tuple[str, ...]:
-    directory = pe.OPTIONAL_HEADER.DATA_DIRECTORY
-    if len(directory) <= _IMPORT_DIRECTORY or not directory[_IMPORT_DIRECTORY].VirtualAddress:
-        return ()
-    pe.parse_data_directories(directories=[_IMPORT_DIRECTORY], import_dllnames_only=True)
-    entries = getattr(pe, "DIRECTORY_ENTRY_IMPORT", ())
-    return unique(_text(entry.dll) for entry in entries if entry.dll)
+    return unique(name for name, _ in import_descriptors(pe))
+
+
+def import_descriptors(pe: pefile.PE) -> list[tuple[str, int]]:
+    """Return (DLL name, RVA of the table of its symbols) of each import descriptor.
+
+    Source: Microsoft Learn, "PE Format", The .idata Section
+    https://learn.microsoft.com/windows/win32/debug/pe-format#the-idata-section
+    """
+    found = []
+    rva = _directory_rva(pe, _IMPORT_DIRECTORY)
+    for index in range(_MOST_DESCRIPTORS if rva else 0):
+        raw = pe.get_data(rva + index * _DESCRIPTOR.size, _DESCRIPTOR.size)
+        if len(raw) < _DESCRIPTOR.size:
+            break
+        lookup, _, _, name, addresses = _DESCRIPTOR.unpack(raw)
+        if not name:
+            break
+        text = pe.get_string_at_rva(name, _LONGEST_NAME)
+        if text:
+            found.append((_text(text), lookup or addresses))
+    return found
+
+
+def _directory_rva(pe: pefile.PE, index: int) -> int:
+    table = pe.OPTIONAL_HEADER.DATA_DIRECTORY
+    return table[index].VirtualAddress if len(table) > index else 0
 
 
 def _delay_import_names(pe: pefile.PE) -> tuple[str, ...]:
@@ -108,12 +130,9 @@ def delay_descriptors(pe: pefile.PE) -> list[tuple[str, int, int]]:
     Learn, "PE Format", Delay-Load Import Tables
     https://learn.microsoft.com/windows/win32/debug/pe-format#delay-load-import-tables-image-only
     """
-    directory = pe.OPTIONAL_HEADER.DATA_DIRECTORY
-    if len(directory) <= _DELAY_IMPORT_DIRECTORY or not directory[_DELAY_IMPORT_DIRECTORY].VirtualAddress:
-        return []
     found = []
-    rva = directory[_DELAY_IMPORT_DIRECTORY].VirtualAddress
-    for index in range(_MOST_DESCRIPTORS):
+    rva = _directory_rva(pe, _DELAY_IMPORT_DIRECTORY)
+    for index in range(_MOST_DESCRIPTORS if rva else 0):
         raw = pe.get_data(rva + index * _DELAY_DESCRIPTOR.size, _DELAY_DESCRIPTOR.size)
         if len(raw) < _DELAY_DESCRIPTOR.size:
             break

@@ -15,10 +15,9 @@ from pathlib import Path
 import pefile
 
 from depfix.model.image import Exports, Forwarder, ImageProblem, ImportedDll
-from depfix.pe.reader import delay_descriptors, map_file
+from depfix.pe.reader import delay_descriptors, import_descriptors, map_file
 
 _EXPORT_DIRECTORY = 0
-_IMPORT_DIRECTORY = 1
 _EXPORTS = struct.Struct(
     "<8x8I"
 )  # version, name, base, functions, names, then the RVAs of addresses, names, name ordinals
@@ -100,7 +99,7 @@ def read_imported_symbols(path: str | Path) -> tuple[ImportedDll, ...] | ImagePr
         return opened
     pe, mapped = opened
     try:
-        static = [(name, table, False) for name, table in _import_descriptors(pe, mapped)]
+        static = [(name, table, False) for name, table in import_descriptors(pe)]
         delayed = [(name, names, True) for name, names, _ in delay_descriptors(pe)]
         return tuple(_imported(mapped, *row) for row in static + delayed)
     except (ValueError, IndexError, struct.error) as error:
@@ -141,20 +140,6 @@ def _exports(pe: pefile.PE, mapped: _Mapped) -> Exports:
         if start <= rva < start + size
     )
     return Exports(names, frozenset(base + index for index, rva in enumerate(addresses) if rva), forwarders)
-
-
-def _import_descriptors(pe: pefile.PE, mapped: _Mapped) -> list[tuple[str, int]]:
-    start, _ = _directory(pe, _IMPORT_DIRECTORY)
-    rows: list[tuple[str, int]] = []
-    if not start:
-        return rows
-    at = mapped.offset(start)
-    while True:
-        lookup, _, _, name, addresses = struct.unpack_from("<5I", mapped.data, at)
-        if not name:
-            return rows
-        rows.append((mapped.string(name), lookup or addresses))
-        at += 20
 
 
 def _imported(mapped: _Mapped, name: str, table: int, delayed: bool) -> ImportedDll:
