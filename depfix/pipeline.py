@@ -169,8 +169,9 @@ class _Session:
         findings = tuple(finding for finding in run_checks(closure) if self._shown(finding))
         return Examined(closure, findings)
 
-    def examine_again(self) -> Examined:
-        """As `examine`, for the folder as it is on disk now."""
+    def examine_again(self, written: tuple[Action, ...]) -> Examined:
+        """As `examine`, for the folder as it is on disk after these actions."""
+        self._facts.forget(os.path.join(self.dist.root, *action.destination.split("/")) for action in written)
         return self.examine(read_tree(self.dist.root))
 
     def environments(self) -> tuple[Environment, ...]:
@@ -235,7 +236,7 @@ def _need_environment(session: _Session, plan: Plan) -> None:
 
 def _verified(session: _Session, before: Examined, report: Report) -> Report:
     """Check the dist as it is now; take everything back if the repair made something worse."""
-    after = session.examine_again()
+    after = session.examine_again(report.plan.actions if report.plan is not None else ())
     verification = _compared(before, after)
     worse = [finding for finding in verification.introduced if finding.severity is Severity.ERROR]
     predicted = {f.fingerprint for f in report.verification.introduced} if report.verification else set()

@@ -44,6 +44,12 @@ class Facts:
             self._sources[entry.source] = _read(entry.source, self._target, is_program)
         return self._sources[entry.source]
 
+    def forget(self, sources: Iterable[str]) -> None:
+        """Read these files anew when they are next asked for: their content was replaced."""
+        for source in sources:
+            self._images.pop(source, None)
+            self._sources.pop(source, None)
+
     def read_ahead(self, entries: Iterable[FileEntry]) -> None:
         """Read many sources at once, in several processes where that pays."""
         wanted = [entry for entry in entries if entry.source not in self._sources]
