@@ -40,6 +40,7 @@ def run_depfix(*arguments: object, environ: dict[str, str] | None = None, cwd: P
         capture_output=True,
         text=True,
         encoding="utf-8",
+        errors="backslashreplace",
         check=False,
     )
     return Cli(done.returncode, done.stdout, done.stderr)

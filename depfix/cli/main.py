@@ -147,7 +147,7 @@ def main() -> None:
 
     multiprocessing.freeze_support()
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="depfix", standalone_mode=False)
     except click.exceptions.Abort:
         tell(" interrupted; nothing was left half done", "stopped:", "yellow")
         sys.exit(_INTERRUPTED)

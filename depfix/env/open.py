@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from depfix.env.conda import conda_problem, open_conda
 from depfix.env.discover import conda_prefixes, environment_name, find_by_name
 from depfix.env.folder import open_folder
+from depfix.env.listing import inside
 from depfix.env.protocol import Environment
 from depfix.errors import UnknownEnvironmentError, WrongEnvironmentError
 from depfix.model.machine import Machine
@@ -68,7 +69,7 @@ def _prefix(value: str, spec: str, environ: Mapping[str, str]) -> str:
 
 def _guess(spec: str) -> str:
     if os.path.isdir(spec):
-        return f"dir:{spec}" if conda_problem(os.path.abspath(spec))[0] else f"conda:{spec}"
+        return f"conda:{spec}" if inside(spec, "conda-meta") else f"dir:{spec}"
     return f"conda:{spec}"
 
 

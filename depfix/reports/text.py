@@ -28,7 +28,7 @@ def scan_lines(report: Report, *, verbose: bool) -> Iterator[Line]:
     yield Line()
     for finding in report.findings:
         if verbose or finding.severity is not Severity.INFO:
-            yield from _finding(finding, verbose)
+            yield from _finding(finding, verbose, cures=bool(report.environments))
             yield Line()
     yield Line(verdict(report))
 
@@ -117,7 +117,7 @@ def _head(report: Report) -> Iterator[Line]:
         yield Line(f"  environment {environment.spec}{python}")
 
 
-def _finding(finding: Finding, verbose: bool) -> Iterator[Line]:
+def _finding(finding: Finding, verbose: bool, *, cures: bool) -> Iterator[Line]:
     sure = "" if finding.confidence.value == "certain" else f" ({finding.confidence.value})"
     yield Line(
         f"  {finding.rule} {finding.name}  {finding.subject}{sure}", f"{finding.severity.value:<7}", _colour(finding)
@@ -130,7 +130,7 @@ def _finding(finding: Finding, verbose: bool) -> Iterator[Line]:
     if finding.fix is not None:
         yield Line(f"{_INDENT}get it     {finding.fix.provider}: {finding.fix.source}")
         yield Line(f"{_INDENT}put it     {finding.fix.destination}")
-    elif finding.no_fix:
+    elif finding.no_fix and cures:
         yield Line(f"{_INDENT}no cure    {finding.no_fix}")
 
 
