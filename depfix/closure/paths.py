@@ -73,7 +73,8 @@ class Surroundings:
         return (None, None) if isinstance(first, Anchor) else (None, text.parts)
 
     def _bare(self, text: Text, tail: str) -> Pattern | None:
-        if "/" in tail or ":" in tail or not tail.strip("*. ") or _OTHER_SYSTEMS.search(tail):
+        known = fold(tail).removesuffix(".dll").strip("*. ")  # a pattern of wildcards alone says nothing
+        if "/" in tail or ":" in tail or not known or _OTHER_SYSTEMS.search(tail):
             return None
         exact = text.literal is not None and "*" not in tail
         return Pattern(tail, exact, False, is_name=True)
