@@ -9,7 +9,7 @@ import click
 
 from depfix import __version__
 from depfix.cli.options import dist_argument, environment_option, options_from, report_options, scan_options
-from depfix.cli.terminal import hint, plain, print_lines, print_text, progress, tell, write_report
+from depfix.cli.terminal import ProgressBar, hint, plain, print_lines, print_text, tell, write_report
 from depfix.errors import DepfixError
 from depfix.model.finding import Confidence, Finding
 from depfix.model.report import Report
@@ -42,7 +42,7 @@ def scan(dist: str, **values: Any) -> None:
     from depfix import pipeline
 
     _warn_if_unfinished(dist)
-    with progress(values["quiet"]) as show:
+    with ProgressBar(values["quiet"]) as show:
         report = pipeline.scan(dist, options_from(values, progress=show))
     _print_scan(report, values)
     _scan_hints(dist, report, values)
@@ -64,12 +64,20 @@ def repair(dist: str, dry_run: bool, plan_file: str, yes: bool, overwrite: bool,
 
     _warn_if_unfinished(dist)
 
-    def agreed(report: Report) -> bool:
-        return _show_plan(report, plan_file, values, ask=not yes)
+    with ProgressBar(values["quiet"]) as show:
+        sizes = [0, 0]
 
-    with progress(values["quiet"]) as show:
-        options = options_from(values, overwrite=overwrite, progress=show if yes or not sys.stdin.isatty() else _silent)
-        report = pipeline.repair(dist, options, dry_run=dry_run, agreed=agreed)
+        def agreed(report: Report) -> bool:
+            show.pause()
+            sizes[1] = report.plan.size if report.plan else 0
+            return _show_plan(report, plan_file, values, ask=not yes)
+
+        def copied(size: int) -> None:
+            sizes[0] += size
+            show("copying", sizes[0], sizes[1])
+
+        options = options_from(values, overwrite=overwrite, progress=show)
+        report = pipeline.repair(dist, options, dry_run=dry_run, agreed=agreed, copied=copied)
     if not report.applied and (dry_run or not report.plan or not report.plan.actions):
         _show_plan(report, plan_file, values, ask=False)
     _print_repair(report, values)
@@ -107,7 +115,7 @@ def why(dist: str, name: str, everything: bool, **values: Any) -> None:
     from depfix import pipeline
     from depfix.reports.chains import chain_lines
 
-    with progress(values["quiet"]) as show:
+    with ProgressBar(values["quiet"]) as show:
         found = pipeline.why(dist, name, options_from(values, progress=show))
     print_lines(chain_lines(name, found, None if everything else 10))
 
@@ -261,10 +269,6 @@ def _warn_if_unfinished(dist: str) -> None:
             "warning:",
             "yellow",
         )
-
-
-def _silent(_what: str, _done: int, _total: int) -> None:
-    """Draw nothing: a question is about to be asked on the same terminal."""
 
 
 def _quoted(text: str) -> str:

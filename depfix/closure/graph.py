@@ -111,9 +111,6 @@ class Graph:
     def edges_to(self, node: Node) -> tuple[Edge, ...]:
         return tuple(edge for edge in self._edges.values() if edge.target == node)
 
-    def edges_from(self, node: Node) -> tuple[Edge, ...]:
-        return tuple(self._out.get(node, ()))
-
     def nodes(self) -> tuple[Node, ...]:
         """Return every node, each once, in the order in which it was met."""
         found = {self.root: None}

@@ -8,7 +8,19 @@ Sources: "ctypes", Loading shared libraries https://docs.python.org/3/library/ct
 from __future__ import annotations
 
 from depfix.imports.known import as_text
-from depfix.imports.values import Constant, Items, Part, Text, Value, alternatives, elements, made_of
+from depfix.imports.values import (
+    UNKNOWN,
+    Constant,
+    Items,
+    Method,
+    Part,
+    Reference,
+    Text,
+    Value,
+    alternatives,
+    elements,
+    made_of,
+)
 
 LOADER_CLASSES = frozenset(f"ctypes.{name}" for name in ("CDLL", "WinDLL", "OleDLL", "PyDLL"))
 LOADER_OBJECTS = frozenset(f"ctypes.{name}" for name in ("cdll", "windll", "oledll", "pydll"))
@@ -31,6 +43,13 @@ def loaded_library(name: str, arguments: list[Value], keywords: dict[str, Value]
         flags = arguments[2] if len(arguments) > 2 else Constant(0)
         return arguments[0], flags.value if isinstance(flags, Constant) and isinstance(flags.value, int) else 0
     return None
+
+
+def library_value(path: Value) -> Value:
+    """Return what ctypes gives for a DLL: a reference `dll.NAME` if it is asked for by a plain name."""
+    known = path.literal if isinstance(path, Text) else None
+    stem = known.lower().removesuffix(".dll") if known else ""
+    return Reference(f"dll.{stem}") if stem.isidentifier() else Method(UNKNOWN, "library")
 
 
 def loader_attribute(name: str) -> str | None:

@@ -159,6 +159,8 @@ def _hasattr(target: SourceTarget) -> PureCall:
         ("os", "add_dll_directory"): target.version >= (3, 8),
         ("sys", "getwindowsversion"): True,
         ("os", "fork"): False,
+        ("dll.kernel32", "AddDllDirectory"): True,  # since Windows 8
+        ("dll.kernel32", "SetDefaultDllDirectories"): True,
     }
 
     def call(arguments: list[Value], _keywords: dict[str, Value]) -> Value:

@@ -16,8 +16,10 @@ from typing import Any
 
 from depfix.imports.effects import (
     IMPORT_FUNCTIONS,
+    LOADER_CLASSES,
     added_directory,
     anchored_texts,
+    library_value,
     loaded_library,
     loader_attribute,
     module_names,
@@ -32,7 +34,6 @@ from depfix.imports.values import (
     Choice,
     Constant,
     Function,
-    Method,
     Reference,
     Text,
     Value,
@@ -377,14 +378,14 @@ class _Reader(Evaluator):
         path, flags = load
         with self._within(conditional=self._state.conditional or isinstance(path, Choice)):
             self.uses += [LoadUse(self._where(call), one, flags) for one in texts_of(path)]
-        return Method(UNKNOWN, "library")
+        return library_value(path) if name in LOADER_CLASSES else UNKNOWN
 
     def attribute_effect(self, node: ast.Attribute, name: str) -> Value | None:
         library = loader_attribute(name)
         if library is None:
             return None
         self.uses.append(LoadUse(self._where(node), text(library), None))
-        return Method(UNKNOWN, "library")
+        return library_value(text(library))
 
 
 def _reading(target: ast.Name | ast.Attribute | ast.Subscript) -> ast.expr:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from depfix.loader.search import Place, PlaceKind
 from depfix.loader.system import CleanSystem
-from depfix.model.names import base_name, dll_file_name, fold, join
+from depfix.model.names import dll_file_name, fold
 
 
 class Folder(Protocol):
@@ -85,13 +85,3 @@ def resolve(
 def trail_texts(trail: Sequence[Place]) -> tuple[str, ...]:
     """Return a trail as lines for a person."""
     return tuple(f"{place.kind.value}: {place.folder}" if place.folder else place.kind.value for place in trail)
-
-
-def import_name(path: str) -> str:
-    """Return the folded base name under which a module is in the loaded-module list."""
-    return fold(base_name(path))
-
-
-def candidate_path(folder: str, name: str) -> str:
-    """Return the dist-relative path of a DLL called `name` in `folder`."""
-    return join(folder, dll_file_name(name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from depfix.model.finding import Finding, Severity
+from depfix.model.finding import Confidence, Finding, Severity
 from depfix.model.plan import Plan
 from depfix.model.report import Report
 
@@ -139,7 +139,7 @@ def _colour(finding: Finding) -> str:
 
 
 def _matters(finding: Finding) -> bool:
-    return finding.severity is not Severity.INFO
+    return finding.severity is not Severity.INFO and finding.confidence is not Confidence.POSSIBLE
 
 
 def _shown(root: str) -> str:
