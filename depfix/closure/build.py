@@ -114,7 +114,7 @@ def _is_within(module: ModuleFile, imported: set[str]) -> bool:
 
 
 def _run_everything(world: World, graph: Graph, host: Process) -> None:
-    """Import every top-level module in a process of its own, then what is left of it in branches of that process."""
+    """Import every top-level module in a process of its own, and then, in the same, what is left of its package."""
     modules = list(all_modules(world.tree, world.dist.layout.search_path, world.finder))
     _read_ahead(world, modules)
     reached: set[str] = set()
@@ -127,13 +127,10 @@ def _run_everything(world: World, graph: Graph, host: Process) -> None:
             continue  # its importers have loaded it, each in its own circumstances
         process = host.fork()
         process.run(top)
-        own = set(process.imported)
         for module in by_top[top]:
-            if module.name not in own:
-                branch = process.fork()
-                branch.run(module.name)
-                own |= branch.imported
-        reached |= own
+            if module.name not in process.imported:
+                process.run(module.name)
+        reached |= process.imported
     _root_everything(world, graph, modules)
 
 

@@ -144,6 +144,8 @@ class Process:
                 stack.append((module_name, iter(self._world.walker.steps(module_name))))
 
     def _note_import(self, module: str, step: ImportStep) -> None:
+        if not self._world.is_first_note(module, step):
+            return
         strength = step.where.strength(load=False)
         kind = EdgeKind.IMPORT
         if step.through:

@@ -7,7 +7,7 @@ from depfix.closure.graph import Node, NodeKind
 from depfix.dist.identify import Dist
 from depfix.dist.tree import FileKind, Tree
 from depfix.imports.finder import DiskFolders, ModuleFinder, ModuleKind, module_suffixes
-from depfix.imports.walker import ModuleWalker
+from depfix.imports.walker import ImportStep, ModuleWalker
 from depfix.loader.system import CleanSystem
 from depfix.model.image import ImageOrProblem, ImageProblem
 from depfix.model.names import base_name, parent
@@ -29,6 +29,7 @@ class World:
         self.finder = ModuleFinder(tree, dist.layout.search_path, suffixes)
         finders = [self.finder] + [ModuleFinder(DiskFolders(root), ("",), suffixes) for root in project]
         self.walker = ModuleWalker(finders, facts.source)
+        self._noted: set[tuple[str, int]] = set()
         self.start_directories = (
             *dist.layout.user_directories,
             *_directories_named_in_program(dist, tree, self.finder),
@@ -38,6 +39,14 @@ class World:
         """Return the image at a dist-relative path."""
         entry = self.tree.file(path)
         return self.facts.image(entry) if entry is not None else ImageProblem("it is not there", unreadable=True)
+
+    def is_first_note(self, module: str, step: ImportStep) -> bool:
+        """Return True once for each import statement: it says the same in every process."""
+        key = (module, id(step))
+        if key in self._noted:
+            return False
+        self._noted.add(key)
+        return True
 
     def module_node(self, module: str) -> Node:
         return Node(NodeKind.MODULE, module)

@@ -54,7 +54,7 @@ _INTERESTING = (
 )
 _SIMPLE = (ast.Compare, ast.BoolOp, ast.UnaryOp, ast.Attribute, ast.Name, ast.Constant)
 _DEEPEST_CALL = 8
-_MOST_CALLS = 3000
+_MOST_CALLS = 64  # of one function
 
 
 def read_source(data: bytes, target: SourceTarget, *, is_program: bool = False) -> SourceFacts:
@@ -97,7 +97,7 @@ class _Reader(Evaluator):
         self._run: set[int] = set()
         self._stack: list[ast.AST] = []
         self._returns: list[list[Value]] = []
-        self._calls_left = _MOST_CALLS
+        self._times: dict[tuple[int, bool], int] = {}
         if is_program:
             self.scopes[0]["__name__"] = text("__main__")
 
@@ -328,9 +328,8 @@ class _Reader(Evaluator):
     ) -> Value:
         """Follow a call of a function of this source and return what it gives."""
         node = function.node
-        if node in self._stack or len(self._stack) >= _DEEPEST_CALL or self._calls_left <= 0:
+        if node in self._stack or len(self._stack) >= _DEEPEST_CALL or not self._may_run(node):
             return UNKNOWN
-        self._calls_left -= 1
         self._run.add(id(node))
         self._stack.append(node)
         self.scopes.append(self._bound(node.args, arguments, keywords, unknown))
@@ -343,6 +342,12 @@ class _Reader(Evaluator):
         self._stack.pop()
         returned = self._returns.pop()
         return choice(returned) if returned else Constant(None)
+
+    def _may_run(self, node: ast.AST) -> bool:
+        """Return True unless a function was followed often enough: arguments matter only where they are evaluated."""
+        key = (id(node), self._state.deferred)
+        self._times[key] = self._times.get(key, 0) + 1
+        return self._times[key] <= (_MOST_CALLS if self._evaluating else 1)
 
     def _bound(
         self, spec: ast.arguments, arguments: list[Value], keywords: dict[str, Value], unknown: Value
