@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,8 +11,10 @@ from depfix import __version__
 from depfix.cli.options import dist_argument, environment_option, options_from, report_options, scan_options
 from depfix.cli.terminal import ProgressBar, hint, plain, print_lines, print_text, tell, write_report
 from depfix.errors import DepfixError
-from depfix.model.finding import Confidence, Finding
-from depfix.model.report import Report
+
+if TYPE_CHECKING:
+    from depfix.model.finding import Finding
+    from depfix.model.report import Report
 
 _CLEAN, _FINDINGS, _USAGE, _INTERRUPTED = 0, 1, 2, 130
 _RANK = {"error": 0, "warning": 1, "never": -1}
@@ -151,9 +153,6 @@ def explain(name: str) -> None:
 
 def main() -> None:
     """Run the command line; turn depfix's exceptions into messages, hints and exit codes."""
-    import multiprocessing
-
-    multiprocessing.freeze_support()
     try:
         cli.main(prog_name="depfix", standalone_mode=False)
     except click.exceptions.Abort:
@@ -232,6 +231,8 @@ def _emit_json(report: Report, output: str) -> None:
 
 def _fails(findings: tuple[Finding, ...], level: str) -> bool:
     """Return True if a finding is at or above the level; mere possibilities never fail."""
+    from depfix.model.finding import Confidence
+
     return any(
         finding.severity.rank <= _RANK[level] and finding.confidence is not Confidence.POSSIBLE for finding in findings
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from depfix.knowledge.tables import DEFAULT_TARGET, TARGETS
-from depfix.pipeline import Options
+
+if TYPE_CHECKING:
+    from depfix.pipeline import Options
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -84,6 +86,8 @@ def report_options(command: Command) -> Command:
 
 def options_from(values: dict[str, Any], **more: Any) -> Options:
     """Return the pipeline's options for the values that click collected."""
+    from depfix.pipeline import Options  # here, so that `--version` and `--help` start quickly
+
     return Options(
         target=values["target"],
         entries=tuple(values["entries"]),

@@ -6,12 +6,14 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from depfix.errors import WriteError
-from depfix.reports.text import Line
+
+if TYPE_CHECKING:
+    from depfix.reports.text import Line
 
 
 def colours(stream: Any) -> bool:

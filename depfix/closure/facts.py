@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 
 from depfix.dist.tree import FileEntry
 from depfix.imports.reader import read_source
@@ -65,7 +66,8 @@ class Facts:
     def _read_in_pool(self, paths: list[str]) -> None:
         chunks = [paths[start :: max(1, len(paths) // _CHUNK)] for start in range(max(1, len(paths) // _CHUNK))]
         try:
-            with ProcessPoolExecutor(self._workers) as pool:
+            # Spawned, not forked: a progress bar has a thread of its own, and a fork in its middle can hang.
+            with ProcessPoolExecutor(self._workers, mp_context=get_context("spawn")) as pool:
                 done = 0
                 for chunk, found in zip(
                     chunks, pool.map(_read_many, chunks, [self._target] * len(chunks)), strict=True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 
 from depfix.errors import DataFileError
 from depfix.model.machine import Machine
@@ -72,8 +71,16 @@ def vc_runtimes() -> dict[str, VcRuntime]:
 
 
 def read_data(name: str) -> bytes:
-    """Return the bytes of a data file of this package."""
-    return files("depfix.knowledge").joinpath("data", name).read_bytes()
+    """Return the bytes of a data file of this package. Raises DataFileError if it is not there."""
+    import pkgutil  # here: start-up needs no data
+
+    try:
+        data = pkgutil.get_data("depfix.knowledge", f"data/{name}")
+    except OSError as error:
+        raise DataFileError(name, str(error)) from error
+    if data is None:
+        raise DataFileError(name, "it cannot be loaded")
+    return data
 
 
 def _rows(name: str) -> list[list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+import pkgutil
 
 import msgspec
 
@@ -25,7 +25,7 @@ def plan_json(plan: Plan) -> str:
 
 def schema() -> bytes:
     """Return the JSON Schema of the report."""
-    return files("depfix.reports").joinpath("schema", "report.schema.json").read_bytes()
+    return pkgutil.get_data("depfix.reports", "schema/report.schema.json") or b""
 
 
 def report_value(report: Report) -> dict[str, object]:
