@@ -269,7 +269,7 @@ def _with_fix(
 
 def _summary(dist: Dist) -> DistSummary:
     return DistSummary(
-        root=dist.root,
+        root=dist.root.removeprefix("\\\\?\\"),
         freezer=dist.freezer.value,
         freezer_words=dist.freezer.words,
         python=dist.python.text if dist.python is not None else None,

@@ -166,7 +166,7 @@ def test_a_32_bit_dll_is_a_finding_and_not_repaired_from_a_32_bit_folder(
 # --- the job ---
 
 
-@pytest.mark.parametrize("name", ["main.dist", "my program.dist", "我的程序.dist", "x" * 200 + ".dist"])
+@pytest.mark.parametrize("name", ["main.dist", "my program.dist", "我的程序.dist", "x" * 250])
 def test_scan_repair_scan_undo(cli: Run, make_dist: DistMaker, environment: Path, name: str) -> None:
     dist = make_dist({"pkg/core.pyd": ("need.dll",)}, {"pkg/__init__.py": SOURCE}, name=name)
     before = snapshot(dist)
@@ -295,6 +295,25 @@ def test_a_cut_off_repair_is_told(cli: Run, broken: Path, environment: Path) -> 
     assert "was cut off" in cli("scan", broken).err
     assert cli("undo", broken).code == 2  # taking the lock has put it back, so nothing is left to undo
     assert not (broken / "need.dll").exists()
+
+
+def test_a_damaged_journal_does_not_keep_from_scanning(cli: Run, broken: Path, environment: Path) -> None:
+    cli("repair", broken, "--env", f"conda:{environment}")
+    (broken.with_name("main.dist.depfix") / "0001" / "journal.json").write_text("{")
+    scanned = cli("scan", broken)
+    assert scanned.code == 0
+    assert "warning: the journal" in scanned.err
+    refused(cli("undo", broken), "cannot be read", "hint: ", code=3)
+
+
+def test_a_defect_of_depfix_is_told_without_a_traceback(cli: Run, broken: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import depfix.pipeline\n\ndef scan(*_):\n    raise ZeroDivisionError('oh')\n\ndepfix.pipeline.scan = scan\n"
+    )
+    result = cli("scan", broken, environ={"PYTHONPATH": str(tmp_path)})
+    refused(result, "ZeroDivisionError: oh", "hint: this is a defect of depfix", code=3)
+    shown = cli("scan", broken, environ={"PYTHONPATH": str(tmp_path), "DEPFIX_DEBUG": "1"})
+    assert "Traceback" in shown.err
 
 
 def test_names_that_a_console_cannot_show(cli: Run, make_dist: DistMaker, forge: Forge) -> None:

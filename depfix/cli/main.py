@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -128,8 +129,6 @@ def why(dist: str, name: str, everything: bool, **values: Any) -> None:
 )
 def envs(form: str) -> None:
     """List the environments found on this machine, as --env takes them."""
-    import os
-
     from depfix.env.discover import list_environments
     from depfix.reports.environments import environment_lines, environments_json
 
@@ -171,6 +170,12 @@ def main() -> None:
         tell(f" {error}", "error:", "red")
         hint(error.hint)
         sys.exit(error.exit_code)
+    except Exception as error:
+        if os.environ.get("DEPFIX_DEBUG"):
+            raise
+        tell(f" depfix failed: {type(error).__name__}: {error}", "error:", "red")
+        hint("this is a defect of depfix; with DEPFIX_DEBUG=1 in the environment it shows where")
+        sys.exit(DepfixError.exit_code)
 
 
 # --- printing ---
@@ -260,11 +265,14 @@ def _repair_hints(dist: str, report: Report, dry_run: bool, values: dict[str, An
 
 
 def _warn_if_unfinished(dist: str) -> None:
-    import os
-
     from depfix.repair.journal import unfinished
 
-    if os.path.isdir(dist) and unfinished(os.path.abspath(dist)):
+    try:
+        cut_off = os.path.isdir(dist) and unfinished(os.path.abspath(dist))
+    except DepfixError as error:
+        tell(f" {error}", "warning:", "yellow")
+        return
+    if cut_off:
         tell(
             " a repair of this folder was cut off; the next repair, or `depfix undo`, puts it back first",
             "warning:",

@@ -23,6 +23,7 @@ environment_option = click.option(
     metavar="SPEC",
     help="Where files can be taken from: conda:NAME, conda:FOLDER or dir:FOLDER. Repeatable, in order of preference.",
 )
+_MOST_WORKERS = 8
 _SHARED = (
     click.option(
         "--entry",
@@ -95,6 +96,6 @@ def options_from(values: dict[str, Any], **more: Any) -> Options:
         environments=tuple(values["environments"]),
         select=tuple(values["select"]),
         ignore=tuple(values["ignore"]),
-        workers=os.cpu_count() or 1,
+        workers=min(_MOST_WORKERS, os.cpu_count() or 1),
         **more,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator
 from enum import Enum
@@ -13,6 +14,8 @@ import msgspec
 from depfix.errors import StateDamagedError
 
 _JOURNAL = "journal.json"
+_LONGEST_NAME = 240  # bytes; most file systems take 255
+_KEPT_OF_NAME = 50
 
 
 class Phase(Enum):
@@ -48,8 +51,15 @@ class Journal(msgspec.Struct, frozen=True):
 
 
 def state_folder(root: str) -> Path:
-    """Return the folder beside the dist that holds the state of its repairs."""
-    return Path(root.rstrip("/\\") + ".depfix")
+    """Return the folder beside the dist that holds the state of its repairs: `<dist>.depfix`.
+
+    A name that would be too long for a file system is cut, and a hash of it added.
+    """
+    path = Path(root.rstrip("/\\"))
+    name = path.name
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = f"{name[:_KEPT_OF_NAME]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}"
+    return path.with_name(name + ".depfix")
 
 
 def transactions(root: str) -> list[Path]:

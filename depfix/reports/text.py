@@ -110,7 +110,7 @@ def _head(report: Report) -> Iterator[Line]:
     dist = report.dist
     python = f"Python {dist.python}" if dist.python else "no Python"
     facts = f"{dist.freezer_words}, {python}, {dist.machine}; {dist.files:,} files, {dist.images} images"
-    yield Line(f"  {facts}", _shown(dist.root), "white")
+    yield Line(f"  {facts}", dist.root, "white")
     yield Line(f"  target {report.target_words}, clean, {dist.machine}; program {', '.join(dist.programs)}")
     for environment in report.environments:
         python = f", Python {environment.python}" if environment.python else ""
@@ -140,7 +140,3 @@ def _colour(finding: Finding) -> str:
 
 def _matters(finding: Finding) -> bool:
     return finding.severity is not Severity.INFO and finding.confidence is not Confidence.POSSIBLE
-
-
-def _shown(root: str) -> str:
-    return root.removeprefix("\\\\?\\")
