@@ -36,6 +36,12 @@ MISPLACED = {("DF103", "error", "need.dll")}
         ("pkg.libs/need.dll", "from . import core", MISPLACED),
         ("pkg.libs/need.dll", ADD.format(folder="../pkg.libs") + "from . import core", set()),
         ("pkg.libs/need.dll", "from . import core\n" + ADD.format(folder="../pkg.libs"), MISPLACED),  # too late
+        ("pkg.libs/need.dll", "import os\nwith os.add_dll_directory(os.path.dirname(__file__) + '/../pkg.libs'):\n"
+         "    from . import core", set()),
+        ("pkg.libs/need.dll", "import os\nwith os.add_dll_directory(os.path.dirname(__file__) + '/../pkg.libs'):\n    pass\n"
+         "from . import core", MISPLACED),  # closed before
+        ("pkg.libs/need.dll", "import os\nc = os.add_dll_directory(os.path.dirname(__file__) + '/../pkg.libs')\nc.close()\n"
+         "from . import core", MISPLACED),
         ("bin/need.dll", "import os\nos.environ['PATH'] = os.path.dirname(__file__) + '/../bin'\nfrom . import core",
          MISPLACED),  # PATH is not searched
         ("pkg/sub/need.dll", "import ctypes, os\nctypes.CDLL(os.path.join(os.path.dirname(__file__), 'sub', 'need.dll'))\n"

@@ -47,7 +47,7 @@ class Process:
         self._graph = graph
         self._loaded: dict[str, str] = {}
         self._loaded_paths: set[str] = set()
-        self._user: dict[str, None] = dict.fromkeys(world.start_directories)
+        self._user = dict.fromkeys(world.start_directories, 1)  # how often each was added
         self._path: dict[str, None] = {}
         self._imported: set[str] = set()
         self._deferred: deque[tuple[str, Step]] = deque()
@@ -176,8 +176,15 @@ class Process:
         pattern = self._surroundings(module).pattern(use.path)
         if pattern is None:
             return
-        kept = self._user if isinstance(use, DllDirectoryUse) else self._path
-        kept.update(dict.fromkeys(folders_of(pattern, self._world.tree)))
+        for folder in folders_of(pattern, self._world.tree):
+            if isinstance(use, PathUse):
+                self._path[folder] = None
+            elif not use.removed:
+                self._user[folder] = self._user.get(folder, 0) + 1
+            elif self._user.get(folder, 0) > 1:
+                self._user[folder] -= 1
+            else:
+                self._user.pop(folder, None)
 
     def _run_load(self, module: str, use: LoadUse) -> None:
         pattern = self._surroundings(module).pattern(use.path)

@@ -34,6 +34,7 @@ from depfix.imports.values import (
     Choice,
     Constant,
     Function,
+    Method,
     Reference,
     Text,
     Value,
@@ -53,6 +54,7 @@ _INTERESTING = (
     b"environ[",
 )
 _SIMPLE = (ast.Compare, ast.BoolOp, ast.UnaryOp, ast.Attribute, ast.Name, ast.Constant)
+_COOKIE = "dll directory"  # what os.add_dll_directory returns
 _DEEPEST_CALL = 8
 _MOST_CALLS = 64  # of one function
 
@@ -252,12 +254,21 @@ class _Reader(Evaluator):
 
     def _with(self, node: ast.With | ast.AsyncWith) -> bool:
         guards = [suppress_guards(item) for item in node.items]
-        for item in node.items:
-            value = self.evaluate(item.context_expr) if self._evaluating else UNKNOWN
+        opened = [self.evaluate(item.context_expr) if self._evaluating else UNKNOWN for item in node.items]
+        for item, value in zip(node.items, opened, strict=True):
             if item.optional_vars is not None:
                 self.bind(item.optional_vars, value)
         with self._within(**self._guarded((any(g[0] for g in guards), any(g[1] for g in guards)))):
-            return self._block(node.body)
+            leaves = self._block(node.body)
+        for item, value in zip(node.items, opened, strict=True):
+            self._close(item.context_expr, value)
+        return leaves
+
+    def _close(self, node: ast.AST, value: Value) -> None:
+        """Take note that a cookie of os.add_dll_directory is closed."""
+        if isinstance(value, Method) and value.name == _COOKIE:
+            where = self._where(node)
+            self.uses += [DllDirectoryUse(where, path, removed=True) for path in texts_of(value.receiver)]
 
     def _match(self, node: ast.Match) -> bool:
         for case in node.cases:
@@ -376,7 +387,9 @@ class _Reader(Evaluator):
         folder = added_directory(name, arguments)
         if folder is not None:
             self.uses += [DllDirectoryUse(where, path) for path in texts_of(folder)]
-            return UNKNOWN
+            return Method(folder, _COOKIE)
+        if name == "close" and isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
+            self._close(call, self.lookup(call.func.value.id))
         load = loaded_library(name, arguments, keywords)
         if load is None:
             return None

@@ -52,10 +52,14 @@ class ImportUse:
 
 @dataclass(frozen=True, slots=True)
 class DllDirectoryUse:
-    """A folder given to the loader: os.add_dll_directory, or AddDllDirectory and SetDllDirectory through ctypes."""
+    """A folder given to the loader: os.add_dll_directory, or AddDllDirectory and SetDllDirectory through ctypes.
+
+    `removed`: it is taken back here, for the cookie is closed.
+    """
 
     where: Where
     path: Text
+    removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
