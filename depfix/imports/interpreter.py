@@ -1,0 +1,350 @@
+"""Follows the statements of one source as Python would run them, for the target.
+
+Functions that are called while the module is imported are followed with their arguments, branches that the target
+excludes are left out, and what is left over (functions that only later code calls) is followed as deferred.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from depfix.imports.evaluator import Evaluator
+from depfix.imports.guards import handlers_guard, suppress_guards
+from depfix.imports.uses import ImportUse, SourceTarget, Use, Where
+from depfix.imports.values import PARAMETER, UNKNOWN, Constant, Function, Reference, Value, choice, elements, text
+
+_SIMPLE = (ast.Compare, ast.BoolOp, ast.UnaryOp, ast.Attribute, ast.Name, ast.Constant)
+_DEEPEST_CALL = 8
+_MOST_CALLS = 64  # of one function
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The circumstances of the statement at hand."""
+
+    deferred: bool = False
+    conditional: bool = False
+    import_guarded: bool = False
+    load_guarded: bool = False
+
+
+class Interpreter(Evaluator):
+    """Follows a module; imports go into `uses`, and hooks tell a subclass of assignments and closed contexts."""
+
+    def __init__(self, target: SourceTarget, evaluating: bool, is_program: bool) -> None:
+        super().__init__(target)
+        self.uses: list[Use] = []
+        self._evaluating = evaluating
+        self.state = _State()
+        self._functions: list[tuple[Function, list[dict[str, Value]]]] = []
+        self._run: set[int] = set()
+        self._stack: list[ast.AST] = []
+        self._returns: list[list[Value]] = []
+        self._times: dict[tuple[int, bool], int] = {}
+        if is_program:
+            self.scopes[0]["__name__"] = text("__main__")
+
+    def read(self, tree: ast.Module) -> None:
+        """Follow the module, then the functions that its import did not call."""
+        self._block(tree.body)
+        index = 0
+        while index < len(self._functions):
+            function, scopes = self._functions[index]
+            index += 1
+            if id(function.node) not in self._run:
+                with self.within(deferred=True, import_guarded=False, load_guarded=False):
+                    self.scopes, outer = list(scopes), self.scopes
+                    self.run_function(function, [], {}, unknown=PARAMETER)
+                    self.scopes = outer
+
+    # --- circumstances ---
+
+    @contextmanager
+    def within(self, **changes: bool) -> Iterator[None]:
+        """Change the circumstances for a while."""
+        outer = self.state
+        merged = {name: getattr(outer, name) for name in _State.__slots__}
+        self.state = _State(**(merged | changes))
+        try:
+            yield
+        finally:
+            self.state = outer
+
+    def _guarded(self, guards: tuple[bool, bool]) -> dict[str, bool]:
+        imports, loads = guards
+        return {
+            "import_guarded": self.state.import_guarded or imports,
+            "load_guarded": self.state.load_guarded or loads,
+        }
+
+    def where(self, node: ast.AST) -> Where:
+        """Return where a node stands, with the circumstances of now."""
+        state = self.state
+        line = getattr(node, "lineno", 0)
+        return Where(line, state.deferred, state.conditional, state.import_guarded, state.load_guarded)
+
+    # --- statements ---
+
+    def _block(self, body: list[ast.stmt]) -> bool:
+        """Follow statements; return True if control surely does not reach what comes after them."""
+        for statement in body:
+            handler = _STATEMENTS.get(type(statement))
+            if handler is not None:
+                if handler(self, statement):
+                    return True
+            elif self._evaluating:
+                self._expressions_of(statement)
+        return False
+
+    def _expressions_of(self, statement: ast.AST) -> None:
+        for child in ast.iter_child_nodes(statement):
+            if isinstance(child, ast.expr):
+                self.evaluate(child)
+
+    def _import(self, node: ast.Import) -> bool:
+        for alias in node.names:
+            self.uses.append(ImportUse(self.where(node), alias.name))
+            bound = alias.name if alias.asname else alias.name.partition(".")[0]
+            self.scopes[-1][alias.asname or bound] = Reference(bound)
+        return False
+
+    def _import_from(self, node: ast.ImportFrom) -> bool:
+        names = tuple(alias.name for alias in node.names)
+        self.uses.append(ImportUse(self.where(node), node.module or "", names, node.level))
+        prefix = "." * node.level + (node.module or "")
+        for alias in node.names:
+            name = f"{prefix}.{alias.name}"
+            self.scopes[-1][alias.asname or alias.name] = self._facts.get(name) or Reference(name)
+        return False
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+        function = Function(node)
+        if self._evaluating:
+            for decorator in node.decorator_list:
+                self.evaluate(decorator)
+        self.scopes[-1][node.name] = function
+        self._functions.append((function, list(self.scopes)))
+        return False
+
+    def _class(self, node: ast.ClassDef) -> bool:
+        self.scopes.append({})
+        self._block(node.body)
+        self.scopes.pop()
+        self.scopes[-1][node.name] = UNKNOWN
+        return False
+
+    def _if(self, node: ast.If) -> bool:
+        known = self.test(node.test)
+        if known is not None:
+            return self._block(node.body if known else node.orelse)
+        before = dict(self.scopes[-1])
+        with self.within(conditional=True):
+            first_leaves = self._block(node.body)
+            after_first = dict(self.scopes[-1])
+            self.scopes[-1].clear()
+            self.scopes[-1].update(before)
+            second_leaves = self._block(node.orelse)
+        if first_leaves or second_leaves:
+            if first_leaves and second_leaves:
+                return True
+            if second_leaves:
+                self.scopes[-1].update(after_first)
+            return False
+        self._merge(after_first)
+        return False
+
+    def _merge(self, other: dict[str, Value]) -> None:
+        scope = self.scopes[-1]
+        for name, value in other.items():
+            current = scope.get(name)
+            if current is None or current == value:
+                scope[name] = value
+            else:
+                scope[name] = choice([value, current])
+
+    def _for(self, node: ast.For | ast.AsyncFor) -> bool:
+        iterable = self.evaluate(node.iter) if self._evaluating else UNKNOWN
+        values = elements(iterable)
+        self.bind(node.target, choice(list(values)) if values else UNKNOWN)
+        self._block(node.body)
+        self._block(node.orelse)
+        return False
+
+    def _while(self, node: ast.While) -> bool:
+        if self.test(node.test) is not False:
+            self._block(node.body)
+        self._block(node.orelse)
+        return False
+
+    def _try(self, node: ast.Try) -> bool:
+        with self.within(**self._guarded(handlers_guard(node.handlers))):
+            leaves = self._block(node.body)
+        before = dict(self.scopes[-1])
+        for handler in node.handlers:
+            with self.within(conditional=True):
+                self._block(handler.body)
+            if not leaves:
+                self._keep(before)
+        if not leaves:
+            leaves = self._block(node.orelse)
+        return self._block(node.finalbody) or (leaves and not node.handlers)
+
+    def _keep(self, before: dict[str, Value]) -> None:
+        """Let what the body of a `try` bound stand against what a handler bound instead."""
+        for name, value in before.items():
+            if self.scopes[-1].get(name) != value:
+                self.scopes[-1][name] = choice([value, self.scopes[-1].get(name, UNKNOWN)])
+
+    def _with(self, node: ast.With | ast.AsyncWith) -> bool:
+        guards = [suppress_guards(item) for item in node.items]
+        opened = [self.evaluate(item.context_expr) if self._evaluating else UNKNOWN for item in node.items]
+        for item, value in zip(node.items, opened, strict=True):
+            if item.optional_vars is not None:
+                self.bind(item.optional_vars, value)
+        with self.within(**self._guarded((any(g[0] for g in guards), any(g[1] for g in guards)))):
+            leaves = self._block(node.body)
+        for item, value in zip(node.items, opened, strict=True):
+            self.closed(item.context_expr, value)
+        return leaves
+
+    def _match(self, node: ast.Match) -> bool:
+        for case in node.cases:
+            with self.within(conditional=True):
+                self._block(case.body)
+        return False
+
+    def _assign(self, node: ast.Assign) -> bool:
+        if not self._evaluating and not isinstance(node.value, _SIMPLE) and not self._calls_local(node.value):
+            for target in node.targets:
+                self.bind(target, UNKNOWN)
+            return False
+        value = self.evaluate(node.value)
+        for target in node.targets:
+            self.bind(target, value)
+            self.assigned(target, value)
+        return False
+
+    def _annotated(self, node: ast.AnnAssign) -> bool:
+        if node.value is not None:
+            self.bind(node.target, self.evaluate(node.value) if self._evaluating else UNKNOWN)
+        return False
+
+    def _augmented(self, node: ast.AugAssign) -> bool:
+        if self._evaluating:
+            reading = ast.copy_location(ast.BinOp(_reading(node.target), node.op, node.value), node)
+            value = self.evaluate(reading)
+            self.bind(node.target, value)
+            self.assigned(node.target, value)
+        return False
+
+    def assigned(self, target: ast.expr, value: Value) -> None:
+        """Take note of an assignment."""
+
+    def closed(self, node: ast.AST, value: Value) -> None:
+        """Take note that a `with` block around this value has ended."""
+
+    def _expression(self, node: ast.Expr) -> bool:
+        if self._evaluating or self._calls_local(node.value):
+            self.evaluate(node.value)
+        return False
+
+    def _calls_local(self, node: ast.expr) -> bool:
+        return (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and isinstance(self.lookup(node.func.id), Function)
+        )
+
+    def _return(self, node: ast.Return) -> bool:
+        if node.value is not None and self._evaluating:
+            value = self.evaluate(node.value)
+            if self._returns:
+                self._returns[-1].append(value)
+        return True
+
+    def _raise(self, node: ast.Raise) -> bool:
+        return True
+
+    def _assert(self, node: ast.Assert) -> bool:
+        return self.test(node.test) is False
+
+    # --- calls ---
+
+    def run_function(
+        self, function: Function, arguments: list[Value], keywords: dict[str, Value], unknown: Value = UNKNOWN
+    ) -> Value:
+        """Follow a call of a function of this source and return what it gives."""
+        node = function.node
+        if node in self._stack or len(self._stack) >= _DEEPEST_CALL or not self._may_run(node):
+            return UNKNOWN
+        self._run.add(id(node))
+        self._stack.append(node)
+        self.scopes.append(self._bound(node.args, arguments, keywords, unknown))
+        self._returns.append([])
+        if isinstance(node, ast.Lambda):
+            self._returns[-1].append(self.evaluate(node.body))
+        else:
+            self._block(node.body)
+        self.scopes.pop()
+        self._stack.pop()
+        returned = self._returns.pop()
+        return choice(returned) if returned else Constant(None)
+
+    def _may_run(self, node: ast.AST) -> bool:
+        """Return True unless a function was followed often enough: arguments matter only where they are evaluated."""
+        key = (id(node), self.state.deferred)
+        self._times[key] = self._times.get(key, 0) + 1
+        return self._times[key] <= (_MOST_CALLS if self._evaluating else 1)
+
+    def _bound(
+        self, spec: ast.arguments, arguments: list[Value], keywords: dict[str, Value], unknown: Value
+    ) -> dict[str, Value]:
+        names = [each.arg for each in (*spec.posonlyargs, *spec.args)]
+        bound: dict[str, Value] = {each.arg: unknown for each in spec.kwonlyargs} | dict.fromkeys(names, unknown)
+        if unknown != PARAMETER:
+            for name, default in zip(reversed(names), reversed(spec.defaults), strict=False):
+                bound[name] = self.evaluate(default)
+            for each, given in zip(spec.kwonlyargs, spec.kw_defaults, strict=True):
+                bound[each.arg] = self.evaluate(given) if given is not None else unknown
+        bound.update(zip(names, arguments, strict=False))
+        bound.update({name: value for name, value in keywords.items() if name in bound})
+        for star in (spec.vararg, spec.kwarg):
+            if star is not None:
+                bound[star.arg] = unknown
+        return bound
+
+
+def _reading(target: ast.Name | ast.Attribute | ast.Subscript) -> ast.expr:
+    copied = ast.copy_location(type(target)(**{name: getattr(target, name) for name in target._fields}), target)
+    copied.ctx = ast.Load()
+    return copied
+
+
+_STATEMENTS: dict[type[ast.AST], Callable[[Interpreter, Any], bool]] = {
+    ast.Import: Interpreter._import,
+    ast.ImportFrom: Interpreter._import_from,
+    ast.FunctionDef: Interpreter._function,
+    ast.AsyncFunctionDef: Interpreter._function,
+    ast.ClassDef: Interpreter._class,
+    ast.If: Interpreter._if,
+    ast.For: Interpreter._for,
+    ast.AsyncFor: Interpreter._for,
+    ast.While: Interpreter._while,
+    ast.Try: Interpreter._try,
+    ast.With: Interpreter._with,
+    ast.AsyncWith: Interpreter._with,
+    ast.Match: Interpreter._match,
+    ast.Assign: Interpreter._assign,
+    ast.AnnAssign: Interpreter._annotated,
+    ast.AugAssign: Interpreter._augmented,
+    ast.Expr: Interpreter._expression,
+    ast.Return: Interpreter._return,
+    ast.Raise: Interpreter._raise,
+    ast.Assert: Interpreter._assert,
+}
+if hasattr(ast, "TryStar"):  # Python 3.11
+    _STATEMENTS[ast.TryStar] = Interpreter._try
