@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import operator
 from collections.abc import Callable
 from typing import Any
 
 from depfix.imports import texts
 from depfix.imports.known import as_text, environment, facts_of, join_values, pure_calls
 from depfix.imports.methods import attribute_of, call_method, grown
+from depfix.imports.operators import compare, numeric
 from depfix.imports.uses import SourceTarget
 from depfix.imports.values import (
     OWN_FILE,
@@ -33,26 +33,6 @@ from depfix.imports.values import (
     text,
     truth,
 )
-
-_NUMERIC: dict[type[ast.operator], Callable[[int, int], int]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.BitOr: operator.or_,
-    ast.BitAnd: operator.and_,
-    ast.BitXor: operator.xor,
-    ast.Pow: operator.pow,
-    ast.LShift: operator.lshift,
-    ast.RShift: operator.rshift,
-}
-_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-}
-_LARGEST = 1 << 64
-_SMALL = 64  # for operators whose results explode
 
 
 class Evaluator:
@@ -223,7 +203,7 @@ class Evaluator:
             rows = [elements(one) if isinstance(one, Items) else (one,) for one in (left, right)]
             return Items(tuple(dict.fromkeys(one for row in rows for one in row)), exact=False)
         if isinstance(left, Constant) and isinstance(right, Constant):
-            return _numeric(node.op, left.value, right.value)
+            return numeric(node.op, left.value, right.value)
         if isinstance(node.op, ast.Add) and isinstance(left, (Text, Choice)) | isinstance(right, (Text, Choice)):
             pairs = [(one, other) for one in alternatives(left) for other in alternatives(right)]
             return choice([texts.concat(parts_of(one), parts_of(other)) for one, other in pairs])
@@ -335,58 +315,6 @@ def _module_attribute(module: str, attribute: str) -> Value | None:
         return None
     folder = PackageFolder(module)
     return Items((Text((folder,)),)) if attribute == "__path__" else Text((folder, f"/{OWN_FILE}"))
-
-
-def compare(kind: ast.cmpop, left: Value, right: Value) -> bool | None:
-    """Return the truth of a comparison, None if it is not known."""
-    if isinstance(kind, (ast.Eq, ast.NotEq, ast.Is, ast.IsNot)):
-        same = _same(left, right)
-        return None if same is None else same is isinstance(kind, (ast.Eq, ast.Is))
-    if isinstance(kind, (ast.In, ast.NotIn)):
-        inside = _contains(right, left)
-        return None if inside is None else inside is isinstance(kind, ast.In)
-    operation = _COMPARISONS.get(type(kind))
-    if operation is None or not isinstance(left, Constant) or not isinstance(right, Constant):
-        return None
-    try:
-        return bool(operation(left.value, right.value))
-    except TypeError:
-        return None
-
-
-def _same(left: Value, right: Value) -> bool | None:
-    if isinstance(left, Constant) and isinstance(right, Constant):
-        return left.value == right.value
-    if isinstance(left, Text) and isinstance(right, Text):
-        one, other = left.literal, right.literal
-        if one is not None and other is not None:
-            return one == other
-        return True if left == right and left.anchored and len(left.parts) == 1 else None
-    kinds = {type(left), type(right)}
-    return False if kinds <= {Text, Constant} and Constant(None) in (left, right) else None
-
-
-def _contains(container: Value, value: Value) -> bool | None:
-    known = value.literal if isinstance(value, Text) else None
-    if known is None:
-        return None
-    if isinstance(container, Text) and container.literal is not None:
-        return known in container.literal
-    if isinstance(container, Items) and container.exact:
-        inside = [one.literal if isinstance(one, Text) else None for one in container.values]
-        return True if known in inside else (None if None in inside else False)
-    return None
-
-
-def _numeric(kind: ast.operator, left: object, right: object) -> Value:
-    operation = _NUMERIC.get(type(kind))
-    if operation is None or not isinstance(left, int) or not isinstance(right, int):
-        return UNKNOWN
-    if abs(left) > _LARGEST or abs(right) > _LARGEST:
-        return UNKNOWN
-    if isinstance(kind, (ast.Pow, ast.LShift, ast.RShift)) and not (abs(left) <= _SMALL and 0 <= right <= _SMALL):
-        return UNKNOWN
-    return Constant(operation(left, right))
 
 
 _HANDLERS: dict[type[ast.AST], Callable[[Evaluator, Any], Value]] = {
