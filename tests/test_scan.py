@@ -127,6 +127,19 @@ def test_a_second_load_that_finds_more_is_enough(make_dist: DistMaker) -> None:
     assert brief(make_dist(images, {"pkg/__init__.py": source})) == set()
 
 
+def test_a_search_that_ends_in_an_error_guards_nothing(make_dist: DistMaker) -> None:
+    source = (
+        "import ctypes, os\nhere = os.path.dirname(__file__)\n"
+        "def load():\n    for folder in ('bin', 'absent'):\n        try:\n"
+        "            return ctypes.CDLL(os.path.join(here, folder, 'outer.dll'))\n"
+        "        except OSError:\n            pass\n    raise OSError('not found')\nload()\n"
+    )
+    dist = make_dist({"pkg/bin/outer.dll": ("need.dll",)}, {"pkg/__init__.py": source})
+    assert {row for row in brief(dist) if row[1] != "info"} == MISSING
+    (dist / "pkg" / "__init__.py").write_text(source.replace("raise OSError('not found')", "return None"))
+    assert {row for row in brief(dist) if row[1] != "info"} == {("DF101", "warning", "need.dll")}
+
+
 def test_only_what_the_entry_reaches_counts(make_dist: DistMaker, tmp_path: Path) -> None:
     images = {"used/core.pyd": ("one.dll",), "unused/core.pyd": ("two.dll",)}
     sources = {"used/__init__.py": "from . import core", "unused/__init__.py": "from . import core"}

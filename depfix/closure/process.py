@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from depfix.closure.graph import Edge, EdgeKind, Graph, Node, NodeKind
 from depfix.closure.paths import Pattern, Surroundings, folders_of, for_other_systems, images_of
@@ -214,9 +214,10 @@ class Process:
             return  # a module that loads its own file has it loaded
         edge = self._load_edge(module, use, pattern)
         entries = images_of(pattern, self._world.tree)
+        found = replace(edge, strength=max(edge.strength, Strength.PROBABLE)) if use.where.last_resort else edge
         for entry in entries:
             flags = use.flags if use.flags is not None else ctypes_flags(self._world.version, has_folder=True)
-            self._load_target(entry, edge, search_places(flags, parent(entry.path), self._directories()))
+            self._load_target(entry, found, search_places(flags, parent(entry.path), self._directories()))
         if not entries and pattern.exact and not use.where.conditional and not for_other_systems(pattern.path):
             expected = dll_file_name(pattern.path)
             self._graph.add(_missing(edge, base_name(expected), (), expected, unsure=False))

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from depfix.imports.evaluator import Evaluator
-from depfix.imports.guards import handlers_guard, suppress_guards
+from depfix.imports.guards import always_leaves, handlers_guard, suppress_guards
 from depfix.imports.uses import ImportUse, SourceTarget, Use, Where
 from depfix.imports.values import PARAMETER, UNKNOWN, Constant, Function, Reference, Value, choice, elements, text
 
 _SIMPLE = (ast.Compare, ast.BoolOp, ast.UnaryOp, ast.Attribute, ast.Name, ast.Constant)
+_ATTEMPTS = (ast.For, ast.While, ast.Try, ast.With)
 _DEEPEST_CALL = 8
 _MOST_CALLS = 64  # of one function
 
@@ -30,6 +31,7 @@ class _State:
     conditional: bool = False
     import_guarded: bool = False
     load_guarded: bool = False
+    raises_after: bool = False
 
 
 class Interpreter(Evaluator):
@@ -85,16 +87,21 @@ class Interpreter(Evaluator):
         """Return where a node stands, with the circumstances of now."""
         state = self.state
         line = getattr(node, "lineno", 0)
-        return Where(line, state.deferred, state.conditional, state.import_guarded, state.load_guarded)
+        return Where(
+            line, state.deferred, state.conditional, state.import_guarded, state.load_guarded, state.raises_after
+        )
 
     # --- statements ---
 
     def _block(self, body: list[ast.stmt]) -> bool:
         """Follow statements; return True if control surely does not reach what comes after them."""
-        for statement in body:
+        for index, statement in enumerate(body):
             handler = _STATEMENTS.get(type(statement))
             if handler is not None:
-                if handler(self, statement):
+                doomed = isinstance(statement, _ATTEMPTS) and always_leaves(body[index + 1 :])
+                with self.within(raises_after=True) if doomed else nullcontext():
+                    leaves = handler(self, statement)
+                if leaves:
                     return True
             elif self._evaluating:
                 self._expressions_of(statement)
@@ -288,7 +295,8 @@ class Interpreter(Evaluator):
         if isinstance(node, ast.Lambda):
             self._returns[-1].append(self.evaluate(node.body))
         else:
-            self._block(node.body)
+            with self.within(raises_after=False):
+                self._block(node.body)
         self.scopes.pop()
         self._stack.pop()
         returned = self._returns.pop()

@@ -24,7 +24,7 @@ class Where:
 
     `deferred`: in a function that importing the module does not call. `conditional`: under a test that depends on more
     than the target. `import_guarded` and `load_guarded`: an ImportError, or the OSError of a failed DLL load, is caught
-    and the program goes on.
+    and the program goes on. `last_resort`: unless something here returns, what follows raises an exception.
     """
 
     line: int
@@ -32,6 +32,7 @@ class Where:
     conditional: bool = False
     import_guarded: bool = False
     load_guarded: bool = False
+    last_resort: bool = False
 
     def strength(self, *, load: bool) -> Strength:
         """Return how surely an import, or with `load` a DLL load, must succeed here."""
