@@ -136,6 +136,15 @@ def test_wrong_arguments(
     refused(cli("scan", broken, *arguments, cwd=tmp_path), *words, code=3 if arguments[0] == "-o" else 2)
 
 
+def test_an_unwritable_report_is_told_before_a_repair(
+    cli: Run, broken: Path, environment: Path, tmp_path: Path
+) -> None:
+    before = snapshot(broken)
+    for option in ("-o", "--plan"):
+        refused(cli("repair", broken, "--env", f"conda:{environment}", option, tmp_path), "cannot write", code=3)
+    assert snapshot(broken) == before
+
+
 def test_an_entry_that_is_a_program(cli: Run, broken: Path) -> None:
     refused(cli("scan", broken, "--entry", broken / "app.exe"), "it is no Python source")
 

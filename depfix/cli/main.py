@@ -10,7 +10,7 @@ import click
 
 from depfix import __version__
 from depfix.cli.options import dist_argument, environment_option, options_from, report_options, scan_options
-from depfix.cli.terminal import ProgressBar, hint, plain, print_lines, print_text, tell, write_report
+from depfix.cli.terminal import ProgressBar, check_outputs, hint, plain, print_lines, print_text, tell, write_report
 from depfix.errors import DepfixError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def scan(dist: str, **values: Any) -> None:
     """Find what is missing, misplaced or wrong in the folder DIST. Nothing is changed."""
     from depfix import pipeline
 
+    check_outputs(values["output"])
     _warn_if_unfinished(dist)
     with ProgressBar(values["quiet"]) as show:
         report = pipeline.scan(dist, options_from(values, progress=show))
@@ -65,8 +66,8 @@ def repair(dist: str, dry_run: bool, plan_file: str, yes: bool, overwrite: bool,
     """Copy everything that DIST lacks from an environment, in one transaction, and scan again."""
     from depfix import pipeline
 
+    check_outputs(values["output"], plan_file)
     _warn_if_unfinished(dist)
-
     with ProgressBar(values["quiet"]) as show:
         sizes = [0, 0]
 
@@ -98,12 +99,12 @@ def repair(dist: str, dry_run: bool, plan_file: str, yes: bool, overwrite: bool,
 def undo(dist: str, quiet: bool) -> None:
     """Put DIST back, byte for byte, as it was before the last repair."""
     from depfix import pipeline
+    from depfix.reports.text import Line
 
     paths = pipeline.undo(dist)
     if not quiet:
-        for path in paths:
-            click.echo(f"put back  {path}")
-        click.echo(f"{dist} is as it was before the repair")
+        print_lines([Line(f"  {path}", "put back", "green") for path in paths])
+        print_lines([Line(f"{dist} is as it was before the repair")])
 
 
 @cli.command()
@@ -260,6 +261,8 @@ def _repair_hints(dist: str, report: Report, dry_run: bool, values: dict[str, An
         return
     if dry_run and report.plan is not None and report.plan.actions:
         hint("nothing was changed; the same command without --dry-run copies these files")
+    elif report.plan is not None and report.plan.actions and not report.applied:
+        hint("nothing was changed")
     elif report.applied:
         hint(f"depfix undo {_quoted(dist)} puts the folder back")
 
