@@ -49,11 +49,7 @@ def hint(message: str) -> None:
 def check_outputs(*paths: str) -> None:
     """Raise WriteError if a file that is to be written at the end cannot be: told before the work, not after it."""
     for path in filter(None, paths):
-        try:
-            with open(path, "ab"):
-                pass
-        except OSError as error:
-            raise WriteError(path, error.strerror or str(error)) from error
+        write_report(path, "")
 
 
 def write_report(path: str, text: str) -> None:
