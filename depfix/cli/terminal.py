@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -49,13 +48,18 @@ def hint(message: str) -> None:
 def check_outputs(*paths: str) -> None:
     """Raise WriteError if a file that is to be written at the end cannot be: told before the work, not after it."""
     for path in filter(None, paths):
-        write_report(path, "")
+        _write_file(path, "", mode="a")  # what is there stays until there is something new
 
 
 def write_report(path: str, text: str) -> None:
     """Write a report to a file. Raises WriteError."""
+    _write_file(path, text, mode="w")
+
+
+def _write_file(path: str, text: str, mode: str) -> None:
     try:
-        Path(path).write_text(text, encoding="utf-8", newline="\n", errors="backslashreplace")
+        with open(path, mode, encoding="utf-8", newline="\n", errors="backslashreplace") as file:
+            file.write(text)
     except OSError as error:
         raise WriteError(path, error.strerror or str(error)) from error
 
