@@ -7,19 +7,70 @@ from typing import TypeAlias
 
 from depfix.model.machine import Machine
 
+Version: TypeAlias = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The identity of a side-by-side assembly, as an assemblyIdentity element spells it; "" for what it leaves out."""
+
+    name: str
+    version: str
+    machine: str
+    token: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A side-by-side manifest: what it is, the assemblies it depends on, the files of a private assembly.
+
+    `supported_os` are the GUIDs of the compatibility section, in lower case and with braces. `problem` says why the XML
+    cannot be read, in which case Windows refuses the load (ERROR_SXS_CANT_GEN_ACTCTX, 14001), else it is "".
+    """
+
+    identity: Assembly | None
+    dependencies: tuple[Assembly, ...]
+    files: tuple[str, ...]
+    supported_os: tuple[str, ...]
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionInfo:
+    """The version resource: the two versions as numbers, and what the Explorer shows; "" for what it leaves out."""
+
+    file_version: Version
+    product_version: Version
+    company: str
+    product: str
+    description: str
+    original_name: str
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
     """What the loader reads of an image before any code of it runs.
 
     `imports` and `delay_imports` are the DLL names of the import directory and the delay-load directory, in their order
-    and as they are spelled there.
+    and as they are spelled there. `linker` and `subsystem_version` are (major, minor). `by_msvc` says that Microsoft's
+    linker wrote the file, `guarded` that it asks for control-flow guard, `hybrid` that it holds code for arm64 and for
+    amd64 processes (ARM64X, ARM64EC). `bound` are the DLLs that the image is bound to. `manifest` is the embedded one.
     """
 
     machine: Machine
     is_dll: bool
     imports: tuple[str, ...]
     delay_imports: tuple[str, ...]
+    linker: tuple[int, int]
+    by_msvc: bool
+    subsystem: int
+    subsystem_version: tuple[int, int]
+    dependent_load_flags: int
+    guarded: bool
+    bound: tuple[str, ...]
+    manifest: Manifest | None
+    hybrid: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +99,10 @@ class ImportedDll:
 
 @dataclass(frozen=True, slots=True)
 class Forwarder:
-    """An export that stands for an export of another DLL: `target` is `HOST.name` or `HOST.#ordinal`."""
+    """An export that stands for an export of another DLL: `target` is `HOST.name` or `HOST.#ordinal`.
+
+    `name` is "" for one that has only an ordinal; one that has several names stands here once for each.
+    """
 
     name: str
     ordinal: int
@@ -57,8 +111,12 @@ class Forwarder:
 
 @dataclass(frozen=True, slots=True)
 class Exports:
-    """An export directory: names sorted as in the file, every ordinal that has an address, and the forwarders."""
+    """An export directory: all names, every ordinal that has an address, the forwarders by their ordinals.
 
-    names: tuple[str, ...]
+    `internal_name` is the file name that the linker gave the DLL: where it differs, the file was renamed.
+    """
+
+    names: frozenset[str]
     ordinals: frozenset[int]
     forwarders: tuple[Forwarder, ...]
+    internal_name: str

@@ -1,29 +1,42 @@
-"""What the loader reads of one image: machine, import directory, delay-load directory.
-
-pefile parses the headers; it is given a `mmap` and never closed, because `PE.close()` runs a full garbage collection.
-The two directories are read here, for pefile stops at 8,192 symbols of an import directory and loses the DLLs behind,
-replaces DLL names that are not plain ASCII by `*invalid*`, and reads delay loads only with all their symbols.
-"""
+"""What the loader reads of one image: machine, imports, delay loads, load configuration, manifest."""
 
 from __future__ import annotations
 
-import mmap
 import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-import pefile
-
-from depfix.model.image import Image, ImageOrProblem, ImageProblem
+from depfix.model.image import Image, ImageOrProblem, ImageProblem, Manifest
 from depfix.model.machine import Machine
+from depfix.pe.headers import (
+    BOUND_IMPORTS,
+    DELAY_IMPORTS,
+    IMPORTS,
+    LOAD_CONFIGURATION,
+    Data,
+    Headers,
+    NoImageError,
+    map_file,
+    parse_headers,
+)
+from depfix.pe.manifest import parse_manifest
+from depfix.pe.resources import MANIFEST, read_resource
 
-_IMPORT_DIRECTORY = 1
-_DELAY_IMPORT_DIRECTORY = 13
+__all__ = ["map_file", "read_image", "read_image_data"]
+
 _DESCRIPTOR = struct.Struct("<5I")  # lookup table, time stamp, forwarder chain, name, address table
 _DELAY_DESCRIPTOR = struct.Struct("<8I")
 _DELAY_USES_RVA = 1
-_IMAGE_FILE_DLL = 0x2000
+_BOUND = struct.Struct("<IHH")  # time stamp, offset of the name, number of forwarder references
+_NEW_BINDING = 0xFFFFFFFF
+_GUARD_CF = 0x4000
+_DEPENDENT_LOAD_FLAGS = {True: 0x4E, False: 0x36}
+_CHPE_METADATA = 0xC8
 _MOST_DESCRIPTORS = 4096
 _LONGEST_NAME = 512
+_PROGRAM_MANIFESTS = (1,)
+_DLL_MANIFESTS = (2, 1, 3)
 
 
 def read_image(path: str | Path) -> ImageOrProblem:
@@ -34,123 +47,165 @@ def read_image(path: str | Path) -> ImageOrProblem:
     try:
         data = map_file(path)
     except (OSError, ValueError) as error:
-        return ImageProblem(f"it cannot be read ({_reason(error)})", unreadable=True)
+        return ImageProblem(f"it cannot be read ({reason_of(error)})", unreadable=True)
     if data is None:
         return ImageProblem("it is empty")
     return read_image_data(data)
 
 
-def read_image_data(data: mmap.mmap | bytes) -> ImageOrProblem:
+def read_image_data(data: Data) -> ImageOrProblem:
     """As `read_image`, for bytes that are already at hand."""
-    if data[:2] != b"MZ":
-        return ImageProblem(f"it is no Windows image: it begins with {bytes(data[:12])!r}")
     try:
-        pe = pefile.PE(data=data, fast_load=True)
-        missing = _bytes_missing(pe, len(data))
+        pe = parse_headers(data)
+        missing = pe.bytes_missing()
         if missing:
             return ImageProblem(f"it is cut off: {missing:,} bytes of its sections are missing")
-        return Image(
-            machine=Machine.from_coff(pe.FILE_HEADER.Machine),
-            is_dll=bool(pe.FILE_HEADER.Characteristics & _IMAGE_FILE_DLL),
-            imports=_import_names(pe),
-            delay_imports=_delay_import_names(pe),
-        )
-    except pefile.PEFormatError as error:
-        return ImageProblem(f"it is a damaged Windows image: {error}")
-    except (struct.error, IndexError, ValueError, AttributeError, MemoryError, OverflowError) as error:
-        # Hostile headers make pefile fail in ways that its own exception does not cover.
+        return _image(pe)
+    except NoImageError as error:
+        return ImageProblem(f"it is no Windows image: {error}")
+    except (ValueError, struct.error, OverflowError) as error:
         return ImageProblem(f"it is a damaged Windows image: {error}")
 
 
-def map_file(path: str | Path) -> mmap.mmap | None:
-    """Return a read-only map of the whole file, None if it is empty. Raises OSError."""
-    with open(path, "rb") as file:
-        file.seek(0, 2)
-        if file.tell() == 0:
-            file.seek(0)
-            if not file.read(1):  # a pseudo file may have bytes although its size is 0
-                return None
-            raise OSError("not a regular file")
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+def _image(pe: Headers) -> Image:
+    imports = import_descriptors(pe)
+    configuration = _load_configuration(pe)
+    flags_at = _DEPENDENT_LOAD_FLAGS[pe.wide]
+    return Image(
+        machine=Machine.from_coff(pe.machine),
+        is_dll=pe.is_dll,
+        imports=unique(row.name for row in imports),
+        delay_imports=unique(row.name for row in delay_descriptors(pe)),
+        linker=pe.linker,
+        by_msvc=_has_rich_header(pe),
+        subsystem=pe.subsystem,
+        subsystem_version=pe.subsystem_version,
+        dependent_load_flags=int.from_bytes(configuration[flags_at : flags_at + 2], "little"),
+        guarded=bool(pe.dll_flags & _GUARD_CF),
+        bound=unique([*_bound_names(pe), *(row.name for row in imports if row.bound_at)]),
+        manifest=_manifest(pe),
+        hybrid=pe.wide and any(configuration[_CHPE_METADATA : _CHPE_METADATA + 8]),
+    )
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Return what the system says of a file that cannot be read, without its path."""
     return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)).lower()
 
 
-def _bytes_missing(pe: pefile.PE, size: int) -> int:
-    """Return how many bytes of section data lie beyond the end of the file.
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """One DLL of the import or delay-load directory: its name, where that stands, the RVA of the table of its symbols.
 
-    Windows refuses to map an image whose raw data ends behind the file (STATUS_INVALID_IMAGE_FORMAT). Source:
-    Microsoft Learn, "PE Format", PointerToRawData and SizeOfRawData
-    https://learn.microsoft.com/windows/win32/debug/pe-format#section-table-section-headers
+    `bound_at` is the time stamp of an image bound in the old way, else 0. `base` is what to take from the addresses in
+    the table: not 0 in the delay-load directory of Visual C++ 6, which has virtual addresses.
     """
-    ends = [s.PointerToRawData + s.SizeOfRawData for s in pe.sections if s.PointerToRawData and s.SizeOfRawData]
-    return max(0, max(ends, default=0) - size)
+
+    name: str
+    name_rva: int
+    table: int
+    bound_at: int = 0
+    base: int = 0
 
 
-def _import_names(pe: pefile.PE) -> tuple[str, ...]:
-    return unique(name for name, _ in import_descriptors(pe))
-
-
-def import_descriptors(pe: pefile.PE) -> list[tuple[str, int]]:
-    """Return (DLL name, RVA of the table of its symbols) of each import descriptor.
+def import_descriptors(pe: Headers) -> list[Descriptor]:
+    """Return the import directory. Raises ValueError if it is outside the file.
 
     Source: Microsoft Learn, "PE Format", The .idata Section
     https://learn.microsoft.com/windows/win32/debug/pe-format#the-idata-section
     """
     found = []
-    rva = _directory_rva(pe, _IMPORT_DIRECTORY)
-    for index in range(_MOST_DESCRIPTORS if rva else 0):
-        raw = pe.get_data(rva + index * _DESCRIPTOR.size, _DESCRIPTOR.size)
-        if len(raw) < _DESCRIPTOR.size:
-            break
-        lookup, _, _, name, addresses = _DESCRIPTOR.unpack(raw)
+    for lookup, stamp, _, name, addresses in _descriptors(pe, IMPORTS, _DESCRIPTOR):
         if not name:
             break
-        text = pe.get_string_at_rva(name, _LONGEST_NAME)
-        if text:
-            found.append((_text(text), lookup or addresses))
-    return found
+        if pe.holds(name):
+            # Old linkers have no lookup table; packers leave one that points nowhere.
+            table = lookup if lookup and pe.holds(lookup) else addresses
+            bound_at = 0 if stamp == _NEW_BINDING else stamp
+            found.append(Descriptor(pe.string(name, _LONGEST_NAME), name, table, bound_at))
+    return [row for row in found if row.name]
 
 
-def _directory_rva(pe: pefile.PE, index: int) -> int:
-    table = pe.OPTIONAL_HEADER.DATA_DIRECTORY
-    return table[index].VirtualAddress if len(table) > index else 0
+def _descriptors(pe: Headers, index: int, layout: struct.Struct) -> Iterable[tuple[int, ...]]:
+    rva = pe.directories[index][0]
+    raw = pe.read(rva, _MOST_DESCRIPTORS * layout.size) if rva else b""
+    return layout.iter_unpack(raw[: len(raw) // layout.size * layout.size])
 
 
-def _delay_import_names(pe: pefile.PE) -> tuple[str, ...]:
-    return unique(name for name, _, _ in delay_descriptors(pe))
+def delay_descriptors(pe: Headers) -> list[Descriptor]:
+    """Return the delay-load directory. Raises ValueError if it is outside the file.
 
-
-def delay_descriptors(pe: pefile.PE) -> list[tuple[str, int, int]]:
-    """Return (DLL name, RVA of the name table, RVA of the address table) of each delay-load descriptor.
-
-    Visual C++ 6 wrote virtual addresses, later linkers write RVAs; bit 0 of the attributes tells. Source: Microsoft
-    Learn, "PE Format", Delay-Load Import Tables
+    Visual C++ 6 wrote virtual addresses, here and in the table of names; later linkers write RVAs; bit 0 of the
+    attributes tells. Source: Microsoft Learn, "PE Format", Delay-Load Import Tables
     https://learn.microsoft.com/windows/win32/debug/pe-format#delay-load-import-tables-image-only
     """
     found = []
-    rva = _directory_rva(pe, _DELAY_IMPORT_DIRECTORY)
-    for index in range(_MOST_DESCRIPTORS if rva else 0):
-        raw = pe.get_data(rva + index * _DELAY_DESCRIPTOR.size, _DELAY_DESCRIPTOR.size)
-        if len(raw) < _DELAY_DESCRIPTOR.size:
-            break
-        attributes, name, _, addresses, names, *_ = _DELAY_DESCRIPTOR.unpack(raw)
+    for attributes, name, _, _, names, *_ in _descriptors(pe, DELAY_IMPORTS, _DELAY_DESCRIPTOR):
         if not name:
             break
-        base = 0 if attributes & _DELAY_USES_RVA else pe.OPTIONAL_HEADER.ImageBase
-        text = pe.get_string_at_rva(name - base, _LONGEST_NAME)
-        if text:
-            found.append((_text(text), names - base, addresses - base))
-    return found
+        base = 0 if attributes & _DELAY_USES_RVA else pe.base
+        if pe.holds(name - base):
+            found.append(Descriptor(pe.string(name - base, _LONGEST_NAME), name - base, names - base, base=base))
+    return [row for row in found if row.name]
 
 
-def unique(names: object) -> tuple[str, ...]:
+def _has_rich_header(pe: Headers) -> bool:
+    """Return True if the list of the compilers used stands before the PE header, as only Microsoft's linker writes it.
+
+    It ends with "Rich" and a key; the word "DanS", made unreadable by that key, begins it. Source: "The Undocumented
+    Microsoft Rich Header" https://bytepointer.com/articles/the_microsoft_rich_header.htm
+    """
+    stub = pe.data[: min(pe.pe_offset, 0x1000)]
+    at = stub.rfind(b"Rich")
+    key = stub[at + 4 : at + 8]
+    if at < 0 or len(key) < 4:
+        return False
+    return stub.find(bytes(a ^ b for a, b in zip(b"DanS", key, strict=True)), 0, at) >= 0
+
+
+def _load_configuration(pe: Headers) -> bytes:
+    """Return the load configuration directory, as long as its own Size field says, b"" if there is none.
+
+    Source: Microsoft Learn, IMAGE_LOAD_CONFIG_DIRECTORY64
+    https://learn.microsoft.com/windows/win32/api/winnt/ns-winnt-image_load_config_directory64
+    """
+    rva = pe.directories[LOAD_CONFIGURATION][0]
+    if not rva or not pe.holds(rva):
+        return b""
+    raw = pe.read(rva, 0x200)
+    return raw[: int.from_bytes(raw[:4], "little")]
+
+
+def _bound_names(pe: Headers) -> list[str]:
+    """Return the DLL names of the bound import directory, with those that their exports are forwarded to.
+
+    The directory lies in the headers; names are relative to its start. Source: Microsoft, "An In-Depth Look into the
+    Win32 Portable Executable File Format, Part 2", Bound Import
+    https://learn.microsoft.com/archive/msdn-magazine/2002/march/inside-windows-an-in-depth-look-into-the-win32-portable-executable-file-format-part-2
+    """
+    rva = pe.directories[BOUND_IMPORTS][0]
+    if not rva or not pe.holds(rva):
+        return []
+    raw = pe.read(rva, 0x20000)
+    found = []
+    for _, offset, _ in _BOUND.iter_unpack(raw[: min(len(raw), _MOST_DESCRIPTORS * 8) // 8 * 8]):
+        # A forwarder reference has the same layout and follows its module, so it needs no case of its own.
+        if not offset:
+            break
+        found.append(raw[offset : offset + _LONGEST_NAME].partition(b"\0")[0].decode("utf-8", "backslashreplace"))
+    return [name for name in found if name]
+
+
+def _manifest(pe: Headers) -> Manifest | None:
+    """Return the embedded manifest of the resource that Windows takes for such an image.
+
+    Source: Microsoft Learn, "Using Side-by-Side Assemblies as a Resource"
+    https://learn.microsoft.com/windows/win32/sbscs/using-side-by-side-assemblies-as-a-resource
+    """
+    data = read_resource(pe, MANIFEST, _DLL_MANIFESTS if pe.is_dll else _PROGRAM_MANIFESTS)
+    return parse_manifest(data) if data is not None else None
+
+
+def unique(names: Iterable[str]) -> tuple[str, ...]:
     """Return the names in their order, each once."""
-    return tuple(dict.fromkeys(names))  # type: ignore[call-overload]
-
-
-def _text(name: bytes) -> str:
-    """Return a name of a directory as text; bytes that are no UTF-8 stay visible as escapes."""
-    return name.decode("utf-8", "backslashreplace")
+    return tuple(dict.fromkeys(names))

@@ -1,0 +1,185 @@
+"""The headers of a PE image, and its bytes by RVA.
+
+pefile parses the headers; it is given a map of the file and never closed, because `PE.close()` runs a full garbage
+collection. What lies behind them is read here: pefile makes several objects for each symbol, stops at 8,192 symbols of
+an import directory, and replaces DLL names that are not plain ASCII by `*invalid*`.
+
+Source of all offsets: Microsoft Learn, "PE Format" https://learn.microsoft.com/windows/win32/debug/pe-format
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import sys
+from array import array
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import pefile
+
+Data: TypeAlias = mmap.mmap | bytes
+
+_PE32_PLUS = 0x20B
+_DIRECTORIES = 16
+_SECTOR = 0x200
+_PAGE = 0x1000
+_IMAGE_FILE_DLL = 0x2000
+
+EXPORTS, IMPORTS, RESOURCES, EXCEPTIONS = 0, 1, 2, 3
+RELOCATIONS, DEBUG, LOAD_CONFIGURATION, BOUND_IMPORTS, DELAY_IMPORTS = 5, 6, 10, 11, 13
+
+
+class NoImageError(ValueError):
+    """The bytes are no PE image at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section: where it is mapped, and where its bytes lie in the file. What is behind `raw_size` is zero."""
+
+    rva: int
+    size: int
+    raw: int
+    raw_size: int
+    flags: int
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """The headers of an image, with its data. `directories` are (RVA, size), always 16 of them."""
+
+    data: Data
+    machine: int
+    is_dll: bool
+    wide: bool
+    base: int
+    linker: tuple[int, int]
+    subsystem: int
+    subsystem_version: tuple[int, int]
+    dll_flags: int
+    pe_offset: int
+    header_size: int
+    directories: tuple[tuple[int, int], ...]
+    sections: tuple[Section, ...]
+    _starts: tuple[int, ...] = field(repr=False)
+
+    def place(self, rva: int) -> tuple[int, int]:
+        """Return (offset, offset of the end of its section) of an RVA. Raises ValueError if the file has no such."""
+        index = bisect_right(self._starts, rva) - 1
+        if index >= 0:
+            section = self.sections[index]
+            inner = rva - section.rva
+            if inner < section.raw_size:
+                end = section.raw + section.raw_size
+                return section.raw + inner, min(end, len(self.data))
+        elif 0 <= rva < self.header_size:
+            return rva, min(self.header_size, len(self.data))
+        raise ValueError(f"RVA {rva:#x} lies outside the file")
+
+    def holds(self, rva: int) -> bool:
+        """Return True if the file has bytes for this RVA."""
+        try:
+            self.place(rva)
+        except ValueError:
+            return False
+        return True
+
+    def read(self, rva: int, size: int) -> bytes:
+        """Return up to `size` bytes, fewer where the section ends. Raises ValueError as `place`."""
+        start, end = self.place(rva)
+        return self.data[start : min(end, start + size)]
+
+    def string(self, rva: int, longest: int) -> str:
+        """Return the text at an RVA up to its NUL, cut at `longest` bytes. Raises ValueError as `place`."""
+        return text_of(self.read(rva, longest).partition(b"\0")[0])
+
+    def numbers(self, rva: int, count: int, code: str) -> array[int]:
+        """Return `count` little-endian numbers of array type `code`, fewer where the section ends."""
+        values = array(code)
+        raw = self.read(rva, count * values.itemsize)
+        values.frombytes(raw[: len(raw) // values.itemsize * values.itemsize])
+        if sys.byteorder == "big":
+            values.byteswap()
+        return values
+
+    def bytes_missing(self) -> int:
+        """Return how many bytes of section data lie beyond the end of the file.
+
+        Windows refuses to map an image whose raw data ends behind the file (STATUS_INVALID_IMAGE_FORMAT). Source:
+        Microsoft Learn, "PE Format", PointerToRawData and SizeOfRawData
+        https://learn.microsoft.com/windows/win32/debug/pe-format#section-table-section-headers
+        """
+        ends = [section.raw + section.raw_size for section in self.sections if section.raw and section.raw_size]
+        return max(0, max(ends, default=0) - len(self.data))
+
+
+def map_file(path: str | Path) -> mmap.mmap | None:
+    """Return a read-only map of the whole file, None if it is empty. Raises OSError."""
+    with open(path, "rb") as file:
+        file.seek(0, 2)
+        if file.tell() == 0:
+            file.seek(0)
+            if not file.read(1):  # a pseudo file may have bytes although its size is 0
+                return None
+            raise OSError("not a regular file")
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def open_headers(path: str | Path) -> Headers | None:
+    """Return the headers of the image at `path`, None if it is no readable image. Never raises."""
+    try:
+        data = map_file(path)
+        return parse_headers(data) if data is not None else None
+    except (OSError, ValueError, struct.error):
+        return None
+
+
+def parse_headers(data: Data) -> Headers:
+    """Return the headers. Raises ValueError or struct.error if they are damaged, NoImageError if there are none."""
+    if data[:2] != b"MZ":
+        raise NoImageError(f"it begins with {bytes(data[:12])!r}")
+    try:
+        pe = pefile.PE(data=data, fast_load=True)
+        optional, coff = pe.OPTIONAL_HEADER, pe.FILE_HEADER
+        directories = [(entry.VirtualAddress, entry.Size) for entry in optional.DATA_DIRECTORY[:_DIRECTORIES]]
+        sections = _sections(pe, optional.SectionAlignment)
+        return Headers(
+            data=data,
+            machine=coff.Machine,
+            is_dll=bool(coff.Characteristics & _IMAGE_FILE_DLL),
+            wide=optional.Magic == _PE32_PLUS,
+            base=optional.ImageBase,
+            linker=(int(optional.MajorLinkerVersion), int(optional.MinorLinkerVersion)),
+            subsystem=optional.Subsystem,
+            subsystem_version=(optional.MajorSubsystemVersion, optional.MinorSubsystemVersion),
+            dll_flags=optional.DllCharacteristics,
+            pe_offset=pe.DOS_HEADER.e_lfanew,
+            header_size=optional.SizeOfHeaders,
+            directories=tuple(directories + [(0, 0)] * (_DIRECTORIES - len(directories))),
+            sections=sections,
+            _starts=tuple(section.rva for section in sections),
+        )
+    except pefile.PEFormatError as error:
+        raise ValueError(str(error).strip("'")) from error
+    except (AttributeError, IndexError, MemoryError, OverflowError, TypeError) as error:
+        # Hostile headers make pefile fail in ways that its own exception does not cover.
+        raise ValueError(f"{type(error).__name__} in the headers") from error
+
+
+def _sections(pe: pefile.PE, alignment: int) -> tuple[Section, ...]:
+    found = []
+    for one in pe.sections:
+        raw, raw_size = one.PointerToRawData, one.SizeOfRawData
+        # Windows maps whole sectors: it rounds the offset down, unless the image has sections smaller than a page.
+        start = raw // _SECTOR * _SECTOR if alignment >= _PAGE else raw
+        size = max(one.Misc_VirtualSize, raw_size)
+        found.append(Section(one.VirtualAddress, size, start, raw_size if raw else 0, one.Characteristics))
+    return tuple(sorted(found, key=lambda section: section.rva))
+
+
+def text_of(name: bytes) -> str:
+    """Return a name of a directory as text; bytes that are no UTF-8 stay visible as escapes."""
+    return name.decode("utf-8", "backslashreplace")
