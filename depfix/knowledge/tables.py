@@ -8,66 +8,108 @@ from functools import lru_cache
 from depfix.errors import DataFileError
 from depfix.model.machine import Machine
 
-TARGETS: dict[str, str] = {"win10": "Windows 10", "win11": "Windows 11"}
-DEFAULT_TARGET = "win10"
-_RELEASES = {"win10": "10", "win11": "11"}
+_SCHEMAS = {
+    "win7": "api-sets-win7.tsv",
+    "win8.1": "api-sets-win8.1.tsv",
+    "win10": "api-sets-10.0.17134.tsv",
+}
 _TABLE_OF = {Machine.AMD64: "amd64", Machine.X86: "x86", Machine.ARM64: "arm64"}
 
 
 @dataclass(frozen=True, slots=True)
 class VcRuntime:
-    """One DLL of a Visual C++ redistributable: which one, and the packages that carry it."""
+    """One DLL of the Visual C++ runtime: the redistributable that brings it, and the packages that carry it.
+
+    `kind` is `release`, `debug` (only on a developer's machine, by licence) or `tools` (only with Visual Studio).
+    """
 
     redistributable: str
     packages: str
+    kind: str
 
 
-@lru_cache(maxsize=8)
-def system_dlls(target: str, machine: Machine) -> frozenset[str]:
-    """Return the lower-case names of the DLLs that a vanilla `target` (a key of TARGETS) has for such a process.
+@lru_cache(maxsize=16)
+def system_dlls(release: str, machine: Machine) -> frozenset[str]:
+    """Return the lower-case names of the DLLs that a vanilla Windows has for processes of this machine.
 
-    Raises DataFileError if the table is damaged. A machine without a table gets the one of amd64.
+    `release` is 7sp1, 8.1, 10 or 11. Raises DataFileError if the table is damaged. A machine without a table gets the
+    one of amd64.
     """
     name = f"system-dlls-{_TABLE_OF.get(machine, 'amd64')}.tsv"
-    release = _RELEASES[target]
-    rows = _rows(name)
+    rows = read_rows(name)
     found = frozenset(row[0] for row in rows if release in row[1].split(","))
-    if len(rows) < 2000 or not {"kernel32.dll", "ntdll.dll", "ws2_32.dll"} <= found:
+    if len(rows) < 2000 or (found and not {"kernel32.dll", "ntdll.dll", "ws2_32.dll"} <= found):
         raise DataFileError(name, "it does not hold the core of Windows")
     return found
 
 
-@lru_cache(maxsize=1)
-def api_sets() -> dict[str, str]:
-    """Return {hashed part of an API set's name: host DLL}, an empty host where this Windows has none.
+@lru_cache(maxsize=8)
+def releases_with(name: str, machine: Machine) -> tuple[str, ...]:
+    """Return the releases (7sp1, 8.1, 10, 11) that have a DLL of this folded name by themselves, oldest first."""
+    return tuple(release for release in ("7sp1", "8.1", "10", "11") if name in system_dlls(release, machine))
 
-    The loader compares only the hashed part: the name without what follows its last hyphen. Source: Microsoft Learn,
-    "API set loader operation" https://learn.microsoft.com/windows/win32/apiindex/api-set-loader-operation
+
+@lru_cache(maxsize=4)
+def api_sets(schema: str) -> dict[str, str]:
+    """Return {hashed part of an API set's name: host DLL} of the schema `win7`, `win8.1` or `win10`.
+
+    An empty host: this Windows has the set without a host. Windows 10 compares only the hashed part, the name without
+    what follows its last hyphen; Windows 7 and 8.1 compare the whole name. Source: Microsoft Learn, "API set loader
+    operation" https://learn.microsoft.com/windows/win32/apiindex/api-set-loader-operation
     """
-    name = "api-sets-10.0.17134.tsv"
+    name = _SCHEMAS[schema]
     hosts: dict[str, str] = {}
-    for row in _rows(name):
+    for row in read_rows(name):
         if len(row) < 2 or not row[0].startswith(("api-", "ext-")):
             raise DataFileError(name, f"unexpected row {row[0]!r}")
-        hosts[row[0][: int(row[1])]] = row[2].partition(",")[0] if len(row) > 2 else ""
-    if not 700 <= len(hosts) <= 1200:
+        hosts[row[0][: int(row[1])]] = _host(row[2] if len(row) > 2 else "")
+    if not 20 <= len(hosts) <= 1200 or not {"api-ms-win-core-file-l1-1", "api-ms-win-core-file-l1-1-0"} & hosts.keys():
         raise DataFileError(name, f"{len(hosts)} API sets")
     return hosts
+
+
+def _host(text: str) -> str:
+    return "" if text == "-" else text.partition(",")[0]
+
+
+@lru_cache(maxsize=1)
+def newer_api_sets() -> dict[str, tuple[int, str]]:
+    """Return {API set without its last number: (first build that is known to have it, host)} beyond the tables."""
+    rows = read_rows("api-sets-additions.tsv")
+    return {row[0].rpartition("-")[0]: (int(row[1]), _host(row[2])) for row in rows}
 
 
 @lru_cache(maxsize=1)
 def known_dlls() -> frozenset[str]:
     """Return the lower-case names that are always taken from System32."""
-    return frozenset(row[0] for row in _rows("known-dlls.tsv"))
+    return frozenset(row[0] for row in read_rows("known-dlls.tsv"))
 
 
 @lru_cache(maxsize=1)
 def vc_runtimes() -> dict[str, VcRuntime]:
     """Return {lower-case DLL name: the redistributable that brings it}."""
-    table = {row[0]: VcRuntime(row[1], row[2] if len(row) > 2 else "") for row in _rows("vc-runtime.tsv")}
-    if "vcruntime140.dll" not in table:
-        raise DataFileError("vc-runtime.tsv", "vcruntime140.dll is absent")
+    table = {row[0]: VcRuntime(row[1], *[*row[2:], "", ""][:2]) for row in read_rows("vc-runtime.tsv")}
+    if "vcruntime140.dll" not in table or not {row.kind for row in table.values()} <= {"release", "debug", "tools"}:
+        raise DataFileError("vc-runtime.tsv", "vcruntime140.dll or a kind is absent")
     return table
+
+
+@lru_cache(maxsize=1)
+def assemblies() -> dict[str, bool]:
+    """Return {lower-case name of a side-by-side assembly: whether a clean Windows has it}."""
+    return {row[0]: row[1] == "yes" for row in read_rows("assemblies.tsv")}
+
+
+def has_assembly(name: str) -> bool:
+    """Return True if a clean Windows has a side-by-side assembly, one of its own that no table names included."""
+    folded = name.lower()
+    return assemblies().get(folded, folded.startswith("microsoft.windows."))
+
+
+@lru_cache(maxsize=1)
+def carried_system_dlls() -> dict[str, str]:
+    """Return {lower-case name that Windows has and programs may carry: why, `redistributable` or `other-project`}."""
+    return {row[0]: row[1] for row in read_rows("redistributable-system.tsv")}
 
 
 def read_data(name: str) -> bytes:
@@ -83,7 +125,8 @@ def read_data(name: str) -> bytes:
     return data
 
 
-def _rows(name: str) -> list[list[str]]:
+def read_rows(name: str) -> list[list[str]]:
+    """Return the rows of a table, split at tabs. Raises DataFileError if it lacks its source or a key is not unique."""
     lines = read_data(name).decode("utf-8").splitlines()
     if not lines or "provenance:" not in "".join(lines[:5]):
         raise DataFileError(name, "it does not say where its facts are from")
