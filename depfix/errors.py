@@ -170,6 +170,21 @@ class UnknownRuleError(InputError):
         return f"did you mean {self.near}?" if self.near else "`depfix explain` lists the rules"
 
 
+class UnknownTargetError(InputError):
+    """`--target` names no Windows that depfix knows; `why` says what is known."""
+
+    def __init__(self, name: str, near: str, why: str) -> None:
+        super().__init__(name, near, why)
+        self.name, self.near, self.why = name, near, why
+
+    def __str__(self) -> str:
+        return f"no such target: {self.name}; {self.why}"
+
+    @property
+    def hint(self) -> str:
+        return f"did you mean {self.near}?" if self.near else ""
+
+
 class UnknownNameError(InputError):
     """`why` was asked about a name that nothing in the dist bears or needs."""
 

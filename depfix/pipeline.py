@@ -18,9 +18,9 @@ from depfix.env.discover import list_environments
 from depfix.env.open import active_environment, check_machine, open_environment
 from depfix.env.protocol import Environment
 from depfix.errors import EntryNotFoundError, NoEnvironmentError, RolledBackError, UnknownNameError
-from depfix.imports.uses import SourceTarget
+from depfix.imports.uses import SourceTarget, Strength
 from depfix.knowledge.rules import rule
-from depfix.knowledge.tables import DEFAULT_TARGET, TARGETS
+from depfix.knowledge.targets import default_target, target_named
 from depfix.loader.system import CleanSystem
 from depfix.model.finding import Confidence, Finding, Fix, Severity
 from depfix.model.names import base_name, fold
@@ -36,7 +36,7 @@ _NO_PYTHON = (3, 8)
 class Options:
     """What a user can choose; see docs/usage.md for each."""
 
-    target: str = DEFAULT_TARGET
+    target: str = ""  # chosen by the dist
     entries: tuple[str, ...] = ()
     project: str = ""
     environments: tuple[str, ...] = ()
@@ -146,9 +146,16 @@ class _Session:
         self._ignored = {rule(name).code for name in options.ignore}
         self.dist = open_dist(path)
         python = self.dist.python
-        target = SourceTarget(python.version if python is not None else _NO_PYTHON, self.dist.machine.value)
+        target = SourceTarget(
+            python.version if python is not None else _NO_PYTHON, self.dist.machine.value, calls=bool(options.entries)
+        )
         self._facts = Facts(target, options.workers, options.progress)
-        self._system = CleanSystem(options.target, self.dist.machine)
+        if options.target:
+            windows = target_named(options.target)
+        else:
+            windows = default_target(python.version if python is not None else None, self.dist.machine)
+        self._system = CleanSystem(windows, self.dist.machine)
+        self._opened: tuple[Environment, ...] = ()
         self._entries = tuple(_entry(one) for one in options.entries)
         if options.project and not os.path.isdir(options.project):
             raise EntryNotFoundError(options.project, "no such project folder")
@@ -165,7 +172,7 @@ class _Session:
     def examine(self, tree: Tree) -> Examined:
         """Return the closure of a tree and what the checks say of it, as far as the user wants to see it."""
         dist = self.dist if tree is self.dist.tree else identify(tree)
-        closure = build_closure(dist, tree, self._system, self._facts, self._entries, self._project)
+        closure = build_closure(dist, tree, self._system, self._facts, self._entries, self._project, self._offers)
         findings = tuple(finding for finding in run_checks(closure) if self._shown(finding))
         return Examined(closure, findings)
 
@@ -174,8 +181,16 @@ class _Session:
         self._facts.forget(os.path.join(self.dist.root, *action.destination.split("/")) for action in written)
         return self.examine(read_tree(self.dist.root))
 
+    def _offers(self, name: str, by: str) -> Strength | None:
+        """Return how likely a DLL of an environment is meant where the DLL `by` names it: more so in one package."""
+        found = [candidate for environment in self._opened for candidate in environment.find(name)]
+        if not found:
+            return None
+        owners = {one.provider for environment in self._opened for one in environment.find(by) if one.owner}
+        return Strength.PROBABLE if any(one.provider in owners for one in found) else Strength.POSSIBLE
+
     def environments(self) -> tuple[Environment, ...]:
-        """Open the environments that the user named, else the active one."""
+        """Open the environments that the user named, else the active one. To be called before `examine`."""
         opened = [open_environment(spec, self.options.environ) for spec in self.options.environments]
         if not opened:
             active = active_environment(self.options.environ)
@@ -183,7 +198,8 @@ class _Session:
             opened = [active] if active is not None and fits else []
         for environment in opened:
             check_machine(environment, self.dist.machine)
-        return tuple(opened)
+        self._opened = tuple(opened)
+        return self._opened
 
     def wanted(self, finding: Finding) -> bool:
         """Return True if a repair should cure a finding."""
@@ -205,8 +221,9 @@ class _Session:
         infos = [environment.info for environment in environments]
         return Report(
             _summary(self.dist),
-            self.options.target,
-            TARGETS[self.options.target],
+            self._system.target.name,
+            self._system.target.words,
+            "entry" if self._entries or self.dist.python is None else "everything",
             tuple(EnvironmentSummary(info.spec, info.root, info.kind, info.python) for info in infos),
             findings,
         )

@@ -286,7 +286,7 @@ def test_explain_knows_every_rule(cli: Run) -> None:
     text = cli("explain", "missing-dll").out
     assert "DF101" in text
     assert "how it is fixed" in text
-    refused(cli("explain", "DF110"), "no such rule", "hint: ")
+    refused(cli("explain", "DF199"), "no such rule", "hint: ")
 
 
 def test_version_and_help(cli: Run) -> None:

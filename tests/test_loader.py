@@ -6,6 +6,7 @@ import pytest
 
 from depfix.dist.tree import FileEntry, FileKind, Tree
 from depfix.knowledge.tables import api_sets, known_dlls, system_dlls, vc_runtimes
+from depfix.knowledge.targets import targets
 from depfix.loader.resolve import Outcome, resolve
 from depfix.loader.search import (
     ALTERED,
@@ -21,7 +22,7 @@ from depfix.loader.search import (
 from depfix.loader.system import CleanSystem
 from depfix.model.machine import Machine
 
-WIN10 = CleanSystem("win10", Machine.AMD64)
+WIN10 = CleanSystem(targets()["win10"], Machine.AMD64)
 BOTH = DEFAULT_DIRS | DLL_LOAD_DIR
 DIRECTORIES = Directories("", ("user",), ("path",))
 
@@ -83,9 +84,9 @@ def test_the_trail_ends_where_it_was_found_or_shows_every_place() -> None:
 
 
 @pytest.mark.parametrize("machine", [Machine.AMD64, Machine.X86, Machine.ARM64])
-@pytest.mark.parametrize("target", ["win10", "win11"])
-def test_tables_hold_windows_and_not_what_programs_bring(target: str, machine: Machine) -> None:
-    names = system_dlls(target, machine)
+@pytest.mark.parametrize("release", ["10", "11"])
+def test_tables_hold_windows_and_not_what_programs_bring(release: str, machine: Machine) -> None:
+    names = system_dlls(release, machine)
     assert {"kernel32.dll", "ucrtbase.dll", "dbghelp.dll", "version.dll"} <= names
     assert not names & set(vc_runtimes())
     assert not names & {"libcrypto-3.dll", "zlib1.dll", "python310.dll"}
@@ -94,6 +95,6 @@ def test_tables_hold_windows_and_not_what_programs_bring(target: str, machine: M
 
 
 def test_api_sets_lead_to_dlls_of_windows() -> None:
-    hosts = {host for host in api_sets().values() if host}
+    hosts = {host for host in api_sets("win10").values() if host}
     assert "ucrtbase.dll" in hosts
-    assert len(hosts & system_dlls("win10", Machine.AMD64)) > 0.8 * len(hosts)
+    assert len(hosts & system_dlls("10", Machine.AMD64)) > 0.8 * len(hosts)

@@ -24,7 +24,7 @@ def shown(use: DllDirectoryUse | PathUse | LoadUse) -> str:
              Hole.EACH: "{each}", Hole.ANY: "{any}", Hole.PARAMETER: "{parameter}"}  # fmt: skip
     names = [
         part if isinstance(part, str) else f"<{part.package}>" if isinstance(part, PackageFolder) else signs[part]
-        for part in use.path.parts
+        for part in (use.path.parts if use.path is not None else ())
     ]
     return "".join(names).replace("\\", "/")
 

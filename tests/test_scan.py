@@ -166,7 +166,18 @@ def test_an_extension_module_that_no_source_names_may_be_imported_by_compiled_co
     entry = tmp_path / "program.py"
     entry.write_text("import pkg\n")
     found = findings(dist, entry=entry)
-    assert [(one.subject, one.confidence.value) for one in found] == [("one.dll", "probable")]
+    assert [(one.subject, one.severity.value, one.confidence.value) for one in found] == [
+        ("one.dll", "info", "possible")
+    ]
+    shutil.rmtree(dist)
+    make_dist(
+        {"pkg/_hidden.pyd": ("one.dll",), "pkg/core.pyd": ("_hidden.dll",)},  # the name stands in its data
+        {"pkg/__init__.py": "from . import core"},
+    )
+    found = findings(dist, entry=entry)
+    assert ("one.dll", "error", "probable") in [
+        (one.subject, one.severity.value, one.confidence.value) for one in found
+    ]
 
 
 def test_a_module_name_compares_with_case(make_dist: DistMaker, tmp_path: Path) -> None:

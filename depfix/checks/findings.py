@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from depfix.closure.build import Closure
 from depfix.closure.graph import Edge, EdgeKind, Graph, NodeKind
 from depfix.imports.uses import Strength
 from depfix.knowledge.rules import rule
@@ -48,6 +49,8 @@ def finding(
 
 def severity_of(strength: Strength) -> Severity:
     """Return how bad it is if something that is reached with this strength fails to load."""
+    if strength is Strength.POSSIBLE:
+        return Severity.INFO
     return Severity.ERROR if strength >= Strength.PROBABLE else Severity.WARNING
 
 
@@ -71,3 +74,10 @@ def surest_first(graph: Graph, edges: Iterable[Edge]) -> list[tuple[Strength, Ed
     """Return the reached edges with how surely each need arises, surest first, then by the length of the chain."""
     rows = [(strength, edge) for edge in edges if (strength := graph.edge_strength(edge)) is not None]
     return sorted(rows, key=lambda row: (-row[0], len(graph.chain(row[1].source)), row[1].source.name))
+
+
+def version_words(closure: Closure, path: str) -> str:
+    """Return " (1.2.3.4)" for an image of the dist with a version resource, else an empty string."""
+    entry = closure.world.tree.file(path)
+    version = closure.world.facts.version(entry) if entry is not None else None
+    return f" ({'.'.join(map(str, version.file_version))})" if version is not None else ""

@@ -61,4 +61,4 @@ def _reason(closure: Closure, image: Image | ImageProblem) -> str:
     if isinstance(image, ImageProblem):
         return image.reason
     wanted = closure.world.dist.machine
-    return "" if image.machine is wanted else f"it is {image.machine.words} and the program is {wanted.words}"
+    return "" if closure.world.fits(image) else f"it is {image.machine.words} and the program is {wanted.words}"

@@ -1,4 +1,4 @@
-"""DF101 missing-dll, DF102 missing-delay-dll, DF103 misplaced-dll, DF106 missing-runtime-dll, DF107."""
+"""DLLs that some load will not find: DF101, DF102, DF103, DF106, DF107, DF108, DF112."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from depfix.closure.build import Closure
 from depfix.closure.graph import Edge, EdgeKind, Node, NodeKind, chain_texts
 from depfix.closure.world import World
 from depfix.imports.uses import Strength
-from depfix.knowledge.tables import TARGETS, vc_runtimes
+from depfix.knowledge.tables import VcRuntime, assemblies, vc_runtimes
+from depfix.knowledge.targets import Feature
 from depfix.loader.resolve import trail_texts
 from depfix.model.finding import Confidence, Finding, Severity
 from depfix.model.image import Image
@@ -28,24 +29,33 @@ def check_missing(closure: Closure) -> Iterator[Finding]:
 
 
 def _missing(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> Finding:
-    static = [row for row in rows if row[1].kind is EdgeKind.STATIC]
-    delayed = [row for row in rows if row[1].kind is EdgeKind.DELAY]
-    deciding = static or [row for row in rows if row[1].kind is EdgeKind.LOAD] or delayed
+    deciding = next(part for part in ([row for row in rows if row[1].kind in kinds] for kinds in _ORDER) if part)
     strength, edge = deciding[0]
+    later = [row for row in rows if row[1].kind is EdgeKind.DELAY]
     elsewhere = copies_in_dist(closure.world, name)
-    misplaced = bool(elsewhere) and not edge.expected
-    severity, confidence = _weight(strength, edge, misplaced)
+    absence = closure.world.system.absence(name)
+    rule_name = _rule_name(name, edge, bool(elsewhere), absence)
+    severity, confidence = _weight(rule_name, strength, edge, absence)
     return finding(
-        _rule_name(name, edge, misplaced),
+        rule_name,
         name,
-        _message(closure.world, name, edge, elsewhere, len({row[1].source for row in deciding})),
+        _message(closure.world, name, edge, elsewhere, absence, len({row[1].source for row in deciding})),
         severity=severity,
         confidence=confidence,
-        locations=locations_of(row[1] for row in (*deciding, *delayed)),
+        locations=locations_of(dict.fromkeys(row[1] for row in (*deciding, *later))),
         chain=(*chain_texts(closure.graph.chain(edge.source), closure.graph.root), *_last_steps(edge, name)),
         trail=trail_texts(edge.trail),
         identity=edge.expected,
     )
+
+
+_ORDER = (
+    (EdgeKind.STATIC, EdgeKind.FORWARD, EdgeKind.ASSEMBLY),
+    (EdgeKind.LOAD,),
+    (EdgeKind.FAMILY,),
+    (EdgeKind.DELAY,),
+    tuple(EdgeKind),
+)
 
 
 def _last_steps(edge: Edge, name: str) -> tuple[str, ...]:
@@ -54,25 +64,40 @@ def _last_steps(edge: Edge, name: str) -> tuple[str, ...]:
     return (name,)
 
 
-def _rule_name(name: str, edge: Edge, misplaced: bool) -> str:
+def _rule_name(name: str, edge: Edge, elsewhere: bool, absence: Feature | None) -> str:
+    runtime = vc_runtimes().get(name)
+    if runtime is not None and runtime.kind == "debug":
+        return "debug-runtime"
     if edge.expected:
         return "missing-runtime-dll"
-    if misplaced:
+    if edge.kind is EdgeKind.ASSEMBLY:
+        return "missing-dll" if assemblies().get(name, True) else "missing-vc-runtime"
+    if elsewhere:
         return "misplaced-dll"
+    if absence is not None:
+        return "absent-on-target"
     if edge.kind is EdgeKind.DELAY:
         return "missing-delay-dll"
-    if name in vc_runtimes():
+    if runtime is not None:
         return "missing-vc-runtime"
-    return "missing-dll" if edge.kind is EdgeKind.STATIC else "missing-runtime-dll"
+    return "missing-dll" if edge.kind in _ORDER[0] else "missing-runtime-dll"
 
 
-def _weight(strength: Strength, edge: Edge, misplaced: bool) -> tuple[Severity, Confidence]:
+def _weight(rule_name: str, strength: Strength, edge: Edge, absence: Feature | None) -> tuple[Severity, Confidence]:
+    if edge.kind is EdgeKind.NAMED:
+        if strength >= Strength.PROBABLE:
+            return Severity.WARNING, Confidence.PROBABLE
+        return Severity.INFO, Confidence.POSSIBLE
     if edge.kind is EdgeKind.LOAD and strength is not Strength.REQUIRED:
         return Severity.INFO, Confidence.POSSIBLE  # such code copes, or may never run
     if edge.kind is EdgeKind.DELAY:
         return Severity.WARNING, confidence_of(strength)
-    if misplaced and edge.unsure:
+    if rule_name == "misplaced-dll" and edge.unsure:
         return Severity.WARNING, Confidence.POSSIBLE  # code inside the program may add its folder
+    if rule_name == "absent-on-target" and absence is not None and absence.kind == "driver":
+        return Severity.WARNING, confidence_of(strength)  # who has the device has the driver
+    if edge.kind is EdgeKind.FAMILY:
+        return severity_of(strength), confidence_of(min(strength, Strength.PROBABLE))
     return severity_of(strength), confidence_of(strength)
 
 
@@ -81,26 +106,39 @@ def copies_in_dist(world: World, name: str) -> tuple[str, ...]:
     found = []
     for entry in world.tree.named(name):
         image = world.facts.image(entry)
-        if isinstance(image, Image) and image.machine is world.dist.machine:
+        if isinstance(image, Image) and world.fits(image):
             found.append(entry.path)
     return tuple(found)
 
 
-def _message(world: World, name: str, edge: Edge, elsewhere: tuple[str, ...], count: int) -> str:
-    windows = TARGETS[world.system.target]
+def _message(
+    world: World, name: str, edge: Edge, elsewhere: tuple[str, ...], absence: Feature | None, count: int
+) -> str:
+    windows = world.system.target.words
     who = edge.path or edge.source.name
-    verb = "loads" if edge.kind is EdgeKind.LOAD else edge.kind.words
     others = f" (and {count - 1} more need it)" if count > 1 else ""
+    verb = "loads" if edge.kind is EdgeKind.LOAD else edge.kind.words
+    note = f"; {edge.note}" if edge.note else ""
+    if edge.kind is EdgeKind.ASSEMBLY:
+        return f"{who} {verb} {name}{others}, and neither {windows} nor the folder of {who} has its manifest"
     if edge.expected:
-        return f"{who} loads {edge.expected}, which is not there{others}"
+        return f"{who} loads {edge.expected}, which is not there{others}{note}"
+    where = "".join(elsewhere[:1])
     if elsewhere and edge.unsure:
-        where = elsewhere[0]
         return f"{who} {verb} it{others}; it is at {where}, found only if code inside the program adds that folder"
     if elsewhere:
-        return f"{who} {verb} it{others}; it is at {elsewhere[0]}, where this load does not look"
+        return f"{who} {verb} it{others}; it is at {where}, where this load does not look{note}"
+    if absence is not None:
+        return f"{who} {verb} it{others}; {windows} does not have it: it comes with {absence.words}"
     runtime = vc_runtimes().get(name)
     if runtime is not None:
-        return (
-            f"{who} {verb} it{others}; it belongs to {runtime.redistributable}, which {windows} does not have by itself"
-        )
-    return f"{who} {verb} it{others}; it is neither in the dist nor in {windows}"
+        return f"{who} {verb} it{others}; {_runtime_words(runtime, windows)}"
+    return f"{who} {verb} it{others}; it is neither in the dist nor in {windows}{note}"
+
+
+def _runtime_words(runtime: VcRuntime, windows: str) -> str:
+    if runtime.kind == "debug":
+        return "it is the debug runtime, which only developers' machines have and nobody may ship"
+    if runtime.kind == "tools":
+        return f"it comes with {runtime.redistributable}, and no redistributable has it"
+    return f"it belongs to {runtime.redistributable}, which {windows} does not have by itself"

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from depfix.knowledge.tables import DEFAULT_TARGET, TARGETS
-
 if TYPE_CHECKING:
     from depfix.pipeline import Options
 
@@ -41,10 +39,10 @@ _SHARED = (
     ),
     click.option(
         "--target",
-        type=click.Choice(list(TARGETS)),
-        default=DEFAULT_TARGET,
-        show_default=True,
-        help="The Windows that the program is to run on.",
+        metavar="NAME",
+        default="",
+        help="The Windows that the program is to run on: win7, win8.1, win10, win11, each also with -n; server-core; "
+        "with -x86, -amd64 or -arm64 for the machine. Default: win10, or what the Python of DIST needs.",
     ),
     click.option("--select", multiple=True, metavar="RULE", help="Only this rule (code or name). Repeatable."),
     click.option("--ignore", multiple=True, metavar="RULE", help="Not this rule (code or name). Repeatable."),

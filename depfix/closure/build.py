@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from depfix.closure.facts import Facts
 from depfix.closure.graph import Edge, EdgeKind, Graph, Node, NodeKind
+from depfix.closure.liveness import Liveness
 from depfix.closure.process import Process
-from depfix.closure.world import World
+from depfix.closure.world import Offers, World, no_offers
 from depfix.dist.identify import Dist
 from depfix.dist.tree import FileEntry, Tree
-from depfix.imports.finder import ModuleFile, ModuleKind, all_modules
+from depfix.imports.finder import ModuleFile, ModuleKind, all_modules, join_name
 from depfix.imports.uses import Strength
+from depfix.imports.walker import ImportStep
 from depfix.loader.system import CleanSystem
 
 
@@ -27,21 +29,32 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """The graph of a dist, with the world that it was made in."""
+    """The graph of a dist, with the world that it was made in.
+
+    `from_entry`: it was followed from the program's script, in one process; else everything that can be imported was.
+    """
 
     graph: Graph
     world: World
+    from_entry: bool
 
 
 def build_closure(
-    dist: Dist, tree: Tree, system: CleanSystem, facts: Facts, entries: tuple[Entry, ...], project: tuple[str, ...] = ()
+    dist: Dist,
+    tree: Tree,
+    system: CleanSystem,
+    facts: Facts,
+    entries: tuple[Entry, ...],
+    project: tuple[str, ...] = (),
+    offers: Offers = no_offers,
 ) -> Closure:
     """Return the closure of `tree`, which is the dist or the dist with a plan laid over it.
 
-    With `entries`, from what those scripts import; else from everything that can be imported from the dist.
+    With `entries`, from what those scripts import; else from everything that can be imported from the dist. `offers`
+    tells which DLLs environments have.
     """
     folders = tuple(dict.fromkeys([*project, *(entry.project for entry in entries)]))
-    world = World(dist, tree, system, facts, folders)
+    world = World(dist, tree, system, facts, folders, offers)
     graph = Graph(Node(NodeKind.PROGRAM, dist.host.path))
     host = _start_programs(world, graph)
     if dist.python is not None:
@@ -50,7 +63,7 @@ def build_closure(
         else:
             _run_everything(world, graph, host)
     graph.settle()
-    return Closure(graph, world)
+    return Closure(graph, world, bool(entries) or dist.python is None)
 
 
 def _start_programs(world: World, graph: Graph) -> Process:
@@ -82,9 +95,10 @@ def _run_entries(world: World, graph: Graph, host: Process, entries: tuple[Entry
         world.walker.add_script(name, entry.file)
         graph.add(_start_edge(graph, Node(NodeKind.MODULE, name), Strength.REQUIRED))
         process = host.fork()
-        process.run(name)
+        process.run(name, Liveness(world.calls))
         host = process
     _run_hidden(world, graph, host)
+    host.fork().run_asleep()
 
 
 def _run_hidden(world: World, graph: Graph, process: Process) -> None:
@@ -98,14 +112,54 @@ def _run_hidden(world: World, graph: Graph, process: Process) -> None:
         for module in modules
         if module.name.partition(".")[0] in tops
         for step in world.walker.steps(module.name)
-        if hasattr(step, "target")
+        if isinstance(step, ImportStep)
     }
-    for module in hidden:
-        if module.name not in process.imported and module.name not in named:
-            # At the top it is the standard library's: of that only a part is used, and its code is not in files here.
-            strength = Strength.PROBABLE if "." in module.name else Strength.POSSIBLE
-            graph.add(_start_edge(graph, Node(NodeKind.MODULE, module.name), strength, EdgeKind.HIDDEN))
-            process.fork().run(module.name)
+    graph.settle()
+    silent = [m.name for m in hidden if m.name not in process.imported and m.name not in named]
+    absent = _absent_extensions(world, process)
+    spelled = _named_in_extensions(world, graph, [*silent, *absent])
+    for name in silent:
+        # At the top it is the standard library's: of that only a part is used, and its code is not in files here.
+        strength = Strength.PROBABLE if "." in name and name in spelled else Strength.POSSIBLE
+        graph.add(_start_edge(graph, Node(NodeKind.MODULE, name), strength, EdgeKind.HIDDEN))
+        process.fork().run(name)
+    for name in absent:
+        if name in spelled:
+            source = Node(NodeKind.IMAGE, spelled[name])
+            target = Node(NodeKind.NO_MODULE, name)
+            graph.add(Edge(source, target, EdgeKind.HIDDEN, Strength.PROBABLE, path=spelled[name]))
+
+
+def _absent_extensions(world: World, process: Process) -> list[str]:
+    """Return the extension modules that imported packages were installed with and that are not there."""
+    found = []
+    for path in world.records.missing_extensions():
+        for root in world.dist.layout.search_path:
+            inner = path.removeprefix(f"{root}/") if root else path
+            package, _, file = inner.rpartition("/")
+            name = join_name(package.replace("/", "."), file.partition(".")[0])
+            if package and name not in process.imported and package.replace("/", ".") in process.imported:
+                found.append(name)
+                break
+    return found
+
+
+def _named_in_extensions(world: World, graph: Graph, modules: list[str]) -> dict[str, str]:
+    """Return {module: extension module of its own top-level package, surely in use, in whose data its name stands}."""
+    found: dict[str, str] = {}
+    tops = {name.partition(".")[0] for name in modules}
+    for node in graph.nodes():
+        strength = graph.strength(node) if node.kind is NodeKind.MODULE else None
+        top = node.name.partition(".")[0]
+        module = world.walker.find(node.name) if strength and strength >= Strength.PROBABLE and top in tops else None
+        if module is None or module.entry is None or module.kind is not ModuleKind.EXTENSION:
+            continue
+        wanted = {
+            name.rpartition(".")[2]: name for name in modules if name.partition(".")[0] == top and name not in found
+        }
+        for last in world.facts.strings(module.entry, frozenset(wanted)):
+            found[wanted[last]] = module.entry.path
+    return found
 
 
 def _is_within(module: ModuleFile, imported: set[str]) -> bool:

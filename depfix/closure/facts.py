@@ -10,8 +10,12 @@ from multiprocessing import get_context
 from depfix.dist.tree import FileEntry
 from depfix.imports.reader import read_source
 from depfix.imports.uses import SourceFacts, SourceTarget
-from depfix.model.image import ImageOrProblem
+from depfix.model.image import Exports, ImageOrProblem, ImageProblem, ImportedDll, VersionInfo
+from depfix.model.names import dll_file_name, fold
 from depfix.pe.reader import read_image
+from depfix.pe.strings import dll_names, has_string
+from depfix.pe.symbols import read_exports, read_imported_symbols
+from depfix.pe.version import read_version
 
 _WORTH_A_POOL = 3_000_000  # bytes of source, about a second of parsing
 _CHUNK = 16
@@ -32,12 +36,56 @@ class Facts:
         self._progress = progress
         self._images: dict[str, ImageOrProblem] = {}
         self._sources: dict[str, SourceFacts] = {}
+        self._exports: dict[str, Exports | None] = {}
+        self._imported: dict[str, dict[str, ImportedDll]] = {}
+        self._dll_names: dict[str, tuple[str, ...]] = {}
+        self._versions: dict[str, VersionInfo | None] = {}
 
     def image(self, entry: FileEntry) -> ImageOrProblem:
         """Return the image in a file, or why there is none."""
         if entry.source not in self._images:
             self._images[entry.source] = read_image(entry.source)
         return self._images[entry.source]
+
+    def exports(self, entry: FileEntry) -> Exports | None:
+        """Return the export directory of the image in a file, None if it cannot be read."""
+        if entry.source not in self._exports:
+            found = read_exports(entry.source)
+            self._exports[entry.source] = found if isinstance(found, Exports) else None
+        return self._exports[entry.source]
+
+    def imported(self, entry: FileEntry) -> dict[str, ImportedDll]:
+        """Return what the image in a file takes from each DLL, by folded file name; nothing if it cannot be read."""
+        if entry.source not in self._imported:
+            found = read_imported_symbols(entry.source)
+            rows = () if isinstance(found, ImageProblem) else found
+            self._imported[entry.source] = _by_name(rows)
+        return self._imported[entry.source]
+
+    def version(self, entry: FileEntry) -> VersionInfo | None:
+        """Return the version resource of the image in a file."""
+        if entry.source not in self._versions:
+            self._versions[entry.source] = read_version(entry.source)
+        return self._versions[entry.source]
+
+    def dll_names(self, entry: FileEntry) -> tuple[str, ...]:
+        """Return the DLL names that stand as strings in the data of the image in a file."""
+        if entry.source not in self._dll_names:
+            self._dll_names[entry.source] = dll_names(entry.source)
+        return self._dll_names[entry.source]
+
+    def strings(self, entry: FileEntry, names: frozenset[str]) -> frozenset[str]:
+        """Return which of these names stand as strings in the data of the image in a file."""
+        return has_string(entry.source, names)
+
+    def same_content(self, one: FileEntry, two: FileEntry) -> bool:
+        """Return True if two files hold the same bytes; True too if one of them cannot be read."""
+        import filecmp
+
+        try:
+            return one.size == two.size and filecmp.cmp(one.source, two.source, shallow=False)
+        except OSError:
+            return True
 
     def source(self, entry: FileEntry, *, is_program: bool = False) -> SourceFacts:
         """Return what a Python source uses."""
@@ -50,6 +98,10 @@ class Facts:
         for source in sources:
             self._images.pop(source, None)
             self._sources.pop(source, None)
+            self._exports.pop(source, None)
+            self._imported.pop(source, None)
+            self._versions.pop(source, None)
+            self._dll_names.pop(source, None)
 
     def read_ahead(self, entries: Iterable[FileEntry]) -> None:
         """Read many sources at once, in several processes where that pays."""
@@ -79,6 +131,21 @@ class Facts:
             return  # no processes to be had here: the caller reads the rest itself
 
 
+def _by_name(rows: tuple[ImportedDll, ...]) -> dict[str, ImportedDll]:
+    """Join what an image takes from a DLL by several descriptors; static imports count before delayed ones."""
+    found: dict[str, ImportedDll] = {}
+    for row in rows:
+        key = fold(dll_file_name(row.name))
+        known = found.get(key)
+        if known is None or known.delayed != row.delayed:
+            found.setdefault(key, row)
+        else:
+            found[key] = ImportedDll(
+                known.name, known.symbols + row.symbols, known.ordinals + row.ordinals, row.delayed
+            )
+    return found
+
+
 def _read_many(paths: list[str], target: SourceTarget) -> list[SourceFacts]:
     import gc
 
@@ -94,4 +161,5 @@ def _read(path: str, target: SourceTarget, is_program: bool) -> SourceFacts:
             data = file.read()
     except OSError as error:
         return SourceFacts((), f"it cannot be read ({(error.strerror or str(error)).lower()})")
-    return read_source(data, target, is_program=is_program)
+    is_package = path.endswith(("/__init__.py", "\\__init__.py"))
+    return read_source(data, target, is_program=is_program, is_package=is_package)

@@ -23,11 +23,15 @@ class NodeKind(Enum):
     IMAGE = "image"
     SYSTEM = "system"
     MISSING = "missing"
+    NO_MODULE = "no module"
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A program or image (dist-relative path), a module (dotted name), a DLL of Windows or a missing one (name)."""
+    """A program or image (dist-relative path), a module (dotted name), a DLL of Windows or a missing one (name).
+
+    NO_MODULE is a module that is in no file here although its package is.
+    """
 
     kind: NodeKind
     name: str
@@ -40,8 +44,12 @@ class EdgeKind(Enum):
     IMPORT = "import"
     FILE = "file"
     STATIC = "static"
+    FORWARD = "forward"
     DELAY = "delay"
     LOAD = "load"
+    NAMED = "named"
+    FAMILY = "family"
+    ASSEMBLY = "assembly"
     HIDDEN = "hidden"
 
     @property
@@ -55,8 +63,12 @@ _WORDS = {
     EdgeKind.IMPORT: "imports",
     EdgeKind.FILE: "is the file",
     EdgeKind.STATIC: "imports",
+    EdgeKind.FORWARD: "forwards an export to",
     EdgeKind.DELAY: "delay-loads",
     EdgeKind.LOAD: "loads",
+    EdgeKind.NAMED: "names",
+    EdgeKind.FAMILY: "loads",
+    EdgeKind.ASSEMBLY: "needs the side-by-side assembly",
     EdgeKind.HIDDEN: "may import",
 }
 
@@ -67,7 +79,7 @@ class Edge:
 
     `asked` is the name as the importer spells it. `path` and `line` say where in a source it stands. For a missing
     target, `trail` holds the places looked at and `expected` the dist-relative path if code asks for one exact path;
-    `unsure` is True if code that cannot be read may add places.
+    `unsure` is True if code that cannot be read may add places. `note` is what is known of such a need.
     """
 
     source: Node
@@ -80,6 +92,17 @@ class Edge:
     trail: tuple[Place, ...] = ()
     expected: str = ""
     unsure: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shadowed:
+    """`importer` asks for `asked` and gets `winner`, which was in the process, although its search leads to `other`."""
+
+    importer: Node
+    asked: str
+    winner: str
+    other: str
 
 
 class Graph:
@@ -87,6 +110,7 @@ class Graph:
 
     def __init__(self, root: Node) -> None:
         self.root = root
+        self.shadowed: dict[Shadowed, None] = {}
         self._edges: dict[tuple[Node, Node, EdgeKind, str], Edge] = {}
         self._out: dict[Node, list[Edge]] = {}
         self._strength: dict[Node, Strength] = {root: Strength.REQUIRED}

@@ -2,28 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from depfix.closure.facts import Facts
 from depfix.closure.graph import Node, NodeKind
 from depfix.dist.identify import Dist
+from depfix.dist.records import Records
 from depfix.dist.tree import FileKind, Tree
 from depfix.imports.finder import DiskFolders, ModuleFinder, ModuleKind, module_suffixes
+from depfix.imports.uses import Calls, Strength
 from depfix.imports.walker import ImportStep, ModuleWalker
+from depfix.knowledge.tables import has_assembly
+from depfix.loader.assemblies import external_manifest, manifest_places
 from depfix.loader.system import CleanSystem
-from depfix.model.image import ImageOrProblem, ImageProblem
-from depfix.model.names import base_name, parent
+from depfix.model.image import Assembly, Exports, Image, ImageOrProblem, ImageProblem, ImportedDll, Manifest
+from depfix.model.machine import Machine
+from depfix.model.names import base_name, dll_file_name, fold, join, parent
+from depfix.pe.manifest import read_manifest
 from depfix.pe.reader import map_file
 
 _NO_PYTHON = (3, 8)
+
+# (name of a DLL, name of the DLL that names it) -> how likely an environment's file is meant, None if it has none
+Offers = Callable[[str, str], Strength | None]
+
+
+def no_offers(_name: str, _by: str) -> Strength | None:
+    """Offer nothing: there is no environment."""
+    return None
 
 
 class World:
     """The dist (or the dist with a plan laid over it), its modules, and the clean Windows around it."""
 
-    def __init__(self, dist: Dist, tree: Tree, system: CleanSystem, facts: Facts, project: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        dist: Dist,
+        tree: Tree,
+        system: CleanSystem,
+        facts: Facts,
+        project: tuple[str, ...],
+        offers: Offers = no_offers,
+    ) -> None:
         self.dist = dist
         self.tree = tree
         self.system = system
         self.facts = facts
+        self.offers = offers
+        self.records = Records(tree, dist.layout.search_path)
         self.version = dist.python.version if dist.python is not None else _NO_PYTHON
         suffixes = module_suffixes(dist.python, dist.machine)
         self.finder = ModuleFinder(tree, dist.layout.search_path, suffixes)
@@ -40,6 +66,94 @@ class World:
         entry = self.tree.file(path)
         return self.facts.image(entry) if entry is not None else ImageProblem("it is not there", unreadable=True)
 
+    def fits(self, image: Image) -> bool:
+        """Return True if a process of the program's machine loads such an image.
+
+        An ARM64X image holds code for arm64 and for amd64 processes. Source: Microsoft Learn, "Arm64X PE files"
+        https://learn.microsoft.com/windows/arm/arm64x-pe
+        """
+        both = (Machine.ARM64, Machine.AMD64)
+        return image.machine is self.dist.machine or (image.hybrid and self.dist.machine in both)
+
+    def exports(self, path: str) -> Exports | None:
+        """Return the export directory of an image of the dist, None if it cannot be read."""
+        entry = self.tree.file(path)
+        return self.facts.exports(entry) if entry is not None else None
+
+    def imported(self, path: str) -> dict[str, ImportedDll]:
+        """Return what an image takes from each DLL, by the folded file name of the DLL."""
+        entry = self.tree.file(path)
+        return self.facts.imported(entry) if entry is not None else {}
+
+    def forwarded(self, path: str, wanted: ImportedDll) -> tuple[ImportedDll, ...]:
+        """Return which of the wanted exports an image only forwards: for each host what is wanted of it."""
+        exports = self.exports(path)
+        if exports is None or not exports.forwarders:
+            return ()
+        names, ordinals = set(wanted.symbols), set(wanted.ordinals)
+        hosts: dict[str, list[str]] = {}
+        for forwarder in exports.forwarders:
+            if forwarder.name in names or forwarder.ordinal in ordinals:
+                host, _, symbol = forwarder.target.rpartition(".")
+                hosts.setdefault(host, []).append(symbol)
+        return tuple(_wanted_of(host, symbols, wanted.delayed) for host, symbols in hosts.items() if host)
+
+    def assemblies(self, path: str) -> tuple[tuple[Assembly, tuple[str, ...] | None], ...]:
+        """Return the side-by-side assemblies that an image's manifest names and Windows does not have.
+
+        Each with the dist-relative paths of its files, None if the assembly is not there.
+        """
+        manifest = self._manifest(path)
+        wanted = manifest.dependencies if manifest is not None else ()
+        return tuple((one, self._private_assembly(one, parent(path))) for one in wanted if not has_assembly(one.name))
+
+    def _manifest(self, path: str) -> Manifest | None:
+        image = self.image(path)
+        if not isinstance(image, Image):
+            return None
+        if image.manifest is not None:
+            return image.manifest
+        entry = self.tree.file(external_manifest(path, is_dll=image.is_dll))
+        return read_manifest(entry.source) if entry is not None else None
+
+    def _private_assembly(self, assembly: Assembly, folder: str) -> tuple[str, ...] | None:
+        for place in manifest_places(assembly, folder):
+            entry = self.tree.file(place)
+            if entry is None:
+                continue
+            if place.endswith(".manifest"):
+                manifest = read_manifest(entry.source)
+            else:
+                image = self.image(place)
+                manifest = image.manifest if isinstance(image, Image) else None
+            if manifest is not None and manifest.identity is not None:
+                return tuple(join(parent(entry.path), name.replace("\\", "/")) for name in manifest.files)
+        return None
+
+    def recorded_file(self, module: str) -> str:
+        """Return the file that once held a module by what is left of its package, an empty string if nothing tells.
+
+        That is the RECORD of its distribution, or the stub that lies beside an extension module.
+        """
+        package, _, name = module.rpartition(".")
+        above = self.walker.find(package) if package else None
+        for folder in above.folders if above is not None else ():
+            found = self.records.module_file(folder, name)
+            if found:
+                return found
+            if self.tree.in_folder(folder, f"{name}.pyi"):
+                return join(folder, f"{name}.pyd")
+        return ""
+
+    def named_dlls(self, path: str) -> tuple[str, ...]:
+        """Return the DLL names that stand as strings in the data of an image, without those that its tables name."""
+        entry = self.tree.file(path)
+        image = self.image(path)
+        if entry is None or not isinstance(image, Image):
+            return ()
+        known = {fold(dll_file_name(name)) for name in (*image.imports, *image.delay_imports)}
+        return tuple(name for name in self.facts.dll_names(entry) if name not in known)
+
     def is_first_note(self, module: str, step: ImportStep) -> bool:
         """Return True once for each import statement: it says the same in every process."""
         key = (module, id(step))
@@ -50,6 +164,13 @@ class World:
 
     def module_node(self, module: str) -> Node:
         return Node(NodeKind.MODULE, module)
+
+    def calls(self, module: str) -> Calls | None:
+        """Return who may call whom in a module's source, None if that is unknown."""
+        found = self.walker.find(module)
+        if found is None or found.entry is None or found.kind is not ModuleKind.SOURCE:
+            return None
+        return self.facts.source(found.entry).calls
 
     def source_path(self, module: str) -> str:
         """Return the dist-relative path of a module's file, an empty string if it has none."""
@@ -67,6 +188,12 @@ class World:
                 return True
             package = package.rpartition(".")[0]
         return False
+
+
+def _wanted_of(host: str, symbols: list[str], delayed: bool) -> ImportedDll:
+    ordinals = tuple(int(symbol[1:]) for symbol in symbols if symbol.startswith("#") and symbol[1:].isdigit())
+    names = tuple(symbol for symbol in symbols if not symbol.startswith("#"))
+    return ImportedDll(host, names, ordinals, delayed)
 
 
 def _directories_named_in_program(dist: Dist, tree: Tree, finder: ModuleFinder) -> tuple[str, ...]:

@@ -46,7 +46,8 @@ class Layout:
     """Where a freezer puts things, as dist-relative folders.
 
     `search_path` is `sys.path` without what is inside archives, `prefix` is `sys.prefix`, `user_directories` are those
-    that the freezer's own start-up code gives to the loader, `beside` is where a DLL without a package belongs.
+    that the freezer's own start-up code gives to AddDllDirectory, `dll_directory` the one that it gives to
+    SetDllDirectory; `beside` is where a DLL without a package belongs.
     `startup` are the modules that Python imports before the program, if the site module runs.
     """
 
@@ -55,6 +56,7 @@ class Layout:
     user_directories: tuple[str, ...]
     beside: str
     startup: tuple[str, ...] = ()
+    dll_directory: str | None = None
 
 
 def detect_freezer(tree: Tree, program: str, has_python: bool, looks_like_nuitka: bool) -> Freezer:
@@ -78,9 +80,10 @@ def layout(freezer: Freezer, tree: Tree) -> Layout:
     """
     if freezer is Freezer.PYINSTALLER:
         home = "_internal" if tree.in_folder("_internal", "base_library.zip") else ""
-        return Layout((home,), home, (home,), home)
+        return Layout((home,), home, (), home, dll_directory=home)
     if freezer is Freezer.CX_FREEZE:
-        return Layout(("lib",) if tree.has_folder("lib") else ("",), "", ("lib",), "lib" if tree.has_folder("lib") else "")
+        home = "lib" if tree.has_folder("lib") else ""
+        return Layout((home,), "", ("lib",), home)
     if freezer is Freezer.PYTHON:
         search_path, startup = _python_search_path(tree)
         return Layout(search_path, "", (), "", startup)
@@ -101,7 +104,9 @@ def _python_search_path(tree: Tree) -> tuple[tuple[str, ...], tuple[str, ...]]:
         for entry in tree.files_in(_SITE_PACKAGES):
             if fold(entry.name).endswith(".pth"):
                 rows = _lines(entry.source)
-                folders += [f"{_SITE_PACKAGES}/{_folder(row)}" for row in rows if row and not row.startswith(("#", "import "))]
+                folders += [
+                    f"{_SITE_PACKAGES}/{_folder(row)}" for row in rows if row and not row.startswith(("#", "import "))
+                ]
                 startup += [row[7:].strip() for row in rows if row.startswith("import ")]
         startup.append("sitecustomize")
     present = tuple(dict.fromkeys(folder for folder in folders if not folder or tree.has_folder(folder)))

@@ -166,7 +166,7 @@ def _hosts_python(program: Program, python: PythonDll | None) -> bool:
 
 
 def _looks_like_nuitka(tree: Tree, program: str, python: PythonDll | None) -> bool:
-    """True if the program holds names that only Nuitka's C runtime has, and the stdlib is neither a zip nor a folder."""
+    """True if the program holds names that only Nuitka's C runtime has, and the stdlib is neither zip nor folder."""
     entry: FileEntry | None = tree.file(program)
     if python is None or entry is None or tree.in_folder("Lib", "os.py"):
         return False

@@ -107,7 +107,9 @@ class Tree:
     def overlaid(self, additions: Iterable[FileEntry]) -> Tree:
         """Return this tree with files added or replaced: the dist as a plan would leave it."""
         added = {fold(entry.path): entry for entry in additions}
-        return Tree(self.root, [e for key, e in self._files.items() if key not in added] + list(added.values()), self.skipped)
+        return Tree(
+            self.root, [e for key, e in self._files.items() if key not in added] + list(added.values()), self.skipped
+        )
 
     def _add(self, entry: FileEntry) -> None:
         self._files[fold(entry.path)] = entry

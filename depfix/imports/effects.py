@@ -8,6 +8,7 @@ Sources: "ctypes", Loading shared libraries https://docs.python.org/3/library/ct
 from __future__ import annotations
 
 from depfix.imports.known import as_text
+from depfix.imports.uses import CFFI
 from depfix.imports.values import (
     UNKNOWN,
     Constant,
@@ -27,13 +28,15 @@ LOADER_OBJECTS = frozenset(f"ctypes.{name}" for name in ("cdll", "windll", "oled
 _LIBRARY_LOADERS = frozenset(f"{name}.LoadLibrary" for name in LOADER_OBJECTS)
 _LOAD_LIBRARY = frozenset(("LoadLibraryW", "LoadLibraryA"))
 _LOAD_LIBRARY_EX = frozenset(("LoadLibraryExW", "LoadLibraryExA", "LoadLibraryEx"))
-_DIRECTORY_FUNCTIONS = frozenset(("AddDllDirectory", "SetDllDirectoryW", "SetDllDirectoryA", "SetDllDirectory"))
+_SET_DIRECTORY = frozenset(("SetDllDirectoryW", "SetDllDirectoryA", "SetDllDirectory"))
 IMPORT_FUNCTIONS = frozenset(("builtins.__import__", "importlib.import_module", "importlib.__import__"))
 
 
 def loaded_library(name: str, arguments: list[Value], keywords: dict[str, Value]) -> tuple[Value, int | None] | None:
-    """Return (path, LoadLibraryEx flags or None for ctypes' default) if a call of `name` loads a DLL, else None."""
+    """Return (path, flags as `LoadUse` has them) if a call of `name` loads a DLL, else None."""
     last = name.rpartition(".")[2]
+    if last == "dlopen" and arguments:
+        return arguments[0], CFFI
     if name in LOADER_CLASSES or name in _LIBRARY_LOADERS:
         path = arguments[0] if arguments else keywords.get("name")
         return (path, _winmode(arguments, keywords)) if path is not None else None
@@ -59,10 +62,20 @@ def loader_attribute(name: str) -> str | None:
 
 
 def added_directory(name: str, arguments: list[Value]) -> Value | None:
-    """Return the folder that a call of `name` gives to the loader, else None."""
-    if not arguments:
-        return None
-    return arguments[0] if name == "os.add_dll_directory" or name.rpartition(".")[2] in _DIRECTORY_FUNCTIONS else None
+    """Return the folder that a call of `name` adds to the loader's user directories, else None."""
+    adds = name == "os.add_dll_directory" or name.rpartition(".")[2] == "AddDllDirectory"
+    return arguments[0] if adds and arguments else None
+
+
+def set_directory(name: str, arguments: list[Value]) -> Value | None:
+    """Return the folder, or the None or "" that takes it back, that a call of `name` gives to SetDllDirectory."""
+    return arguments[0] if arguments and name.rpartition(".")[2] in _SET_DIRECTORY else None
+
+
+def default_directories(name: str, arguments: list[Value]) -> int | None:
+    """Return the flags that a call of `name` gives to SetDefaultDllDirectories, else None."""
+    flags = arguments[0] if arguments and name.rpartition(".")[2] == "SetDefaultDllDirectories" else None
+    return flags.value if isinstance(flags, Constant) and isinstance(flags.value, int) else None
 
 
 def anchored_texts(value: Value) -> list[Text]:

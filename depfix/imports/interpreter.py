@@ -42,7 +42,9 @@ class Interpreter(Evaluator):
         self.uses: list[Use] = []
         self._evaluating = evaluating
         self.state = _State()
-        self._functions: list[tuple[Function, list[dict[str, Value]]]] = []
+        self._functions: list[tuple[Function, list[dict[str, Value]], str]] = []
+        self._classes: list[str] = []
+        self._owner = ""  # the outermost function that is followed as deferred
         self._run: set[int] = set()
         self._stack: list[ast.AST] = []
         self._returns: list[list[Value]] = []
@@ -55,11 +57,12 @@ class Interpreter(Evaluator):
         self._block(tree.body)
         index = 0
         while index < len(self._functions):
-            function, scopes = self._functions[index]
+            function, scopes, owner = self._functions[index]
             index += 1
             if id(function.node) not in self._run:
                 with self.within(deferred=True, import_guarded=False, load_guarded=False):
                     self.scopes, outer = list(scopes), self.scopes
+                    self._owner = owner
                     self.run_function(function, [], {}, unknown=PARAMETER)
                     self.scopes = outer
 
@@ -88,7 +91,13 @@ class Interpreter(Evaluator):
         state = self.state
         line = getattr(node, "lineno", 0)
         return Where(
-            line, state.deferred, state.conditional, state.import_guarded, state.load_guarded, state.raises_after
+            line,
+            state.deferred,
+            state.conditional,
+            state.import_guarded,
+            state.load_guarded,
+            state.raises_after,
+            self._owner if state.deferred else "",
         )
 
     # --- statements ---
@@ -134,12 +143,14 @@ class Interpreter(Evaluator):
             for decorator in node.decorator_list:
                 self.evaluate(decorator)
         self.scopes[-1][node.name] = function
-        self._functions.append((function, list(self.scopes)))
+        self._functions.append((function, list(self.scopes), self._owner or ".".join([*self._classes, node.name])))
         return False
 
     def _class(self, node: ast.ClassDef) -> bool:
         self.scopes.append({})
+        self._classes.append(node.name)
         self._block(node.body)
+        self._classes.pop()
         self.scopes.pop()
         self.scopes[-1][node.name] = UNKNOWN
         return False

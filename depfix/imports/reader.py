@@ -5,20 +5,31 @@ from __future__ import annotations
 import ast
 import warnings
 
+from depfix.imports.calls import read_calls
 from depfix.imports.effects import (
     IMPORT_FUNCTIONS,
     LOADER_CLASSES,
     added_directory,
     anchored_texts,
+    default_directories,
     library_value,
     loaded_library,
     loader_attribute,
     module_names,
+    set_directory,
     texts_of,
 )
 from depfix.imports.interpreter import Interpreter
-from depfix.imports.uses import DllDirectoryUse, ImportUse, LoadUse, PathUse, SourceFacts, SourceTarget
-from depfix.imports.values import UNKNOWN, Choice, Method, Reference, Text, Value, text
+from depfix.imports.uses import (
+    DefaultDirectoriesUse,
+    DllDirectoryUse,
+    ImportUse,
+    LoadUse,
+    PathUse,
+    SourceFacts,
+    SourceTarget,
+)
+from depfix.imports.values import UNKNOWN, Choice, Constant, Method, Reference, Text, Value, text
 
 # Only sources with one of these words need their expressions evaluated: for others the statements say everything.
 _INTERESTING = (
@@ -26,15 +37,22 @@ _INTERESTING = (
     b"DllDirectory",
     b"ctypes",
     b"LoadLibrary",
+    b"dlopen",
     b"import_module",
     b"__import__",
     b"environ[",
 )
+# Where one of these stands, a package may have attributes and submodules that no statement names.
+_NAMES_BY_CODE = (b"sys.modules", b"globals()", b"__path__", b"setattr(", b"exec(", b"vars()", b"locals()", b"__dict__")
 _COOKIE = "dll directory"  # what os.add_dll_directory returns
 
 
-def read_source(data: bytes, target: SourceTarget, *, is_program: bool = False) -> SourceFacts:
-    """Return what a Python source uses, for `target`; `is_program`: it is run as `__main__`.
+def read_source(
+    data: bytes, target: SourceTarget, *, is_program: bool = False, is_package: bool = False
+) -> SourceFacts:
+    """Return what a Python source uses, for `target`.
+
+    `is_program`: it is run as `__main__`; `is_package`: the names that it binds are wanted too.
 
     Never raises: a source that cannot be parsed gives no uses and the reason in `error`.
     """
@@ -50,7 +68,15 @@ def read_source(data: bytes, target: SourceTarget, *, is_program: bool = False) 
         return SourceFacts((), "it is nested too deeply")
     except ValueError as error:  # NUL bytes, impossible encodings
         return SourceFacts((), str(error))
-    return SourceFacts(tuple(dict.fromkeys(reader.uses)))
+    calls = read_calls(tree) if target.calls else None
+    names = frozenset(reader.scopes[0]) if is_package else frozenset()
+    return SourceFacts(tuple(dict.fromkeys(reader.uses)), "", names, _adds_names(data, reader), calls)
+
+
+def _adds_names(data: bytes, reader: _Reader) -> str:
+    if "__getattr__" in reader.scopes[0] or any(word in data for word in _NAMES_BY_CODE):
+        return "code"
+    return "star" if any(isinstance(use, ImportUse) and "*" in use.names for use in reader.uses) else ""
 
 
 class _Reader(Interpreter):
@@ -67,14 +93,23 @@ class _Reader(Interpreter):
         if folder is not None:
             self.uses += [DllDirectoryUse(where, path) for path in texts_of(folder)]
             return Method(folder, _COOKIE)
+        sole = set_directory(name, arguments)
+        if sole is not None:
+            nothing = sole in (Constant(None), text(""))
+            self.uses += [DllDirectoryUse(where, None if nothing else path, sole=True) for path in texts_of(sole)]
+            return UNKNOWN
+        flags = default_directories(name, arguments)
+        if flags is not None:
+            self.uses.append(DefaultDirectoriesUse(where, flags))
+            return UNKNOWN
         if name == "close" and isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
             self.closed(call, self.lookup(call.func.value.id))
         load = loaded_library(name, arguments, keywords)
         if load is None:
             return None
-        path, flags = load
+        path, load_flags = load
         with self.within(conditional=self.state.conditional or isinstance(path, Choice)):
-            self.uses += [LoadUse(self.where(call), one, flags) for one in texts_of(path)]
+            self.uses += [LoadUse(self.where(call), one, load_flags) for one in texts_of(path)]
         return library_value(path) if name in LOADER_CLASSES else UNKNOWN
 
     def attribute_effect(self, node: ast.Attribute, name: str) -> Value | None:

@@ -22,7 +22,8 @@ class Strength(IntEnum):
 class Where:
     """Where and under which circumstances something stands in a source.
 
-    `deferred`: in a function that importing the module does not call. `conditional`: under a test that depends on more
+    `deferred`: in a function that importing the module does not call; `function` is its name, `Class.method` for a
+    method, the outermost one of nested functions. `conditional`: under a test that depends on more
     than the target. `import_guarded` and `load_guarded`: an ImportError, or the OSError of a failed DLL load, is caught
     and the program goes on. `last_resort`: unless something here returns, what follows raises an exception.
     """
@@ -33,6 +34,7 @@ class Where:
     import_guarded: bool = False
     load_guarded: bool = False
     last_resort: bool = False
+    function: str = ""
 
     def strength(self, *, load: bool) -> Strength:
         """Return how surely an import, or with `load` a DLL load, must succeed here."""
@@ -53,14 +55,24 @@ class ImportUse:
 
 @dataclass(frozen=True, slots=True)
 class DllDirectoryUse:
-    """A folder given to the loader: os.add_dll_directory, or AddDllDirectory and SetDllDirectory through ctypes.
+    """A folder given to the loader: os.add_dll_directory, or AddDllDirectory through ctypes.
 
-    `removed`: it is taken back here, for the cookie is closed.
+    `removed`: it is taken back here, for the cookie is closed. `sole`: it is given to SetDllDirectory, which knows one
+    folder; a path of None takes it back.
     """
 
     where: Where
-    path: Text
+    path: Text | None
     removed: bool = False
+    sole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultDirectoriesUse:
+    """A call of SetDefaultDllDirectories with these LOAD_LIBRARY_SEARCH flags."""
+
+    where: Where
+    flags: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +83,67 @@ class PathUse:
     path: Text
 
 
+CFFI = -1  # cffi's own choice of flags
+
+
 @dataclass(frozen=True, slots=True)
 class LoadUse:
-    """A DLL loaded by code. `flags` are LoadLibraryEx's; None: ctypes' own default, which depends on the version."""
+    """A DLL loaded by code.
+
+    `flags` are LoadLibraryEx's; None: ctypes' own default, which depends on the version of Python; CFFI: cffi's.
+    """
 
     where: Where
     path: Text
     flags: int | None
 
 
-Use: TypeAlias = "ImportUse | DllDirectoryUse | PathUse | LoadUse"
+Use: TypeAlias = "ImportUse | DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse"
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCalls:
+    """One function: the global names and attributes that it mentions, those of functions inside it included.
+
+    `owner` is the class of a method. `always`: it may be called without being mentioned, by a base class or a
+    decorator.
+    """
+
+    owner: str
+    mentions: tuple[str, ...]
+    always: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Who may call whom in one source: `mentions` of the code that runs on import, and each function by its name."""
+
+    mentions: frozenset[str]
+    functions: dict[str, FunctionCalls]
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """One Python source: its uses in the order in which they happen, or why it could not be parsed."""
+    """One Python source: its uses in the order in which they happen, or why it could not be parsed.
+
+    `binds` are the names that the module itself binds, and `adds_names` tells how it may bind others: `star`, by an
+    import of all public names of a module, `code`, in a way that cannot be followed. `calls` is None unless asked for.
+    """
 
     uses: tuple[Use, ...]
     error: str = ""
+    binds: frozenset[str] = frozenset()
+    adds_names: str = ""
+    calls: Calls | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SourceTarget:
-    """The Python for which a source is read; the host's own version plays no part."""
+    """The Python for which a source is read; the host's own version plays no part.
+
+    `calls`: who may call whom is wanted too.
+    """
 
     version: tuple[int, int]
     machine: str = "amd64"
+    calls: bool = False

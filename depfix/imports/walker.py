@@ -8,7 +8,15 @@ from typing import TypeAlias
 
 from depfix.dist.tree import FileEntry
 from depfix.imports.finder import ModuleFile, ModuleFinder, ModuleKind, join_name
-from depfix.imports.uses import DllDirectoryUse, ImportUse, LoadUse, PathUse, SourceFacts, Where
+from depfix.imports.uses import (
+    DefaultDirectoriesUse,
+    DllDirectoryUse,
+    ImportUse,
+    LoadUse,
+    PathUse,
+    SourceFacts,
+    Where,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +24,18 @@ class ImportStep:
     """One module that a module imports, parents of packages included.
 
     `through` is the module that stands in the source if `target` is only its accelerator: see `ModuleWalker`.
+    `absent`: the package of `target` is here, and `target` is not. `doubtful`: it may be a name that compiled code
+    gives to the package instead of a module of it.
     """
 
     where: Where
     target: str
     through: str = ""
+    absent: bool = False
+    doubtful: bool = False
 
 
-Step: TypeAlias = "ImportStep | DllDirectoryUse | PathUse | LoadUse"
+Step: TypeAlias = "ImportStep | DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse"
 
 
 class ModuleWalker:
@@ -68,6 +80,7 @@ class ModuleWalker:
         for use in facts.uses:
             if isinstance(use, ImportUse):
                 steps += [ImportStep(use.where, target) for target in self._targets(module, use)]
+                steps += self._absent(module, use)
                 top = use.module.partition(".")[0]
                 if not use.level and self._is_accelerator(top, f"_{top}"):
                     steps.append(ImportStep(use.where, f"_{top}", through=top))
@@ -87,6 +100,38 @@ class ModuleWalker:
         wanted = [".".join(parts[: count + 1]) for count in range(len(parts))] if base else []
         wanted += [join_name(base, name) for name in use.names if name != "*"]
         return [name for name in dict.fromkeys(wanted) if name != module.name and self.find(name) is not None]
+
+    def _absent(self, module: ModuleFile, use: ImportUse) -> list[ImportStep]:
+        """Return the submodules that a statement names and that are in no file of their package."""
+        base = absolute_name(module, use)
+        if not base:
+            return []
+        parts = base.split(".")
+        for count in range(1, len(parts)):
+            package, name = ".".join(parts[:count]), ".".join(parts[: count + 1])
+            if self.find(name) is None:
+                return [ImportStep(use.where, name, absent=True)] if self._is_plain_package(package) else []
+        if not use.names or not self._is_plain_package(base):
+            return []
+        names = [join_name(base, name) for name in use.names if name != "*" and not self._may_bind(base, name)]
+        return [ImportStep(use.where, name, absent=True, doubtful=True) for name in names if self.find(name) is None]
+
+    def _is_plain_package(self, name: str) -> bool:
+        """Return True for a package with a source here that does not conjure up submodules."""
+        found = self.find(name)
+        if found is None or found.kind is not ModuleKind.SOURCE or not found.is_package or found.entry is None:
+            return False
+        facts = self._read(found.entry)
+        return not facts.error and facts.adds_names != "code"
+
+    def _may_bind(self, package: str, name: str) -> bool:
+        found = self.find(package)
+        if found is None or found.entry is None:
+            return True
+        facts = self._read(found.entry)
+        if name in facts.binds or (name.startswith("__") and name.endswith("__")):
+            return True
+        return facts.adds_names == "star" and not name.startswith("_")
 
 
 def absolute_name(module: ModuleFile, use: ImportUse) -> str | None:

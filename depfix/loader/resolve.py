@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 from typing import Protocol
 
 from depfix.loader.search import Place, PlaceKind
@@ -51,15 +52,26 @@ class Resolution:
         return self.outcome is not Outcome.MISSING
 
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
 def resolve(
-    asked: str, places: Sequence[Place], loaded: Mapping[str, str], files: Files, system: CleanSystem
+    asked: str,
+    places: Sequence[Place],
+    loaded: Mapping[str, str],
+    files: Files,
+    system: CleanSystem,
+    private: Mapping[str, str] = _NOTHING,
 ) -> Resolution:
     """Return where the loader finds `asked`, a DLL name as an import directory or LoadLibrary has it.
 
-    `loaded` maps the folded base names of the modules in the process to their paths. Order: API sets, the loaded-module
-    list, KnownDLLs, then `places`. A name with a folder in it is no name to search for; see `closure.process`.
+    `loaded` maps the folded base names of the modules in the process to their paths, `private` those that a private
+    side-by-side assembly holds. Order: assemblies, API sets, the loaded-module list, KnownDLLs, then `places`. A name
+    with a folder in it is no name to search for; see `closure.process`.
     """
     name = fold(dll_file_name(asked))
+    if name in private:
+        return Resolution(Outcome.FILE, private[name], (Place(PlaceKind.ASSEMBLY),))
     host = system.api_set_host(name)
     if host is not None:
         place = Place(PlaceKind.API_SET)

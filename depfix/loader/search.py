@@ -18,12 +18,13 @@ APPLICATION_DIR = 0x0200
 USER_DIRS = 0x0400
 SYSTEM32 = 0x0800
 DEFAULT_DIRS = 0x1000
-_SEARCH_FLAGS = DLL_LOAD_DIR | APPLICATION_DIR | USER_DIRS | SYSTEM32 | DEFAULT_DIRS
+SEARCH_FLAGS = DLL_LOAD_DIR | APPLICATION_DIR | USER_DIRS | SYSTEM32 | DEFAULT_DIRS
 
 
 class PlaceKind(Enum):
     """Why the loader looks at a place; the text is what a report prints."""
 
+    ASSEMBLY = "private side-by-side assembly"
     LOADED = "already loaded in the process"
     API_SET = "API set schema"
     KNOWN = "KnownDLLs"
@@ -47,13 +48,16 @@ class Place:
 class Directories:
     """What a process knows when a load begins, as dist-relative folders.
 
-    `user` are the directories given to AddDllDirectory and SetDllDirectory, `path` those that code put on PATH. A clean
+    `user` are the directories given to AddDllDirectory, `dll_directory` the one given to SetDllDirectory, `path` those
+    that code put on PATH. `default_flags` are those of SetDefaultDllDirectories, 0 if nobody called it. A clean
     machine's own PATH and its current directory are no places of the dist.
     """
 
     application: str
     user: tuple[str, ...] = ()
     path: tuple[str, ...] = ()
+    dll_directory: str | None = None
+    default_flags: int = 0
 
 
 def python_import_flags(version: tuple[int, int]) -> int:
@@ -68,6 +72,11 @@ def ctypes_flags(version: tuple[int, int], has_folder: bool) -> int:
     return DEFAULT_DIRS | (DLL_LOAD_DIR if has_folder else 0)
 
 
+def cffi_flags(has_folder: bool) -> int:
+    """Return the flags with which cffi's dlopen loads a DLL. Source: cffi, src/c/misc_win32.h (since 1.14.6)."""
+    return DEFAULT_DIRS | DLL_LOAD_DIR if has_folder else STANDARD
+
+
 def search_places(flags: int, asked_folder: str | None, directories: Directories) -> tuple[Place, ...]:
     """Return the folders that serve a load, in order, behind the loaded-module list, API sets and KnownDLLs.
 
@@ -75,13 +84,27 @@ def search_places(flags: int, asked_folder: str | None, directories: Directories
     asked for by name. It serves every static import of that module at any depth: the directory of a DLL in between
     plays no part.
     """
-    if flags & _SEARCH_FLAGS:
+    if flags & SEARCH_FLAGS:
         return _restricted(flags, asked_folder, directories)
+    if directories.default_flags and not flags & ALTERED:
+        return _restricted(directories.default_flags, asked_folder, directories)
     first = Place(PlaceKind.APPLICATION, directories.application)
     if flags & ALTERED and asked_folder is not None:
         first = Place(PlaceKind.DLL_LOAD_DIR, asked_folder)
-    path = tuple(Place(PlaceKind.PATH, folder) for folder in directories.path)
-    return (first, Place(PlaceKind.SYSTEM), *path)
+    set_by_code = [Place(PlaceKind.USER, directories.dll_directory)] if directories.dll_directory is not None else []
+    path = [Place(PlaceKind.PATH, folder) for folder in directories.path]
+    return (first, *set_by_code, Place(PlaceKind.SYSTEM), *path)
+
+
+def dependent_places(
+    flags: int, own_folder: str, places: tuple[Place, ...], directories: Directories
+) -> tuple[Place, ...]:
+    """Return where the static imports of an image are looked for that was linked with /DEPENDENTLOADFLAG.
+
+    Without search flags in it they are `places`, those of the load that brought the image in. Source: Microsoft Learn,
+    "/DEPENDENTLOADFLAG" https://learn.microsoft.com/cpp/build/reference/dependentloadflag
+    """
+    return _restricted(flags, own_folder, directories) if flags & SEARCH_FLAGS else places
 
 
 def _restricted(flags: int, asked_folder: str | None, directories: Directories) -> tuple[Place, ...]:
@@ -92,7 +115,8 @@ def _restricted(flags: int, asked_folder: str | None, directories: Directories) 
     if default or flags & APPLICATION_DIR:
         places.append(Place(PlaceKind.APPLICATION, directories.application))
     if default or flags & USER_DIRS:
-        places += [Place(PlaceKind.USER, folder) for folder in directories.user]
+        folders = (directories.dll_directory, *directories.user)
+        places += [Place(PlaceKind.USER, folder) for folder in folders if folder is not None]
     if default or flags & SYSTEM32:
         places.append(Place(PlaceKind.SYSTEM))
     return tuple(places)

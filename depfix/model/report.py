@@ -45,12 +45,14 @@ class Verification:
 class Report:
     """One scan or repair. `findings` are those of the scan; after a repair `verification` tells what became of them.
 
-    `applied` is False for a scan, a dry run and a plan that the user did not want.
+    `reach` is `entry` if the program was followed from its script, `everything` if all that can be imported was
+    checked. `applied` is False for a scan, a dry run and a plan that the user did not want.
     """
 
     dist: DistSummary
     target: str
     target_words: str
+    reach: str
     environments: tuple[EnvironmentSummary, ...]
     findings: tuple[Finding, ...]
     plan: Plan | None = None

@@ -6,18 +6,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from depfix.checks.missing import copies_in_dist
+from depfix.checks.symbols import lacks
 from depfix.closure.build import Closure
 from depfix.closure.graph import Edge, Node, NodeKind
 from depfix.dist.tree import FileEntry, Tree, file_entry
 from depfix.env.protocol import Environment
+from depfix.imports.finder import module_suffixes
+from depfix.knowledge.rules import rule
 from depfix.loader.search import PlaceKind
 from depfix.model.finding import Finding, Severity
-from depfix.model.image import Image
+from depfix.model.image import Exports, Image
 from depfix.model.names import base_name, fold, join, parent
 from depfix.model.plan import Action, Declined, Plan
 from depfix.model.source import Candidate
 
 _MOST_ROUNDS = 50
+_BY_REPLACEMENT = frozenset(("wrong-machine", "missing-symbol"))
+_MODULES = frozenset(("missing-module", "missing-extension-module"))
+_BY_COPY = frozenset(
+    "missing-dll missing-delay-dll misplaced-dll missing-runtime-dll missing-vc-runtime absent-on-target".split()
+)
 _FOLDERS_OF_DIST = frozenset((PlaceKind.APPLICATION, PlaceKind.USER, PlaceKind.DLL_LOAD_DIR, PlaceKind.PATH))
 
 
@@ -94,7 +102,7 @@ class _Planner:
         added: list[FileEntry] = []
         for finding in findings:
             key = (finding.rule, finding.subject, finding.identity)
-            if key in self._tried or finding.severity is Severity.INFO or finding.name == "not-looked-at":
+            if key in self._tried or finding.severity is Severity.INFO:
                 continue
             self._tried.add(key)
             decision = self._decide(examined, finding)
@@ -105,13 +113,40 @@ class _Planner:
         return added
 
     def _decide(self, examined: Examined, finding: Finding) -> _Choice | str:
-        if finding.name == "wrong-machine":
+        if finding.name in _BY_REPLACEMENT or (finding.name == "missing-vc-runtime" and finding.identity):
             return self._replacement(examined, finding)
+        if finding.name in _MODULES:
+            return self._module(examined, finding)
         node = Node(NodeKind.MISSING, finding.subject)
         edges = [edge for edge in examined.closure.graph.edges_to(node) if edge.expected == finding.identity]
+        if finding.name not in _BY_COPY or not edges:
+            return rule(finding.rule).cure
+        absence = examined.closure.world.system.absence(finding.subject)
+        if finding.name == "absent-on-target" and absence is not None and absence.kind == "driver":
+            return f"it comes with {absence.words}, and must not be carried along"
         if finding.name == "misplaced-dll":
             return self._from_dist(examined, finding, edges)
         return self._from_environments(examined, finding.subject, edges)
+
+    def _module(self, examined: Examined, finding: Finding) -> _Choice | str:
+        """Take a module from the same place of an environment's packages."""
+        world = examined.closure.world
+        package, _, last = finding.subject.rpartition(".")
+        above = world.walker.find(package)
+        suffixes = [suffix for suffix, _ in module_suffixes(world.dist.python, world.dist.machine)]
+        for folder in above.folders if above is not None else ():
+            for destination in (join(folder, last + suffix) for suffix in suffixes):
+                for environment in self._environments:
+                    for candidate in environment.find(base_name(destination)):
+                        inside = any(
+                            fold(join(root, candidate.package_path)) == fold(destination)
+                            for root in world.dist.layout.search_path
+                        )
+                        if inside and not (destination.endswith(".pyd") and _unfit(examined, candidate)):
+                            return _Choice(candidate.path, destination, candidate.provider)
+        if not self._environments:
+            return "no environment was given to take it from"
+        return f"not found in {', '.join(environment.info.spec for environment in self._environments)}"
 
     def _from_dist(self, examined: Examined, finding: Finding, edges: list[Edge]) -> _Choice | str:
         world = examined.closure.world
@@ -139,13 +174,13 @@ class _Planner:
         return f"not found in {', '.join(environment.info.spec for environment in self._environments)}"
 
     def _replacement(self, examined: Examined, finding: Finding) -> _Choice | str:
-        path = finding.identity
+        path = finding.identity.partition("\0")[0]
         unfit: list[str] = []
         for environment in self._environments:
             candidates = environment.find(base_name(path))
             own_place = [one for one in candidates if fold(path).endswith(fold(one.package_path or one.relative))]
             for candidate in dict.fromkeys((*own_place, *candidates)):
-                reason = _unfit(examined, candidate)
+                reason = _unfit(examined, candidate) or _no_better(examined, candidate, finding, path)
                 if not reason:
                     return _Choice(candidate.path, path, candidate.provider)
                 unfit.append(f"{candidate.relative}: {reason}")
@@ -188,7 +223,32 @@ def _unfit(examined: Examined, candidate: Candidate) -> str:
     if not isinstance(image, Image):
         return image.reason
     wanted = world.dist.machine
-    return "" if image.machine is wanted else f"it is {image.machine.words}, the program is {wanted.words}"
+    return "" if world.fits(image) else f"it is {image.machine.words}, the program is {wanted.words}"
+
+
+def _no_better(examined: Examined, candidate: Candidate, finding: Finding, path: str) -> str:
+    """Return why a file would not cure what is wrong with the one that it is to replace."""
+    facts = examined.closure.world.facts
+    entry = file_entry(candidate.relative, candidate.path)
+    if finding.name == "missing-symbol":
+        exports = facts.exports(entry)
+        lacking = [lack for lack in lacks(examined.closure) if lack.provider == path]
+        symbols = [symbol for lack in lacking for symbol in lack.symbols]
+        still = [name for name in symbols if exports is None or not _exported(exports, name)]
+        return f"it lacks {still[0]} too" if still else ""
+    if finding.name == "missing-vc-runtime":
+        current = examined.closure.world.tree.file(path)
+        old = facts.version(current) if current is not None else None
+        new = facts.version(entry)
+        if old is not None and (new is None or new.file_version <= old.file_version):
+            return "it is not newer"
+    return ""
+
+
+def _exported(exports: Exports, symbol: str) -> bool:
+    if symbol.startswith("#"):
+        return int(symbol[1:]) in exports.ordinals
+    return symbol in exports.names
 
 
 def _place(examined: Examined, candidate: Candidate, edges: list[Edge]) -> str:

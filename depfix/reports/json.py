@@ -43,6 +43,7 @@ def report_value(report: Report) -> dict[str, object]:
             "images": dist.images,
         },
         "target": report.target,
+        "reach": report.reach,
         "environments": [
             {"spec": one.spec, "root": one.root, "kind": one.kind, "python": one.python} for one in report.environments
         ],

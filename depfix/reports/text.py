@@ -112,6 +112,8 @@ def _head(report: Report) -> Iterator[Line]:
     facts = f"{dist.freezer_words}, {python}, {dist.machine}; {dist.files:,} files, {dist.images} images"
     yield Line(f"  {facts}", dist.root, "white")
     yield Line(f"  target {report.target_words}, clean, {dist.machine}; program {', '.join(dist.programs)}")
+    if report.reach == "everything":
+        yield Line("  checked is all that can be imported; with --entry SCRIPT.py only what the program reaches")
     for environment in report.environments:
         python = f", Python {environment.python}" if environment.python else ""
         yield Line(f"  environment {environment.spec}{python}")

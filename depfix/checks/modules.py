@@ -1,0 +1,58 @@
+"""DF201, DF202 and DF204: modules that their own package lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from depfix.checks.findings import confidence_of, finding, severity_of, surest_first
+from depfix.closure.build import Closure
+from depfix.closure.graph import Edge, EdgeKind, Node, NodeKind, chain_texts
+from depfix.imports.uses import Strength
+from depfix.model.finding import Confidence, Finding, Location, Severity
+from depfix.model.names import fold
+
+
+def check_modules(closure: Closure) -> Iterator[Finding]:
+    """Yield a finding for each module that is imported from a package of the dist and is in no file of it."""
+    needs: dict[Node, list[Edge]] = {}
+    for edge in closure.graph.edges():
+        if edge.target.kind is NodeKind.NO_MODULE:
+            needs.setdefault(edge.target, []).append(edge)
+    for node, edges in needs.items():
+        rows = surest_first(closure.graph, edges)
+        if rows:
+            yield from _finding(closure, node.name, rows)
+
+
+def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> Iterator[Finding]:
+    strength, edge = rows[0]
+    recorded = closure.world.recorded_file(name)
+    if strength < Strength.PROBABLE and not recorded:
+        return  # a guarded import of what the package never had
+    severity, confidence = _weight(strength, bool(recorded))
+    where = f"{edge.path}:{edge.line}" if edge.path and edge.line else edge.path or edge.source.name
+    verb = "may import" if edge.kind is EdgeKind.HIDDEN else "imports"
+    known = f"; {recorded} was installed with the package" if recorded else ""
+    yield finding(
+        _rule_name(strength, recorded),
+        name,
+        f"{where} {verb} {name}, which is not in the dist although its package is{known}",
+        severity=severity,
+        confidence=confidence,
+        locations=tuple(dict.fromkeys(Location(row[1].path, row[1].line) for row in rows if row[1].path))[:20],
+        chain=(*chain_texts(closure.graph.chain(edge.source), closure.graph.root), where, name),
+    )
+
+
+def _rule_name(strength: Strength, recorded: str) -> str:
+    if strength < Strength.PROBABLE:
+        return "missing-optional-module"
+    return "missing-extension-module" if fold(recorded).endswith(".pyd") else "missing-module"
+
+
+def _weight(strength: Strength, recorded: bool) -> tuple[Severity, Confidence]:
+    if strength < Strength.PROBABLE:
+        return Severity.INFO, Confidence.POSSIBLE
+    if strength is Strength.REQUIRED or recorded:
+        return severity_of(strength), confidence_of(strength)
+    return Severity.INFO, Confidence.POSSIBLE  # under a condition, and perhaps the package never had it

@@ -1,0 +1,110 @@
+"""DF107 for a Visual C++ runtime that is older than what was built for it, and DF112 debug-runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from depfix.checks.findings import confidence_of, finding, locations_of, severity_of, surest_first
+from depfix.closure.build import Closure
+from depfix.closure.graph import Edge, EdgeKind, Node, NodeKind, chain_texts
+from depfix.imports.uses import Strength
+from depfix.knowledge.tables import vc_runtimes
+from depfix.model.finding import Confidence, Finding, Location, Severity
+from depfix.model.image import Image
+from depfix.model.names import base_name, dll_file_name, fold
+
+_GENERATION = 14  # toolsets 14.0 (Visual Studio 2015) and later share their runtime; older ones have their own names
+_LAZY_MUTEX = 40  # from 14.40 on a std::mutex is not initialised by a call, and only msvcp140 14.40 can lock such a one
+
+
+def check_runtimes(closure: Closure) -> Iterator[Finding]:
+    """Yield a finding for each runtime DLL of the dist that is older than a dependant's toolset, or a debug one.
+
+    "The Redistributable your app uses has the same binary-compatibility restriction: it must be at least as recent as
+    the latest toolset used by any app component." Source: Microsoft Learn, "C++ binary compatibility between Visual
+    Studio versions" https://learn.microsoft.com/cpp/porting/binary-compat-2015-2017
+    """
+    users: dict[Node, list[Edge]] = {}
+    for edge in closure.graph.edges():
+        if edge.target.kind is NodeKind.IMAGE and edge.kind in (EdgeKind.STATIC, EdgeKind.DELAY):
+            if fold(base_name(edge.target.name)) in vc_runtimes():
+                users.setdefault(edge.target, []).append(edge)
+    for node, edges in users.items():
+        rows = surest_first(closure.graph, edges)
+        if not rows:
+            continue
+        if vc_runtimes()[fold(base_name(node.name))].kind == "debug":
+            yield _debug(closure, node, rows)
+        else:
+            yield from _too_old(closure, node, rows)
+
+
+def _debug(closure: Closure, node: Node, rows: list[tuple[Strength, Edge]]) -> Finding:
+    strength, edge = rows[0]
+    return finding(
+        "debug-runtime",
+        fold(base_name(node.name)),
+        f"{edge.source.name} imports the debug runtime {node.name}, which nobody may ship: build it in release mode",
+        severity=severity_of(strength),
+        confidence=confidence_of(strength),
+        locations=locations_of(edge for _, edge in rows),
+        chain=(*chain_texts(closure.graph.chain(edge.source), closure.graph.root), node.name),
+        identity=node.name,
+    )
+
+
+def _too_old(closure: Closure, node: Node, rows: list[tuple[Strength, Edge]]) -> Iterator[Finding]:
+    entry = closure.world.tree.file(node.name)
+    version = closure.world.facts.version(entry) if entry is not None else None
+    if version is None or version.file_version[0] != _GENERATION:
+        return
+    minor = version.file_version[1]
+    newer = [(strength, edge) for strength, edge in rows if (_toolset(closure, edge) or 0) > minor]
+    if not newer:
+        return
+    broken = [row for row in newer if minor < _LAZY_MUTEX and _locks_lazily(closure, row[1])]
+    strength, edge = (broken or newer)[0]
+    name = fold(base_name(node.name))
+    toolset = max(_toolset(closure, row[1]) or 0 for row in newer)
+    effect = "; its mutexes crash in it" if broken else ""
+    severity, confidence = _weight(name, strength, bool(broken))
+    yield finding(
+        "missing-vc-runtime",
+        name,
+        f"{node.name} is of toolset {_GENERATION}.{minor}, older than {_GENERATION}.{toolset} that linked "
+        f"{edge.source.name}{effect}",
+        severity=severity,
+        confidence=confidence,
+        locations=(Location(node.name), *locations_of(row[1] for row in newer)),
+        chain=(*chain_texts(closure.graph.chain(edge.source), closure.graph.root), node.name),
+        identity=f"{node.name}\0too old",
+    )
+
+
+def _weight(name: str, strength: Strength, broken: bool) -> tuple[Severity, Confidence]:
+    if broken:
+        return severity_of(strength), confidence_of(strength)
+    if name.startswith("vcruntime"):
+        return Severity.INFO, Confidence.POSSIBLE  # a C interface: what it lacks shows as a missing symbol
+    return Severity.WARNING, confidence_of(min(strength, Strength.PROBABLE))
+
+
+def _toolset(closure: Closure, edge: Edge) -> int | None:
+    """Return the minor version of the toolset that linked an importer, None if it was not Microsoft's linker."""
+    image = closure.world.image(edge.source.name)
+    if not isinstance(image, Image) or not image.by_msvc or image.linker[0] != _GENERATION:
+        return None
+    return image.linker[1]
+
+
+def _locks_lazily(closure: Closure, edge: Edge) -> bool:
+    """Return True if an importer locks mutexes that it never initialises by a call.
+
+    Source: Microsoft STL changelog, "VS 2022 17.10": fixed mutex's constructor to be constexpr
+    https://github.com/microsoft/STL/wiki/Changelog
+    """
+    wanted = closure.world.imported(edge.source.name).get(fold(dll_file_name(edge.asked)))
+    if wanted is None or (_toolset(closure, edge) or 0) < _LAZY_MUTEX:
+        return False
+    names = set(wanted.symbols)
+    return "_Mtx_lock" in names and not names & {"_Mtx_init_in_situ", "_Mtx_init"}
