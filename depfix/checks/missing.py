@@ -29,24 +29,31 @@ def check_missing(closure: Closure) -> Iterator[Finding]:
 
 
 def _missing(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> Finding:
-    deciding = next(part for part in ([row for row in rows if row[1].kind in kinds] for kinds in _ORDER) if part)
-    strength, edge = deciding[0]
-    later = [row for row in rows if row[1].kind is EdgeKind.DELAY]
     elsewhere = copies_in_dist(closure.world, name)
     absence = closure.world.system.absence(name)
-    rule_name = _rule_name(name, edge, bool(elsewhere), absence)
-    severity, confidence = _weight(rule_name, strength, edge, absence)
+
+    def weight(row: tuple[Strength, Edge]) -> tuple[Severity, Confidence]:
+        return _weight(_rule_name(name, row[1], bool(elsewhere), absence), row[0], row[1], absence)
+
+    deciding = min(rows, key=lambda row: (weight(row)[0].rank, _kind_rank(row[1].kind)))
+    edge = deciding[1]
+    severity, confidence = weight(deciding)
+    alike = [row for row in rows if row[1].kind is edge.kind]
     return finding(
-        rule_name,
+        _rule_name(name, edge, bool(elsewhere), absence),
         name,
-        _message(closure.world, name, edge, elsewhere, absence, len({row[1].source for row in deciding})),
+        _message(closure.world, name, edge, elsewhere, absence, len({row[1].source for row in alike})),
         severity=severity,
         confidence=confidence,
-        locations=locations_of(dict.fromkeys(row[1] for row in (*deciding, *later))),
+        locations=locations_of(row[1] for row in (deciding, *alike, *rows) if row[1].kind is not EdgeKind.NAMED),
         chain=(*chain_texts(closure.graph.chain(edge.source), closure.graph.root), *_last_steps(edge, name)),
         trail=trail_texts(edge.trail),
         identity=edge.expected,
     )
+
+
+def _kind_rank(kind: EdgeKind) -> int:
+    return next(rank for rank, kinds in enumerate(_ORDER) if kind in kinds)
 
 
 _ORDER = (
@@ -88,7 +95,7 @@ def _weight(rule_name: str, strength: Strength, edge: Edge, absence: Feature | N
         if strength >= Strength.PROBABLE:
             return Severity.WARNING, Confidence.PROBABLE
         return Severity.INFO, Confidence.POSSIBLE
-    if edge.kind is EdgeKind.LOAD and strength is not Strength.REQUIRED:
+    if edge.kind is EdgeKind.LOAD and strength is not Strength.REQUIRED and not edge.note:
         return Severity.INFO, Confidence.POSSIBLE  # such code copes, or may never run
     if edge.kind is EdgeKind.DELAY:
         return Severity.WARNING, confidence_of(strength)

@@ -1,4 +1,4 @@
-"""DF201, DF202 and DF204: modules that their own package lacks."""
+"""DF201, DF202, DF203 and DF204: modules that their package, or the standard library, lacks."""
 
 from __future__ import annotations
 
@@ -27,16 +27,18 @@ def check_modules(closure: Closure) -> Iterator[Finding]:
 def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> Iterator[Finding]:
     strength, edge = rows[0]
     recorded = closure.world.recorded_file(name)
-    if strength < Strength.PROBABLE and not recorded:
+    if strength < Strength.PROBABLE and (not recorded or edge.asked):
         return  # a guarded import of what the package never had
-    severity, confidence = _weight(strength, bool(recorded))
+    severity, confidence = _weight(strength, bool(recorded or edge.asked))
     where = f"{edge.path}:{edge.line}" if edge.path and edge.line else edge.path or edge.source.name
     verb = "may import" if edge.kind is EdgeKind.HIDDEN else "imports"
     known = f"; {recorded} was installed with the package" if recorded else ""
     yield finding(
-        _rule_name(strength, recorded),
+        _rule_name(strength, recorded, edge.asked),
         name,
-        f"{where} {verb} {name}, which is not in the dist although its package is{known}",
+        f"{where} {verb} {edge.asked}, which needs {name}.pyd of the standard library, and that is not in the dist"
+        if edge.asked
+        else f"{where} {verb} {name}, which is not in the dist{known}",
         severity=severity,
         confidence=confidence,
         locations=tuple(dict.fromkeys(Location(row[1].path, row[1].line) for row in rows if row[1].path))[:20],
@@ -44,7 +46,9 @@ def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> 
     )
 
 
-def _rule_name(strength: Strength, recorded: str) -> str:
+def _rule_name(strength: Strength, recorded: str, through: str) -> str:
+    if through and strength >= Strength.PROBABLE:
+        return "missing-stdlib-module"
     if strength < Strength.PROBABLE:
         return "missing-optional-module"
     return "missing-extension-module" if fold(recorded).endswith(".pyd") else "missing-module"

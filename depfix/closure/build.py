@@ -95,7 +95,7 @@ def _run_entries(world: World, graph: Graph, host: Process, entries: tuple[Entry
         world.walker.add_script(name, entry.file)
         graph.add(_start_edge(graph, Node(NodeKind.MODULE, name), Strength.REQUIRED))
         process = host.fork()
-        process.run(name, Liveness(world.calls))
+        process.run(name, Liveness(world.calls, world.imports, world.is_own))
         host = process
     _run_hidden(world, graph, host)
     host.fork().run_asleep()
@@ -117,17 +117,24 @@ def _run_hidden(world: World, graph: Graph, process: Process) -> None:
     graph.settle()
     silent = [m.name for m in hidden if m.name not in process.imported and m.name not in named]
     absent = _absent_extensions(world, process)
-    spelled = _named_in_extensions(world, graph, [*silent, *absent])
+    spelled = _spelled_in_modules(world, graph, [*silent, *absent])
     for name in silent:
         # At the top it is the standard library's: of that only a part is used, and its code is not in files here.
         strength = Strength.PROBABLE if "." in name and name in spelled else Strength.POSSIBLE
         graph.add(_start_edge(graph, Node(NodeKind.MODULE, name), strength, EdgeKind.HIDDEN))
         process.fork().run(name)
+    noted = {edge.target.name for edge in graph.edges() if edge.target.kind is NodeKind.NO_MODULE}
     for name in absent:
-        if name in spelled:
-            source = Node(NodeKind.IMAGE, spelled[name])
-            target = Node(NodeKind.NO_MODULE, name)
-            graph.add(Edge(source, target, EdgeKind.HIDDEN, Strength.PROBABLE, path=spelled[name]))
+        if name in spelled and name not in noted:  # a source that imports it knows better how much it matters
+            graph.add(_spelled_edge(world, spelled[name], name))
+
+
+def _spelled_edge(world: World, spelled: str, name: str) -> Edge:
+    module = world.walker.find(spelled)
+    path = module.entry.path if module is not None and module.entry is not None else spelled
+    kind = NodeKind.IMAGE if module is not None and module.kind is ModuleKind.EXTENSION else NodeKind.MODULE
+    source = Node(kind, path if kind is NodeKind.IMAGE else spelled)
+    return Edge(source, Node(NodeKind.NO_MODULE, name), EdgeKind.HIDDEN, Strength.PROBABLE, path=path)
 
 
 def _absent_extensions(world: World, process: Process) -> list[str]:
@@ -138,27 +145,36 @@ def _absent_extensions(world: World, process: Process) -> list[str]:
             inner = path.removeprefix(f"{root}/") if root else path
             package, _, file = inner.rpartition("/")
             name = join_name(package.replace("/", "."), file.partition(".")[0])
-            if package and name not in process.imported and package.replace("/", ".") in process.imported:
+            reached = not package or package.replace("/", ".") in process.imported
+            if reached and world.finder.find(name) is None:
                 found.append(name)
                 break
     return found
 
 
-def _named_in_extensions(world: World, graph: Graph, modules: list[str]) -> dict[str, str]:
-    """Return {module: extension module of its own top-level package, surely in use, in whose data its name stands}."""
+def _spelled_in_modules(world: World, graph: Graph, modules: list[str]) -> dict[str, str]:
+    """Return {module: a module, surely in use, that holds its dotted name}.
+
+    Compiled code imports by such names: PyImport_ImportModule("package.module"). So do functions of sources that are
+    given the name as a string.
+    """
     found: dict[str, str] = {}
-    tops = {name.partition(".")[0] for name in modules}
+    tops = frozenset(name.partition(".")[0] for name in modules)
+    wanted = set(modules)
     for node in graph.nodes():
-        strength = graph.strength(node) if node.kind is NodeKind.MODULE else None
-        top = node.name.partition(".")[0]
-        module = world.walker.find(node.name) if strength and strength >= Strength.PROBABLE and top in tops else None
-        if module is None or module.entry is None or module.kind is not ModuleKind.EXTENSION:
+        strength = graph.strength(node) if node.kind is NodeKind.MODULE and wanted else None
+        module = world.walker.find(node.name) if strength is not None and strength >= Strength.PROBABLE else None
+        if module is None or module.entry is None:
             continue
-        wanted = {
-            name.rpartition(".")[2]: name for name in modules if name.partition(".")[0] == top and name not in found
-        }
-        for last in world.facts.strings(module.entry, frozenset(wanted)):
-            found[wanted[last]] = module.entry.path
+        if module.kind is ModuleKind.EXTENSION:
+            alone = frozenset(name for name in wanted if "." not in name)
+            named = world.facts.dotted_names(module.entry, tops) | world.facts.strings(module.entry, alone)
+        elif module.kind is ModuleKind.SOURCE and node.name.partition(".")[0] in tops:
+            named = world.facts.passed(module.entry, frozenset(wanted))
+        else:
+            continue
+        found.update(dict.fromkeys(named & wanted, node.name))
+        wanted -= named
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -13,7 +14,7 @@ from depfix.imports.uses import SourceFacts, SourceTarget
 from depfix.model.image import Exports, ImageOrProblem, ImageProblem, ImportedDll, VersionInfo
 from depfix.model.names import dll_file_name, fold
 from depfix.pe.reader import read_image
-from depfix.pe.strings import dll_names, has_string
+from depfix.pe.strings import dll_names, dotted_names, has_string
 from depfix.pe.symbols import read_exports, read_imported_symbols
 from depfix.pe.version import read_version
 
@@ -38,6 +39,7 @@ class Facts:
         self._sources: dict[str, SourceFacts] = {}
         self._exports: dict[str, Exports | None] = {}
         self._imported: dict[str, dict[str, ImportedDll]] = {}
+        self._dotted: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
         self._dll_names: dict[str, tuple[str, ...]] = {}
         self._versions: dict[str, VersionInfo | None] = {}
 
@@ -74,9 +76,27 @@ class Facts:
             self._dll_names[entry.source] = dll_names(entry.source)
         return self._dll_names[entry.source]
 
+    def dotted_names(self, entry: FileEntry, tops: frozenset[str]) -> frozenset[str]:
+        """Return the dotted names below these packages that stand as strings in the data of the image in a file."""
+        key = (entry.source, tops)
+        if key not in self._dotted:
+            self._dotted[key] = dotted_names(entry.source, tops)
+        return self._dotted[key]
+
     def strings(self, entry: FileEntry, names: frozenset[str]) -> frozenset[str]:
         """Return which of these names stand as strings in the data of the image in a file."""
-        return has_string(entry.source, names)
+        return has_string(entry.source, names) if names else frozenset()
+
+    def passed(self, entry: FileEntry, names: frozenset[str]) -> frozenset[str]:
+        """Return which of these names a source gives to some function as the first argument."""
+        try:
+            with open(entry.source, "rb") as file:
+                data = file.read()
+        except OSError:
+            return frozenset()
+        return frozenset(
+            name for name in names if re.search(rb"\w\(\s*['\"]" + re.escape(name.encode()) + rb"['\"]", data)
+        )
 
     def same_content(self, one: FileEntry, two: FileEntry) -> bool:
         """Return True if two files hold the same bytes; True too if one of them cannot be read."""

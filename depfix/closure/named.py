@@ -34,8 +34,7 @@ def named_needs(world: World, path: str, directories: Directories, loaded: dict[
             continue
         entry = _find(world, path, name, directories)
         if entry is not None:
-            strength = Strength.PROBABLE if fold(parent(entry.path)) == fold(parent(path)) else Strength.POSSIBLE
-            yield Edge(node, Node(NodeKind.IMAGE, entry.path), EdgeKind.NAMED, strength, name), entry
+            yield Edge(node, Node(NodeKind.IMAGE, entry.path), EdgeKind.NAMED, Strength.POSSIBLE, name), entry
             continue
         offered = world.offers(name, base_name(path)) if not world.tree.named(name) else None
         if offered is not None:
@@ -47,21 +46,24 @@ def named_needs(world: World, path: str, directories: Directories, loaded: dict[
 def _family_needs(
     world: World, path: str, directories: Directories, family: Family, groups: dict[str, str]
 ) -> Iterator[Found]:
-    met = {
-        member.group for member in family.members if member.group and _entry(world, path, member, groups, directories)
-    }
-    asked: set[str] = set()
-    for member in family.members:
-        entry = _entry(world, path, member, groups, directories)
-        if entry is None and member.group in met:
-            continue  # another member of the group is there
-        if entry is None and member.group and member.group in asked:
-            continue  # one missing member stands for its group
+    found = [(member, _entry(world, path, member, groups, directories)) for member in family.members]
+    met = {member.group for member, entry in found if member.group and entry is not None}
+    served: set[str] = set()  # groups of which one member was told of, present or missing
+    for member, entry in found:
+        first = not member.group or member.group not in served
+        if entry is None and (member.group in met or not first):
+            continue
         name = fold(member.name.format(**groups))
         if entry is None and not _worth_telling(world, path, member, name):
             continue
-        asked.add(member.group)
-        yield _family_edge(world, path, family, member, groups, directories, entry), entry
+        served.add(member.group)
+        if entry is not None:
+            # What is there and would not load is as bad as what is missing, if it is required.
+            strength = Strength.PROBABLE if member.need == "required" and first else Strength.POSSIBLE
+            target = Node(NodeKind.IMAGE, entry.path)
+            yield Edge(Node(NodeKind.IMAGE, path), target, EdgeKind.NAMED, strength, name), entry
+        else:
+            yield _missing_member(world, path, family, member, groups, directories), None
 
 
 def _worth_telling(world: World, path: str, member: Member, name: str) -> bool:
@@ -71,21 +73,11 @@ def _worth_telling(world: World, path: str, member: Member, name: str) -> bool:
     return member.need != "optional" or world.offers(name, base_name(path)) is not None
 
 
-def _family_edge(
-    world: World,
-    path: str,
-    family: Family,
-    member: Member,
-    groups: dict[str, str],
-    directories: Directories,
-    entry: FileEntry | None,
+def _missing_member(
+    world: World, path: str, family: Family, member: Member, groups: dict[str, str], directories: Directories
 ) -> Edge:
     name = member.name.format(**groups)
     node = Node(NodeKind.IMAGE, path)
-    if entry is not None:
-        # What is there and would not load is as bad as what is missing, if it is required.
-        strength = Strength.PROBABLE if member.need == "required" else Strength.POSSIBLE
-        return Edge(node, Node(NodeKind.IMAGE, entry.path), EdgeKind.NAMED, strength, name)
     note = f"{family.words}: {member.why}{_other_release(world, member, groups)}"
     kind = EdgeKind.FAMILY if member.need == "required" else EdgeKind.NAMED
     strength = Strength.POSSIBLE if member.need == "optional" else Strength.PROBABLE

@@ -154,16 +154,11 @@ class Process:
     def _note_import(self, module: str, step: ImportStep) -> None:
         if not self._world.is_first_note(module, step):
             return
-        if step.doubtful and not self._world.recorded_file(step.target):
-            return
-        strength = step.where.strength(load=False)
-        kind = EdgeKind.IMPORT
-        if step.through:
-            kind = EdgeKind.HIDDEN
-            strength = Strength.PROBABLE if strength is Strength.REQUIRED else Strength.POSSIBLE
+        strength = min(step.where.strength(load=False), self._surest)
         target = Node(NodeKind.NO_MODULE if step.absent else NodeKind.MODULE, step.target)
         source, path = self._world.module_node(module), self._world.source_path(module)
-        self._graph.add(Edge(source, target, kind, min(strength, self._surest), path=path, line=step.where.line))
+        edge = Edge(source, target, EdgeKind.IMPORT, strength, step.through, path, step.where.line)
+        self._graph.add(edge)
 
     def _load_extension(self, name: str, entry: FileEntry) -> None:
         node = Node(NodeKind.IMAGE, entry.path)
@@ -227,10 +222,20 @@ class Process:
         edge = self._load_edge(module, use, pattern)
         entries = images_of(pattern, self._world.tree)
         found = replace(edge, strength=max(edge.strength, Strength.PROBABLE)) if use.where.last_resort else edge
+        lost = [path for path in self._world.records.missing_libraries() if pattern.matches(path)]
+        for path in lost:
+            surely = edge.strength if entries else max(edge.strength, Strength.PROBABLE)
+            self._graph.add(_lost(replace(edge, strength=min(surely, self._surest)), path))
         for entry in entries:
             flags = self._flags(use, has_folder=True)
             self._load_target(entry, found, self._places(flags, parent(entry.path)))
-        if not entries and pattern.exact and not use.where.conditional and not for_other_systems(pattern.path):
+        if (
+            not entries
+            and not lost
+            and pattern.exact
+            and not use.where.conditional
+            and not for_other_systems(pattern.path)
+        ):
             expected = dll_file_name(pattern.path)
             self._graph.add(missing_edge(edge, base_name(expected), (), expected, unsure=False))
 
@@ -242,9 +247,14 @@ class Process:
             return
         edge = self._load_edge(module, use, Pattern("*", False, False, is_name=True))
         flags = self._flags(use, has_folder=True)
-        for entry in self._world.tree.images():
-            if fold(entry.path).startswith(fold(folder) + "/") and fold(entry.path).endswith(".dll"):
-                self._load_target(entry, edge, self._places(flags, parent(entry.path)))
+        inside = fold(folder) + "/"
+        entries = [entry for entry in self._world.tree.images() if fold(entry.path).startswith(inside)]
+        libraries = [entry for entry in entries if fold(entry.path).endswith(".dll")]
+        for entry in libraries:
+            self._load_target(entry, edge, self._places(flags, parent(entry.path)))
+        for path in self._world.records.missing_libraries() if not libraries else ():
+            if fold(path).startswith(inside):
+                self._graph.add(_lost(edge, path))
 
     def _load_edge(self, module: str, use: LoadUse, pattern: Pattern) -> Edge:
         strength = min(use.where.strength(load=True), self._surest)
@@ -271,3 +281,9 @@ class Process:
 
     def _surroundings(self, module: str) -> Surroundings:
         return Surroundings(parent(self._world.source_path(module)), self._world.dist.layout, self._world.walker)
+
+
+def _lost(edge: Edge, path: str) -> Edge:
+    """Return a load as one of a file that the package was installed with and that is not there."""
+    missing = missing_edge(edge, base_name(path), (), path, unsure=False)
+    return replace(missing, note="it was installed with its package")

@@ -12,6 +12,7 @@ from depfix.dist.tree import FileKind, Tree
 from depfix.imports.finder import DiskFolders, ModuleFinder, ModuleKind, module_suffixes
 from depfix.imports.uses import Calls, Strength
 from depfix.imports.walker import ImportStep, ModuleWalker
+from depfix.knowledge.stdlib import stdlib_extensions, stdlib_needs
 from depfix.knowledge.tables import has_assembly
 from depfix.loader.assemblies import external_manifest, manifest_places
 from depfix.loader.system import CleanSystem
@@ -54,7 +55,8 @@ class World:
         suffixes = module_suffixes(dist.python, dist.machine)
         self.finder = ModuleFinder(tree, dist.layout.search_path, suffixes)
         finders = [self.finder] + [ModuleFinder(DiskFolders(root), ("",), suffixes) for root in project]
-        self.walker = ModuleWalker(finders, facts.source)
+        stdlib = stdlib_needs(self.version) if self._has_stdlib_files() else {}
+        self.walker = ModuleWalker(finders, facts.source, stdlib, lambda name: bool(self.recorded_file(name)))
         self._noted: set[tuple[str, int]] = set()
         self.start_directories = (
             *dist.layout.user_directories,
@@ -130,18 +132,23 @@ class World:
                 return tuple(join(parent(entry.path), name.replace("\\", "/")) for name in manifest.files)
         return None
 
+    def _has_stdlib_files(self) -> bool:
+        """Return True unless every extension module of the standard library is linked into the Python DLL."""
+        return any(self.finder.find(name) is not None for name in stdlib_extensions(self.version))
+
     def recorded_file(self, module: str) -> str:
         """Return the file that once held a module by what is left of its package, an empty string if nothing tells.
 
         That is the RECORD of its distribution, or the stub that lies beside an extension module.
         """
         package, _, name = module.rpartition(".")
-        above = self.walker.find(package) if package else None
-        for folder in above.folders if above is not None else ():
+        above = self.finder.find(package) if package else None
+        folders = self.dist.layout.search_path if not package else above.folders if above is not None else ()
+        for folder in folders:
             found = self.records.module_file(folder, name)
             if found:
                 return found
-            if self.tree.in_folder(folder, f"{name}.pyi"):
+            if package and self.tree.in_folder(folder, f"{name}.pyi") and not self.tree.in_folder(folder, f"{name}.py"):
                 return join(folder, f"{name}.pyd")
         return ""
 
@@ -171,6 +178,15 @@ class World:
         if found is None or found.entry is None or found.kind is not ModuleKind.SOURCE:
             return None
         return self.facts.source(found.entry).calls
+
+    def is_own(self, module: str) -> bool:
+        """Return True for the program's script and the modules of its project, which are not in the dist."""
+        found = self.walker.find(module)
+        return found is not None and found.entry is not None and self.tree.file(found.entry.path) is not found.entry
+
+    def imports(self, module: str) -> tuple[str, ...]:
+        """Return the modules that a module's source imports, wherever it does."""
+        return tuple(step.target for step in self.walker.steps(module) if isinstance(step, ImportStep))
 
     def source_path(self, module: str) -> str:
         """Return the dist-relative path of a module's file, an empty string if it has none."""

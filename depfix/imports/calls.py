@@ -1,7 +1,7 @@
 """Who may call whom, judged by names alone: what no live code mentions is not called.
 
 This errs on the safe side. A function counts as called if its name stands anywhere in code that runs, whatever it
-belongs to there. Methods of classes with a base class may be called by that base, decorated functions by the decorator.
+belongs to there. A base class from elsewhere may call the methods of a class, a decorator the function given to it.
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ def read_calls(tree: ast.Module) -> Calls | None:
         code = compile(tree, "source", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    always = set(_called_by_others(tree))
+    derived, decorated = _called_by_others(tree)
     functions: dict[str, FunctionCalls] = {}
     for name, mentions in _functions(code, ""):
         known = functions.get(name)
         both = mentions if known is None else mentions | set(known.mentions)
         owner, _, last = name.rpartition(".")
         special = last.startswith("__") and not owner
-        functions[name] = FunctionCalls(owner.rpartition(".")[2], tuple(both), special or name in always)
+        functions[name] = FunctionCalls(
+            owner.rpartition(".")[2], tuple(both), special or name in derived, name in decorated
+        )
     return Calls(frozenset(_mentions(tree)), functions)
 
 
@@ -75,21 +77,39 @@ def _mentions(tree: ast.Module) -> Iterator[str]:
         todo.extend(ast.iter_child_nodes(node))
 
 
-def _called_by_others(tree: ast.Module) -> Iterator[str]:
-    """Yield the qualified names of functions that a decorator or a base class may call."""
+def _called_by_others(tree: ast.Module) -> tuple[set[str], set[str]]:
+    """Return the qualified names of functions that a base class may call, and of those that a decorator may."""
+    derived: set[str] = set()
+    decorated: set[str] = set()
+    local = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
     todo: list[tuple[ast.AST, str, bool]] = [(child, "", False) for child in tree.body]
     while todo:
-        node, prefix, derived = todo.pop()
+        node, prefix, inherits = todo.pop()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            if derived or any(_last_name(each) not in _HARMLESS for each in node.decorator_list):
-                yield prefix + node.name
+            if inherits:
+                derived.add(prefix + node.name)
+            if any(_last_name(each) not in _HARMLESS for each in node.decorator_list):
+                decorated.add(prefix + node.name)
         elif isinstance(node, ast.ClassDef):
-            has_base = any(_last_name(base) not in _NO_BASES for base in node.bases) or bool(node.keywords)
-            todo += [(child, f"{prefix}{node.name}.", has_base or bool(node.decorator_list)) for child in node.body]
+            foreign = _has_foreign_base(node, local, set())
+            todo += [(child, f"{prefix}{node.name}.", foreign) for child in node.body]
         elif isinstance(node, (ast.If, ast.Try, ast.With, ast.For, ast.While)):
-            todo += [(child, prefix, derived) for child in ast.iter_child_nodes(node)]
+            todo += [(child, prefix, inherits) for child in ast.iter_child_nodes(node)]
         elif isinstance(node, ast.ExceptHandler):
-            todo += [(child, prefix, derived) for child in node.body]
+            todo += [(child, prefix, inherits) for child in node.body]
+    return derived, decorated
+
+
+def _has_foreign_base(node: ast.ClassDef, local: dict[str, ast.ClassDef], seen: set[str]) -> bool:
+    """Return True if a class derives from one that is not in this source, which may call its methods."""
+    seen.add(node.name)
+    for base in node.bases:
+        name = _last_name(base)
+        if name in _NO_BASES or name in seen:
+            continue
+        if name not in local or _has_foreign_base(local[name], local, seen):
+            return True
+    return bool(node.keywords)
 
 
 def _last_name(node: ast.expr) -> str:

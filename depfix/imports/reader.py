@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
+from collections.abc import Iterator
 
 from depfix.imports.calls import read_calls
 from depfix.imports.effects import (
@@ -28,6 +29,7 @@ from depfix.imports.uses import (
     PathUse,
     SourceFacts,
     SourceTarget,
+    Where,
 )
 from depfix.imports.values import UNKNOWN, Choice, Constant, Method, Reference, Text, Value, text
 
@@ -68,9 +70,34 @@ def read_source(
         return SourceFacts((), "it is nested too deeply")
     except ValueError as error:  # NUL bytes, impossible encodings
         return SourceFacts((), str(error))
+    if is_program:
+        reader.uses += _mentioned_modules(tree)
     calls = read_calls(tree) if target.calls else None
     names = frozenset(reader.scopes[0]) if is_package else frozenset()
     return SourceFacts(tuple(dict.fromkeys(reader.uses)), "", names, _adds_names(data, reader), calls)
+
+
+def _mentioned_modules(tree: ast.Module) -> Iterator[ImportUse]:
+    """Yield `package.module` for what a program uses as attributes of the packages that it imports.
+
+    A package may go on without one of its modules; a program that uses that module cannot.
+    """
+    bound: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name.partition(".")[0]
+                bound[alias.asname or top] = alias.name if alias.asname else top
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            names = [node.attr]
+            inner = node.value
+            while isinstance(inner, ast.Attribute):
+                names.append(inner.attr)
+                inner = inner.value
+            if isinstance(inner, ast.Name) and inner.id in bound:
+                package = ".".join([bound[inner.id], *reversed(names[1:])])
+                yield ImportUse(Where(node.lineno, conditional=True), package, (names[0],))
 
 
 def _adds_names(data: bytes, reader: _Reader) -> str:

@@ -105,13 +105,13 @@ Use: TypeAlias = "ImportUse | DllDirectoryUse | DefaultDirectoriesUse | PathUse 
 class FunctionCalls:
     """One function: the global names and attributes that it mentions, those of functions inside it included.
 
-    `owner` is the class of a method. `always`: it may be called without being mentioned, by a base class or a
-    decorator.
+    `owner` is the class of a method. `derived`: a base class from elsewhere may call it; `decorated`: a decorator may.
     """
 
     owner: str
     mentions: tuple[str, ...]
-    always: bool
+    derived: bool = False
+    decorated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

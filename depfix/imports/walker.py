@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from depfix.dist.tree import FileEntry
@@ -17,22 +17,21 @@ from depfix.imports.uses import (
     SourceFacts,
     Where,
 )
+from depfix.knowledge.stdlib import Needs
 
 
 @dataclass(frozen=True, slots=True)
 class ImportStep:
     """One module that a module imports, parents of packages included.
 
-    `through` is the module that stands in the source if `target` is only its accelerator: see `ModuleWalker`.
-    `absent`: the package of `target` is here, and `target` is not. `doubtful`: it may be a name that compiled code
-    gives to the package instead of a module of it.
+    `through` is the module that stands in the source if `target` is an extension module that the standard library needs
+    for it. `absent`: `target` is in no file here, although it ought to be.
     """
 
     where: Where
     target: str
     through: str = ""
     absent: bool = False
-    doubtful: bool = False
 
 
 Step: TypeAlias = "ImportStep | DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse"
@@ -41,14 +40,21 @@ Step: TypeAlias = "ImportStep | DllDirectoryUse | DefaultDirectoriesUse | PathUs
 class ModuleWalker:
     """Resolves what modules import, over several finders in order (the dist, then the program's own project).
 
-    A module that is in no file here (the standard library inside an archive or the program) cannot be read. By PEP 8's
-    convention its part in C is called `_name`; such an extension module at the top of the search path is taken as
-    imported through it. Source: PEP 8, "Package and Module Names" https://peps.python.org/pep-0008/
+    The standard library lies inside an archive or the program, where it cannot be read; `stdlib` says which extension
+    modules its modules need. `recorded` tells whether something that is left of a package says that it had a module.
     """
 
-    def __init__(self, finders: Sequence[ModuleFinder], read: Callable[[FileEntry], SourceFacts]) -> None:
+    def __init__(
+        self,
+        finders: Sequence[ModuleFinder],
+        read: Callable[[FileEntry], SourceFacts],
+        stdlib: Mapping[str, Needs],
+        recorded: Callable[[str], bool],
+    ) -> None:
         self._finders = tuple(finders)
         self._read = read
+        self._stdlib = stdlib
+        self._recorded = recorded
         self._scripts: dict[str, ModuleFile] = {}
         self._steps: dict[str, tuple[Step, ...]] = {}
 
@@ -81,16 +87,29 @@ class ModuleWalker:
             if isinstance(use, ImportUse):
                 steps += [ImportStep(use.where, target) for target in self._targets(module, use)]
                 steps += self._absent(module, use)
-                top = use.module.partition(".")[0]
-                if not use.level and self._is_accelerator(top, f"_{top}"):
-                    steps.append(ImportStep(use.where, f"_{top}", through=top))
+                steps += self._of_stdlib(use)
             else:
                 steps.append(use)
         return tuple(dict.fromkeys(steps))
 
-    def _is_accelerator(self, name: str, extension: str) -> bool:
-        found = self.find(extension) if name and self.find(name) is None else None
-        return found is not None and found.kind is ModuleKind.EXTENSION
+    def _of_stdlib(self, use: ImportUse) -> list[ImportStep]:
+        """Return the extension modules that the standard library imports for a statement."""
+        if use.level or self.find(use.module.partition(".")[0]) is not None:
+            return []
+        parts = use.module.split(".")
+        names = [".".join(parts[: count + 1]) for count in range(len(parts))]
+        names += [join_name(use.module, name) for name in use.names]
+        steps: dict[str, ImportStep] = {}
+        for name in names:
+            needs = self._stdlib.get(name)
+            for extension in needs.surely if needs is not None else ():
+                absent = self.find(extension) is None
+                steps[extension] = ImportStep(use.where, extension, name, absent)
+            for extension in needs.perhaps if needs is not None else ():
+                if self.find(extension) is not None:
+                    guarded = replace(use.where, import_guarded=True)
+                    steps.setdefault(extension, ImportStep(guarded, extension, name))
+        return list(steps.values())
 
     def _targets(self, module: ModuleFile, use: ImportUse) -> list[str]:
         base = absolute_name(module, use)
@@ -102,19 +121,26 @@ class ModuleWalker:
         return [name for name in dict.fromkeys(wanted) if name != module.name and self.find(name) is not None]
 
     def _absent(self, module: ModuleFile, use: ImportUse) -> list[ImportStep]:
-        """Return the submodules that a statement names and that are in no file of their package."""
+        """Return the modules that a statement names and that are not where they ought to be."""
         base = absolute_name(module, use)
         if not base:
             return []
         parts = base.split(".")
-        for count in range(1, len(parts)):
+        for count in range(len(parts)):
             package, name = ".".join(parts[:count]), ".".join(parts[: count + 1])
-            if self.find(name) is None:
-                return [ImportStep(use.where, name, absent=True)] if self._is_plain_package(package) else []
-        if not use.names or not self._is_plain_package(base):
-            return []
+            if self._is_gone(name):
+                surely = bool(package) and self._is_plain_package(package)
+                return [ImportStep(use.where, name, absent=True)] if surely or self._recorded(name) else []
         names = [join_name(base, name) for name in use.names if name != "*" and not self._may_bind(base, name)]
-        return [ImportStep(use.where, name, absent=True, doubtful=True) for name in names if self.find(name) is None]
+        # Of a name that is no module compiled code may have made an attribute of the package.
+        return [
+            ImportStep(use.where, name, absent=True) for name in names if self._is_gone(name) and self._recorded(name)
+        ]
+
+    def _is_gone(self, name: str) -> bool:
+        """Return True if a module is not here; a folder of stubs that is left of it does not count."""
+        found = self.find(name)
+        return found is None or (found.kind is ModuleKind.NAMESPACE and self._recorded(name))
 
     def _is_plain_package(self, name: str) -> bool:
         """Return True for a package with a source here that does not conjure up submodules."""

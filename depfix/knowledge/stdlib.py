@@ -1,0 +1,41 @@
+"""What the standard library needs of its own extension modules, for where its sources cannot be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from depfix.errors import DataFileError
+from depfix.knowledge.tables import read_rows
+
+_TABLE = "stdlib-extensions.tsv"
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """The extension modules that one module imports: those that it cannot do without, those that it can."""
+
+    surely: tuple[str, ...]
+    perhaps: tuple[str, ...]
+
+
+@lru_cache(maxsize=4)
+def stdlib_needs(version: tuple[int, int]) -> dict[str, Needs]:
+    """Return {module of the standard library: what it needs} for a Python, or for the nearest one of the table."""
+    found: dict[tuple[int, int], dict[str, Needs]] = {}
+    for key, surely, perhaps in read_rows(_TABLE):
+        number, _, module = key.partition(" ")
+        major, _, minor = number.partition(".")
+        found.setdefault((int(major), int(minor)), {})[module] = Needs(_names(surely), _names(perhaps))
+    if not found or any(not {"ctypes", "socket"} <= table.keys() for table in found.values()):
+        raise DataFileError(_TABLE, "ctypes or socket is absent")
+    return found[min(found, key=lambda known: (abs(known[1] - version[1]), known))]
+
+
+def stdlib_extensions(version: tuple[int, int]) -> frozenset[str]:
+    """Return the names of the extension modules of the standard library."""
+    return frozenset(name for row in stdlib_needs(version).values() for name in (*row.surely, *row.perhaps))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)
