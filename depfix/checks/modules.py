@@ -33,12 +33,14 @@ def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> 
     where = f"{edge.path}:{edge.line}" if edge.path and edge.line else edge.path or edge.source.name
     verb = "may import" if edge.kind is EdgeKind.HIDDEN else "imports"
     known = f"; {recorded} was installed with the package" if recorded else ""
+    absent = f"{where} {verb} {name}, which is not in the dist{known}"
+    if edge.asked:
+        needing = f" {edge.asked}, which needs" if edge.asked != name else ""
+        absent = f"{where} {verb}{needing} {name}.pyd of the standard library, and that is not in the dist"
     yield finding(
         _rule_name(strength, recorded, edge.asked),
         name,
-        f"{where} {verb} {edge.asked}, which needs {name}.pyd of the standard library, and that is not in the dist"
-        if edge.asked
-        else f"{where} {verb} {name}, which is not in the dist{known}",
+        absent,
         severity=severity,
         confidence=confidence,
         locations=tuple(dict.fromkeys(Location(row[1].path, row[1].line) for row in rows if row[1].path))[:20],

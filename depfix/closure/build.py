@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from depfix.closure.facts import Facts
@@ -12,7 +12,7 @@ from depfix.closure.process import Process
 from depfix.closure.world import Offers, World, no_offers
 from depfix.dist.identify import Dist
 from depfix.dist.tree import FileEntry, Tree
-from depfix.imports.finder import ModuleFile, ModuleKind, all_modules, join_name
+from depfix.imports.finder import ModuleFile, ModuleKind, join_name
 from depfix.imports.uses import Strength
 from depfix.imports.walker import ImportStep
 from depfix.loader.system import CleanSystem
@@ -95,15 +95,50 @@ def _run_entries(world: World, graph: Graph, host: Process, entries: tuple[Entry
         world.walker.add_script(name, entry.file)
         graph.add(_start_edge(graph, Node(NodeKind.MODULE, name), Strength.REQUIRED))
         process = host.fork()
-        process.run(name, Liveness(world.calls, world.imports, world.is_own))
+        liveness = Liveness(world.calls, world.bindings, world.is_own)
+        process.run(name, liveness)
+        _run_spelled(world, graph, process, liveness)
         host = process
     _run_hidden(world, graph, host)
     host.fork().run_asleep()
 
 
+def _run_spelled(world: World, graph: Graph, process: Process, liveness: Liveness) -> None:
+    """Import the packages that only compiled code imports, by the names in its data, until there are no more.
+
+    Of a package that a source imports too, the source knows better whether the program needs it.
+    """
+    tops = world.tops
+    seen: set[str] = set()
+    while True:
+        graph.settle()
+        spelled: dict[str, Node] = {}
+        for module in _surely_used(world, graph):
+            if module.entry is None or module.kind is not ModuleKind.EXTENSION or module.name in seen:
+                continue
+            seen.add(module.name)
+            for name in world.facts.dotted_names(module.entry, tops):
+                if name.partition(".")[0] not in process.imported and world.walker.find(name) is not None:
+                    spelled.setdefault(name, Node(NodeKind.IMAGE, module.entry.path))
+        if not spelled:
+            return
+        for name, image in sorted(spelled.items()):
+            edge = Edge(image, Node(NodeKind.MODULE, name), EdgeKind.HIDDEN, Strength.PROBABLE, path=image.name)
+            graph.add(edge)
+            process.run(name, liveness)
+
+
+def _surely_used(world: World, graph: Graph) -> Iterator[ModuleFile]:
+    for node in graph.nodes():
+        strength = graph.strength(node) if node.kind is NodeKind.MODULE else None
+        module = world.walker.find(node.name) if strength is not None and strength >= Strength.PROBABLE else None
+        if module is not None:
+            yield module
+
+
 def _run_hidden(world: World, graph: Graph, process: Process) -> None:
     """Import extension modules that no source of their package names: compiled code may import them."""
-    modules = list(all_modules(world.tree, world.dist.layout.search_path, world.finder))
+    modules = world.modules
     hidden = [m for m in modules if m.kind is ModuleKind.EXTENSION and _is_within(m, process.imported)]
     tops = {module.name.partition(".")[0] for module in hidden if module.name not in process.imported}
     _read_ahead(world, (module for module in modules if module.name.partition(".")[0] in tops))
@@ -161,19 +196,17 @@ def _spelled_in_modules(world: World, graph: Graph, modules: list[str]) -> dict[
     found: dict[str, str] = {}
     tops = frozenset(name.partition(".")[0] for name in modules)
     wanted = set(modules)
-    for node in graph.nodes():
-        strength = graph.strength(node) if node.kind is NodeKind.MODULE and wanted else None
-        module = world.walker.find(node.name) if strength is not None and strength >= Strength.PROBABLE else None
-        if module is None or module.entry is None:
+    for module in _surely_used(world, graph) if wanted else ():
+        if module.entry is None:
             continue
         if module.kind is ModuleKind.EXTENSION:
             alone = frozenset(name for name in wanted if "." not in name)
-            named = world.facts.dotted_names(module.entry, tops) | world.facts.strings(module.entry, alone)
-        elif module.kind is ModuleKind.SOURCE and node.name.partition(".")[0] in tops:
+            named = world.facts.dotted_names(module.entry, world.tops) | world.facts.strings(module.entry, alone)
+        elif module.kind is ModuleKind.SOURCE and module.name.partition(".")[0] in tops:
             named = world.facts.passed(module.entry, frozenset(wanted))
         else:
             continue
-        found.update(dict.fromkeys(named & wanted, node.name))
+        found.update(dict.fromkeys(named & wanted, module.name))
         wanted -= named
     return found
 
@@ -185,7 +218,7 @@ def _is_within(module: ModuleFile, imported: set[str]) -> bool:
 
 def _run_everything(world: World, graph: Graph, host: Process) -> None:
     """Import every top-level module in a process of its own, and then, in the same, what is left of its package."""
-    modules = list(all_modules(world.tree, world.dist.layout.search_path, world.finder))
+    modules = world.modules
     _read_ahead(world, modules)
     reached: set[str] = set()
     by_top: dict[str, list[ModuleFile]] = {}
@@ -209,7 +242,7 @@ def _is_extension(world: World, name: str) -> bool:
     return module is not None and module.kind is ModuleKind.EXTENSION
 
 
-def _root_everything(world: World, graph: Graph, modules: list[ModuleFile]) -> None:
+def _root_everything(world: World, graph: Graph, modules: tuple[ModuleFile, ...]) -> None:
     """Join the modules to the program: top-level packages surely, what nobody imports probably."""
     imported = {edge.target.name for edge in graph.edges() if edge.kind is EdgeKind.IMPORT}
     for module in modules:

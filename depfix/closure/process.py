@@ -154,7 +154,8 @@ class Process:
     def _note_import(self, module: str, step: ImportStep) -> None:
         if not self._world.is_first_note(module, step):
             return
-        strength = min(step.where.strength(load=False), self._surest)
+        absent = step.absent and not step.as_name
+        strength = min(step.where.strength(load=False, absent=absent), self._surest)
         target = Node(NodeKind.NO_MODULE if step.absent else NodeKind.MODULE, step.target)
         source, path = self._world.module_node(module), self._world.source_path(module)
         edge = Edge(source, target, EdgeKind.IMPORT, strength, step.through, path, step.where.line)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cached_property
 
 from depfix.closure.facts import Facts
 from depfix.closure.graph import Node, NodeKind
+from depfix.closure.liveness import Binding
 from depfix.dist.identify import Dist
 from depfix.dist.records import Records
 from depfix.dist.tree import FileKind, Tree
-from depfix.imports.finder import DiskFolders, ModuleFinder, ModuleKind, module_suffixes
-from depfix.imports.uses import Calls, Strength
-from depfix.imports.walker import ImportStep, ModuleWalker
+from depfix.imports.finder import DiskFolders, ModuleFile, ModuleFinder, ModuleKind, all_modules, module_suffixes
+from depfix.imports.uses import Calls, ImportUse, Strength
+from depfix.imports.walker import ImportStep, ModuleWalker, absolute_name
 from depfix.knowledge.stdlib import stdlib_extensions, stdlib_needs
 from depfix.knowledge.tables import has_assembly
 from depfix.loader.assemblies import external_manifest, manifest_places
@@ -184,9 +186,32 @@ class World:
         found = self.walker.find(module)
         return found is not None and found.entry is not None and self.tree.file(found.entry.path) is not found.entry
 
-    def imports(self, module: str) -> tuple[str, ...]:
-        """Return the modules that a module's source imports, wherever it does."""
-        return tuple(step.target for step in self.walker.steps(module) if isinstance(step, ImportStep))
+    @cached_property
+    def modules(self) -> tuple[ModuleFile, ...]:
+        """The modules in the files of the dist."""
+        return tuple(all_modules(self.tree, self.dist.layout.search_path, self.finder))
+
+    @cached_property
+    def tops(self) -> frozenset[str]:
+        """The names of the top-level modules and packages of the dist."""
+        return frozenset(module.name.partition(".")[0] for module in self.modules)
+
+    def bindings(self, module: str) -> Iterator[Binding]:
+        """Yield the names that the import statements of a module bind, wherever they stand."""
+        found = self.walker.find(module)
+        if found is None or found.entry is None or found.kind is not ModuleKind.SOURCE:
+            return
+        for use in self.facts.source(found.entry).uses:
+            base = absolute_name(found, use) if isinstance(use, ImportUse) else None
+            if base is None or not isinstance(use, ImportUse):
+                continue
+            if not use.names:
+                yield Binding(base.partition(".")[0], base.partition(".")[0], "")
+                yield Binding(base, base, "")
+            for name in use.names:
+                yield Binding(name, base, name)
+            for local, name in use.aliases:
+                yield Binding(local, base, name)
 
     def source_path(self, module: str) -> str:
         """Return the dist-relative path of a module's file, an empty string if it has none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from typing import NamedTuple
 
 _CATCH_IMPORT = frozenset(("ImportError", "Exception", "BaseException"))
 _CATCH_LOAD = frozenset(
@@ -10,8 +11,20 @@ _CATCH_LOAD = frozenset(
 )
 
 
-def handlers_guard(handlers: list[ast.ExceptHandler]) -> tuple[bool, bool]:
-    """Return (an ImportError passes, the OSError of a failed load passes).
+class Guards(NamedTuple):
+    """Whether an ImportError passes, the OSError of a failed DLL load, the ModuleNotFoundError of an absent module."""
+
+    imports: bool = False
+    loads: bool = False
+    absences: bool = False
+
+    def __or__(self, other: Guards) -> Guards:
+        """Return what either lets pass."""
+        return Guards(*(one or another for one, another in zip(self, other, strict=True)))
+
+
+def handlers_guard(handlers: list[ast.ExceptHandler]) -> Guards:
+    """Return what the handlers of a `try` let pass.
 
     A handler that ends in `raise` or ends the program guards nothing: `except ImportError: raise ImportError(advice)`
     is the usual case.
@@ -20,16 +33,26 @@ def handlers_guard(handlers: list[ast.ExceptHandler]) -> tuple[bool, bool]:
     for handler in handlers:
         if not always_leaves(handler.body):
             caught |= {"BaseException"} if handler.type is None else exception_names(handler.type)
-    return bool(caught & _CATCH_IMPORT), bool(caught & _CATCH_LOAD)
+    return _guards(caught)
 
 
-def suppress_guards(item: ast.withitem) -> tuple[bool, bool]:
+def suppress_guards(item: ast.withitem) -> Guards:
     """As `handlers_guard`, for one item of a `with` statement."""
     call = item.context_expr
     if not isinstance(call, ast.Call) or _last_name(call.func) != "suppress":
-        return False, False
-    caught = {name for argument in call.args for name in exception_names(argument)}
-    return bool(caught & _CATCH_IMPORT), bool(caught & _CATCH_LOAD)
+        return Guards()
+    return _guards({name for argument in call.args for name in exception_names(argument)})
+
+
+def copes_with_absence(handlers: list[ast.ExceptHandler]) -> bool:
+    """Return True if a `try` is there for the case that something cannot be imported: a handler says so by name."""
+    named = [handler.type for handler in handlers if handler.type is not None and not always_leaves(handler.body)]
+    return any(exception_names(each) & {"ImportError", "ModuleNotFoundError"} for each in named)
+
+
+def _guards(caught: set[str]) -> Guards:
+    imports = bool(caught & _CATCH_IMPORT)
+    return Guards(imports, bool(caught & _CATCH_LOAD), imports or "ModuleNotFoundError" in caught)
 
 
 def exception_names(node: ast.expr) -> set[str]:

@@ -10,10 +10,11 @@ import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from depfix.imports.evaluator import Evaluator
-from depfix.imports.guards import always_leaves, handlers_guard, suppress_guards
+from depfix.imports.guards import Guards, always_leaves, handlers_guard, suppress_guards
 from depfix.imports.uses import ImportUse, SourceTarget, Use, Where
 from depfix.imports.values import PARAMETER, UNKNOWN, Constant, Function, Reference, Value, choice, elements, text
 
@@ -31,6 +32,7 @@ class _State:
     conditional: bool = False
     import_guarded: bool = False
     load_guarded: bool = False
+    absence_guarded: bool = False
     raises_after: bool = False
 
 
@@ -60,7 +62,7 @@ class Interpreter(Evaluator):
             function, scopes, owner = self._functions[index]
             index += 1
             if id(function.node) not in self._run:
-                with self.within(deferred=True, import_guarded=False, load_guarded=False):
+                with self.within(deferred=True, import_guarded=False, load_guarded=False, absence_guarded=False):
                     self.scopes, outer = list(scopes), self.scopes
                     self._owner = owner
                     self.run_function(function, [], {}, unknown=PARAMETER)
@@ -79,11 +81,11 @@ class Interpreter(Evaluator):
         finally:
             self.state = outer
 
-    def _guarded(self, guards: tuple[bool, bool]) -> dict[str, bool]:
-        imports, loads = guards
+    def _guarded(self, guards: Guards) -> dict[str, bool]:
         return {
-            "import_guarded": self.state.import_guarded or imports,
-            "load_guarded": self.state.load_guarded or loads,
+            "import_guarded": self.state.import_guarded or guards.imports,
+            "load_guarded": self.state.load_guarded or guards.loads,
+            "absence_guarded": self.state.absence_guarded or guards.absences,
         }
 
     def where(self, node: ast.AST) -> Where:
@@ -96,6 +98,7 @@ class Interpreter(Evaluator):
             state.conditional,
             state.import_guarded,
             state.load_guarded,
+            state.absence_guarded,
             state.raises_after,
             self._owner if state.deferred else "",
         )
@@ -130,7 +133,8 @@ class Interpreter(Evaluator):
 
     def _import_from(self, node: ast.ImportFrom) -> bool:
         names = tuple(alias.name for alias in node.names)
-        self.uses.append(ImportUse(self.where(node), node.module or "", names, node.level))
+        aliases = tuple((alias.asname, alias.name) for alias in node.names if alias.asname)
+        self.uses.append(ImportUse(self.where(node), node.module or "", names, node.level, aliases))
         prefix = "." * node.level + (node.module or "")
         for alias in node.names:
             name = f"{prefix}.{alias.name}"
@@ -218,12 +222,12 @@ class Interpreter(Evaluator):
                 self.scopes[-1][name] = choice([value, self.scopes[-1].get(name, UNKNOWN)])
 
     def _with(self, node: ast.With | ast.AsyncWith) -> bool:
-        guards = [suppress_guards(item) for item in node.items]
+        guards = reduce(Guards.__or__, (suppress_guards(item) for item in node.items))
         opened = [self.evaluate(item.context_expr) if self._evaluating else UNKNOWN for item in node.items]
         for item, value in zip(node.items, opened, strict=True):
             if item.optional_vars is not None:
                 self.bind(item.optional_vars, value)
-        with self.within(**self._guarded((any(g[0] for g in guards), any(g[1] for g in guards)))):
+        with self.within(**self._guarded(guards)):
             leaves = self._block(node.body)
         for item, value in zip(node.items, opened, strict=True):
             self.closed(item.context_expr, value)

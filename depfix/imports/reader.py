@@ -73,8 +73,12 @@ def read_source(
     if is_program:
         reader.uses += _mentioned_modules(tree)
     calls = read_calls(tree) if target.calls else None
-    names = frozenset(reader.scopes[0]) if is_package else frozenset()
-    return SourceFacts(tuple(dict.fromkeys(reader.uses)), "", names, _adds_names(data, reader), calls)
+    binds = {name: _imported_as(value) for name, value in reader.scopes[0].items()} if is_package else {}
+    return SourceFacts(tuple(dict.fromkeys(reader.uses)), "", binds, _adds_names(data, reader), calls)
+
+
+def _imported_as(value: Value) -> str:
+    return value.name if isinstance(value, Reference) else ""
 
 
 def _mentioned_modules(tree: ast.Module) -> Iterator[ImportUse]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TypeAlias
 
@@ -23,9 +23,10 @@ class Where:
     """Where and under which circumstances something stands in a source.
 
     `deferred`: in a function that importing the module does not call; `function` is its name, `Class.method` for a
-    method, the outermost one of nested functions. `conditional`: under a test that depends on more
-    than the target. `import_guarded` and `load_guarded`: an ImportError, or the OSError of a failed DLL load, is caught
-    and the program goes on. `last_resort`: unless something here returns, what follows raises an exception.
+    method, the outermost one of nested functions. `conditional`: under a test that depends on more than the target.
+    `import_guarded`, `load_guarded` and `absence_guarded`: an ImportError, the OSError of a failed DLL load, the
+    ModuleNotFoundError of an absent module is caught and the program goes on. `last_resort`: unless something here
+    returns, what follows raises an exception.
     """
 
     line: int
@@ -33,24 +34,32 @@ class Where:
     conditional: bool = False
     import_guarded: bool = False
     load_guarded: bool = False
+    absence_guarded: bool = False
     last_resort: bool = False
     function: str = ""
 
-    def strength(self, *, load: bool) -> Strength:
-        """Return how surely an import, or with `load` a DLL load, must succeed here."""
-        if self.load_guarded if load else self.import_guarded:
+    def strength(self, *, load: bool, absent: bool = False) -> Strength:
+        """Return how surely an import, or with `load` a DLL load, must succeed here.
+
+        `absent`: the failure is that there is no such module, and no worse.
+        """
+        if (self.load_guarded if load else self.import_guarded) or (absent and self.absence_guarded):
             return Strength.OPTIONAL
         return Strength.PROBABLE if self.deferred or self.conditional else Strength.REQUIRED
 
 
 @dataclass(frozen=True, slots=True)
 class ImportUse:
-    """`import module` (no names) or `from module import names`; `level` counts the leading dots."""
+    """`import module` (no names) or `from module import names`; `level` counts the leading dots.
+
+    `aliases` are (local name, name) for names that are bound under another one.
+    """
 
     where: Where
     module: str
     names: tuple[str, ...] = ()
     level: int = 0
+    aliases: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,37 +111,49 @@ Use: TypeAlias = "ImportUse | DllDirectoryUse | DefaultDirectoriesUse | PathUse 
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionCalls:
-    """One function: the global names and attributes that it mentions, those of functions inside it included.
+class Mentions:
+    """What code mentions: global names (those that it imports among them), and attributes of whatever."""
 
-    `owner` is the class of a method. `derived`: a base class from elsewhere may call it; `decorated`: a decorator may.
+    names: frozenset[str]
+    attributes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCalls:
+    """One function, with what is inside it; a name that is given to something else counts as a function that calls it.
+
+    `owner` is the qualified name of a method's class. `decorated`: a decorator may call it, or give it to others.
     """
 
     owner: str
-    mentions: tuple[str, ...]
-    derived: bool = False
+    mentions: Mentions
     decorated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Who may call whom in one source: `mentions` of the code that runs on import, and each function by its name."""
+    """Who may call whom in one source: `mentions` of the code that runs on import, functions by their qualified names.
 
-    mentions: frozenset[str]
+    `classes` gives the bases of each class as dotted names, "?" for an expression that is none.
+    """
+
+    mentions: Mentions
     functions: dict[str, FunctionCalls]
+    classes: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
     """One Python source: its uses in the order in which they happen, or why it could not be parsed.
 
-    `binds` are the names that the module itself binds, and `adds_names` tells how it may bind others: `star`, by an
-    import of all public names of a module, `code`, in a way that cannot be followed. `calls` is None unless asked for.
+    `binds` are the names that the module itself binds, with what an import gives them (`..name` for `from . import
+    name`, `package.name`), else an empty string. `adds_names` tells how it may bind others: `star`, by an import of all
+    public names of a module, `code`, in a way that cannot be followed. `calls` is None unless asked for.
     """
 
     uses: tuple[Use, ...]
     error: str = ""
-    binds: frozenset[str] = frozenset()
+    binds: dict[str, str] = field(default_factory=dict)
     adds_names: str = ""
     calls: Calls | None = None
 

@@ -25,13 +25,15 @@ class ImportStep:
     """One module that a module imports, parents of packages included.
 
     `through` is the module that stands in the source if `target` is an extension module that the standard library needs
-    for it. `absent`: `target` is in no file here, although it ought to be.
+    for it. `absent`: `target` is in no file here, although it ought to be; `as_name`: it is taken from its package, so
+    that it fails as a name and not as a module.
     """
 
     where: Where
     target: str
     through: str = ""
     absent: bool = False
+    as_name: bool = False
 
 
 Step: TypeAlias = "ImportStep | DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse"
@@ -118,13 +120,23 @@ class ModuleWalker:
         parts = base.split(".")
         wanted = [".".join(parts[: count + 1]) for count in range(len(parts))] if base else []
         wanted += [join_name(base, name) for name in use.names if name != "*"]
+        twin = _twin(module, use)
+        if twin and self._is_extension(twin):
+            wanted.append(twin)
         return [name for name in dict.fromkeys(wanted) if name != module.name and self.find(name) is not None]
+
+    def _is_extension(self, name: str) -> bool:
+        found = self.find(name)
+        return found is not None and found.kind is ModuleKind.EXTENSION
 
     def _absent(self, module: ModuleFile, use: ImportUse) -> list[ImportStep]:
         """Return the modules that a statement names and that are not where they ought to be."""
         base = absolute_name(module, use)
         if not base:
             return []
+        twin = _twin(module, use)
+        if twin and self.find(twin) is None and self._recorded(twin):
+            return [ImportStep(use.where, twin, absent=True)]
         parts = base.split(".")
         for count in range(len(parts)):
             package, name = ".".join(parts[:count]), ".".join(parts[: count + 1])
@@ -134,7 +146,9 @@ class ModuleWalker:
         names = [join_name(base, name) for name in use.names if name != "*" and not self._may_bind(base, name)]
         # Of a name that is no module compiled code may have made an attribute of the package.
         return [
-            ImportStep(use.where, name, absent=True) for name in names if self._is_gone(name) and self._recorded(name)
+            ImportStep(use.where, name, absent=True, as_name=True)
+            for name in names
+            if self._is_gone(name) and self._recorded(name)
         ]
 
     def _is_gone(self, name: str) -> bool:
@@ -151,13 +165,26 @@ class ModuleWalker:
         return not facts.error and facts.adds_names != "code"
 
     def _may_bind(self, package: str, name: str) -> bool:
+        """Return True if a package has a name by other means than by importing a module of its own."""
         found = self.find(package)
-        if found is None or found.entry is None:
+        if found is not None and found.kind is ModuleKind.NAMESPACE:
+            return False
+        if found is None or found.entry is None or (name.startswith("__") and name.endswith("__")):
             return True
         facts = self._read(found.entry)
-        if name in facts.binds or (name.startswith("__") and name.endswith("__")):
+        if facts.binds.get(name, f"..{name}") not in (f"..{name}", f"{package}.{name}"):
             return True
         return facts.adds_names == "star" and not name.startswith("_")
+
+
+def _twin(module: ModuleFile, use: ImportUse) -> str:
+    """Return the module that a package means that imports its own name: one of that name in its own folder.
+
+    It puts the folder on the search path before. An empty string if a statement is no such import.
+    """
+    if use.module != module.name or use.level or use.names or not module.is_package:
+        return ""
+    return join_name(module.name, module.name.rpartition(".")[2])
 
 
 def absolute_name(module: ModuleFile, use: ImportUse) -> str | None:

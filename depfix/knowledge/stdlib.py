@@ -34,7 +34,11 @@ def stdlib_needs(version: tuple[int, int]) -> dict[str, Needs]:
 
 def stdlib_extensions(version: tuple[int, int]) -> frozenset[str]:
     """Return the names of the extension modules of the standard library."""
-    return frozenset(name for row in stdlib_needs(version).values() for name in (*row.surely, *row.perhaps))
+    return _extensions(stdlib_needs(version))
+
+
+def _extensions(table: dict[str, Needs]) -> frozenset[str]:
+    return frozenset(name for row in table.values() for name in (*row.surely, *row.perhaps))
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -1,0 +1,400 @@
+"""DF201 to DF204: modules that are imported and are in no file of the dist, and what RECORD files say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from depfix.model.finding import Finding
+from depfix.pipeline import Options, repair, scan
+from fixtures.compile_c import compile_c
+from tests.conftest import DistMaker, Forge, put
+
+MakeConda = Callable[..., Path]
+
+SPEED = "pkg/_speed.cp310-win_amd64.pyd"
+RECORD = "pkg-1.0.dist-info/RECORD"
+RECORDED = {RECORD: f"pkg/__init__.py,sha256=AAAA,1\n{SPEED},sha256=BBBB,4096\npkg/slow.py,,\npkg/data.bin,,\n"}
+SPEED_GONE = {"DF204 error certain pkg._speed"}
+SLOW_GONE = {"DF201 error certain pkg.slow"}
+
+
+def findings(dist: Path, environment: str = "", entry: Path | None = None) -> list[Finding]:
+    environments = (environment,) if environment else ()
+    entries = (str(entry),) if entry else ()
+    return list(scan(str(dist), Options(environ={}, environments=environments, entries=entries)).findings)
+
+
+def words(finding: Finding) -> str:
+    return f"{finding.rule} {finding.severity.value} {finding.confidence.value} {finding.subject}"
+
+
+def rows(dist: Path, environment: str = "", entry: Path | None = None) -> set[str]:
+    """Return "rule severity confidence subject" of everything that a scan finds."""
+    return set(map(words, findings(dist, environment, entry)))
+
+
+def repaired(dist: Path, environment: Path) -> list[str]:
+    """Repair a dist; return the destinations of what was copied."""
+    done = repair(str(dist), Options(environ={}, environments=(f"conda:{environment}",)))
+    return [action.destination for action in done.plan.actions] if done.plan else []
+
+
+# --- what an import statement says ---
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from .core import work", {"DF201 error certain pkg.core"}),
+        ("import pkg.core", {"DF201 error certain pkg.core"}),
+        ("from pkg.core import work", {"DF201 error certain pkg.core"}),
+        ("from .sub.core import work", {"DF201 error certain pkg.sub"}),
+        ("import importlib\nimportlib.import_module('pkg.core')", {"DF201 error certain pkg.core"}),
+        ("try:\n    from .core import work\nexcept ImportError:\n    raise RuntimeError('no core')",
+         {"DF201 error certain pkg.core"}),
+        ("try:\n    from .core import work\nexcept ImportError:\n    work = None", set()),
+        ("try:\n    from .core import work\nexcept (AttributeError, ImportError):\n    work = None", set()),
+        ("try:\n    from .core import work\nexcept AttributeError:\n    work = None",
+         {"DF201 error certain pkg.core"}),
+        ("import contextlib\nwith contextlib.suppress(ImportError):\n    from .core import work", set()),
+        ("def later():\n    from .core import work", {"DF201 info possible pkg.core"}),
+        ("import time\nif time.time() > 9:\n    from .core import work", {"DF201 info possible pkg.core"}),
+        ("import sys\nif sys.platform == 'linux':\n    from .core import work", set()),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .core import work", set()),
+        ("from ..outside import work", set()),  # above the top: another error, and no module's name
+        ("import another.core", set()),  # no package of the dist
+        ("import os.nothing", set()),
+        ("from .Present import work", {"DF201 error certain pkg.Present"}),  # names compare with case
+        ("from .present import work\nimport pkg.present as p", set()),
+    ],
+)  # fmt: skip
+def test_a_module_that_its_package_lacks(make_dist: DistMaker, source: str, expected: set[str]) -> None:
+    assert rows(make_dist({}, {"pkg/__init__.py": source, "pkg/present.py": ""})) == expected
+
+
+def test_a_finding_tells_who_imports_it(make_dist: DistMaker) -> None:
+    sources = {"pkg/__init__.py": "from . import user", "pkg/user.py": "\nfrom .core import a\n"}
+    (finding,) = findings(make_dist({}, sources))
+    assert finding.name == "missing-module"
+    assert [(place.path, place.line) for place in finding.locations] == [("pkg/user.py", 2)]
+    assert finding.chain[:2] == ("app.exe", "pkg/__init__.py:1")
+    assert finding.chain[-2:] == ("pkg/user.py:2", "pkg.core")
+
+
+@pytest.mark.parametrize(
+    "package",
+    ["name = 1", "def name(): pass", "class name: pass", "import os as name", "from os import path as name",
+     "for name in range(3): pass", "try:\n    name = undefined\nexcept NameError as name:\n    pass",
+     "from .base import name", "from .base import *", "globals()['name'] = 1", "def __getattr__(name): return 1",
+     "import sys\nsys.modules[__name__ + '.name'] = sys", "__path__.append('elsewhere')"],
+)  # fmt: skip
+def test_a_name_that_the_package_may_bind_is_no_module(make_dist: DistMaker, package: str) -> None:
+    sources = {"pkg/__init__.py": package, "pkg/base.py": "name = 1", "other/__init__.py": "from pkg import name"}
+    assert rows(make_dist({}, sources)) == set()
+
+
+@pytest.mark.parametrize("package", ["def __getattr__(name): return 1", "import sys\nsys.modules['pkg.core'] = sys"])
+def test_a_package_whose_code_makes_its_modules(make_dist: DistMaker, package: str) -> None:
+    sources = {"pkg/__init__.py": package, "pkg/user.py": "import pkg.core\nfrom pkg import thing"}
+    dist = make_dist({}, sources)
+    assert rows(dist) == set()
+    put_text(dist / RECORD, "pkg/core.pyd,,\n")  # then it was a file
+    assert rows(dist) == {"DF204 error probable pkg.core"}
+
+
+def test_a_star_import_brings_no_private_names(make_dist: DistMaker) -> None:
+    sources = {
+        "pkg/__init__.py": "from .base import *",
+        "pkg/base.py": "",
+        "pkg/user.py": "from pkg import slow, _speed",
+    }
+    assert rows(make_dist({}, sources | RECORDED)) == {"DF204 error probable pkg._speed"}
+
+
+def test_a_namespace_package_may_go_on_elsewhere(make_dist: DistMaker, tmp_path: Path) -> None:
+    sources = {"space/user.py": "import space.core\nfrom .more import work\nfrom space import name"}
+    dist = make_dist({}, sources)
+    assert rows(dist) == set()
+    put_text(dist / "part-1.0.dist-info" / "RECORD", "space/core.py,,\nspace/more.cp310-win_amd64.pyd,,\n")
+    assert rows(dist) == {
+        "DF201 error probable space.core",
+        "DF204 error probable space.more",
+    }
+    put_text(dist / "space" / "core.py", "")
+    put_text(dist / "space" / "more.py", "work = 1")
+    assert rows(dist) == set()
+
+
+def test_a_package_of_the_project_serves_the_program(make_dist: DistMaker, tmp_path: Path) -> None:
+    dist = make_dist({}, {"pkg/__init__.py": "from .core import work"})
+    put_text(tmp_path / "program.py", "import pkg, mine.part\nfrom mine import absent\n")
+    put_text(tmp_path / "mine" / "__init__.py", "")
+    put_text(tmp_path / "mine" / "part.py", "")
+    found = rows(dist, entry=tmp_path / "program.py")
+    assert found == {"DF201 error certain pkg.core"}
+
+
+# --- what RECORD knows ---
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from ._speed import work", SPEED_GONE),
+        ("import pkg._speed", SPEED_GONE),
+        ("from .slow import work", SLOW_GONE),
+        ("def later():\n    from ._speed import work", {"DF204 error probable pkg._speed"}),
+        ("def later():\n    from .slow import work", {"DF201 error probable pkg.slow"}),
+        ("try:\n    from ._speed import work\nexcept ImportError:\n    from .present import work",
+         {"DF202 info possible pkg._speed"}),
+        ("try:\n    from .slow import work\nexcept ImportError:\n    work = None",
+         {"DF202 info possible pkg.slow"}),
+        ("try:\n    from .never import work\nexcept ImportError:\n    work = None", set()),
+        ("from . import user", {"DF204 error certain pkg._speed"}),
+        ("", {"DF204 error probable pkg._speed"}),  # pkg.user is there, and may be imported
+        ("import pkg.data", {"DF201 error certain pkg.data"}),  # data.bin is no module
+    ],
+)  # fmt: skip
+def test_a_module_that_was_installed_with_its_package(make_dist: DistMaker, source: str, expected: set[str]) -> None:
+    user = {"pkg/user.py": "from pkg import _speed"} if not source or "user" in source else {}
+    dist = make_dist({}, {"pkg/__init__.py": source, "pkg/present.py": "", **user, **RECORDED})
+    assert rows(dist) == expected
+    for finding in findings(dist):
+        if "data" not in finding.subject:
+            assert "was installed with the package" in finding.message
+
+
+@pytest.mark.parametrize("name", ["pkg/_speed.cp310-win_amd64.pyd", "pkg/_speed.pyd", "pkg/_speed.py"])
+def test_a_module_under_another_suffix_is_there(make_dist: DistMaker, forge: Forge, name: str) -> None:
+    dist = make_dist({}, {"pkg/__init__.py": "from ._speed import work", **RECORDED})
+    assert rows(dist) == SPEED_GONE
+    put(forge("need.dll"), dist / name) if name.endswith(".pyd") else put_text(dist / name, "work = 1")
+    assert rows(dist) == set()
+
+
+@pytest.mark.parametrize("name", ["pkg/_speed.cp311-win_amd64.pyd", "pkg/_speed.cp310-win32.pyd", "pkg/_speed.dll"])
+def test_a_file_that_this_python_does_not_import(make_dist: DistMaker, forge: Forge, name: str) -> None:
+    dist = make_dist({}, {"pkg/__init__.py": "from ._speed import work", **RECORDED})
+    put(forge("need.dll"), dist / name)
+    assert rows(dist) == SPEED_GONE
+
+
+def test_a_stub_beside_tells_of_an_extension_module(make_dist: DistMaker) -> None:
+    sources = {"pkg/__init__.py": "try:\n    from .core import work\nexcept ImportError:\n    work = None"}
+    dist = make_dist({}, sources | {"pkg/core.pyi": "def work() -> None: ..."})
+    assert rows(dist) == {"DF202 info possible pkg.core"}
+    put_text(dist / "pkg" / "__init__.py", "from .core import work")
+    assert rows(dist) == {"DF204 error certain pkg.core"}
+    put_text(dist / "pkg" / "core.py", "def work(): pass")
+    assert rows(dist) == set()
+
+
+def test_a_module_at_the_top(make_dist: DistMaker, make_conda: MakeConda) -> None:
+    dist = make_dist({}, {"pkg/__init__.py": "import _speed"})
+    assert rows(dist) == set()  # it may be built in, or another distribution's that nobody wants
+    put_text(dist / RECORD, "_speed.cp310-win_amd64.pyd,,\n")
+    assert rows(dist) == {"DF204 error certain _speed"}
+
+
+def test_a_repair_takes_it_from_the_same_place_of_the_environment(
+    make_dist: DistMaker, make_conda: MakeConda, forge: Forge
+) -> None:
+    dist = make_dist({}, {"pkg/__init__.py": "from ._speed import work", **RECORDED})
+    site = "Lib/site-packages"
+    environment = make_conda({"Library/bin/need.dll": ()})
+    put(forge("outer.dll", ("need.dll",)), environment / site / SPEED)
+    put(forge("need.dll"), environment / site / "another" / Path(SPEED).name)
+    (finding,) = findings(dist, f"conda:{environment}")
+    assert finding.fix is not None
+    assert (finding.fix.action, finding.fix.destination) == ("copy", SPEED)
+    assert finding.fix.source.endswith(f"Lib/site-packages/{SPEED}")
+    assert repaired(dist, environment) == [SPEED, "need.dll"]
+    assert rows(dist) == set()
+
+
+@pytest.mark.parametrize(
+    ("place", "machine"),
+    [
+        ("Lib/site-packages/other", "amd64"),
+        ("Library/bin", "amd64"),
+        ("DLLs", "amd64"),
+        ("Lib/site-packages/pkg", "x86"),
+    ],
+)
+def test_a_file_of_another_package_or_machine_is_not_taken(
+    make_dist: DistMaker, make_conda: MakeConda, forge: Forge, place: str, machine: str
+) -> None:
+    dist = make_dist({}, {"pkg/__init__.py": "from ._speed import work", **RECORDED})
+    environment = make_conda({})
+    put(forge("need.dll", machine=machine), environment / place / Path(SPEED).name)
+    (finding,) = findings(dist, f"conda:{environment}")
+    assert finding.fix is None
+    assert finding.no_fix
+    assert repaired(dist, environment) == []
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_an_extension_module_that_only_compiled_code_imports(
+    make_dist: DistMaker, tmp_path: Path, recorded: bool
+) -> None:
+    record = "pkg/core.pyd,,\n" + "pkg/_helper.pyd,,\n" * recorded
+    dist = make_dist({}, {"pkg/__init__.py": "from . import core", RECORD: record})
+    put_text(tmp_path / "core.c", '__declspec(dllexport) const char *wanted(void) { return "pkg._helper"; }')
+    put(compile_c(tmp_path / "core.c", tmp_path / "core.dll"), dist / "pkg" / "core.pyd")
+    put_text(tmp_path / "program.py", "import pkg\n")
+    found = findings(dist, entry=tmp_path / "program.py")
+    assert len(found) == recorded  # a string alone is no module
+    for finding in found:
+        assert words(finding) == "DF204 error probable pkg._helper"
+        assert finding.message.startswith("pkg/core.pyd may import pkg._helper")
+        assert finding.chain[-2:] == ("pkg/core.pyd", "pkg._helper")
+
+
+def test_what_the_program_does_not_import_is_not_missing(make_dist: DistMaker, tmp_path: Path) -> None:
+    sources = {"pkg/__init__.py": "from ._speed import work", "used/__init__.py": "", **RECORDED}
+    dist = make_dist({}, sources)
+    put_text(tmp_path / "program.py", "import used\n")
+    assert rows(dist, entry=tmp_path / "program.py") == set()
+    put_text(tmp_path / "program.py", "import used, pkg\n")
+    assert rows(dist, entry=tmp_path / "program.py") == SPEED_GONE
+
+
+# --- DLLs in RECORD ---
+
+EACH = """import ctypes, glob, os
+for path in glob.glob(os.path.join(os.path.dirname(__file__), os.pardir, "pkg.libs", "*.dll")):
+    ctypes.WinDLL(path)
+"""
+ONE = "import ctypes, os\nctypes.CDLL(os.path.join(os.path.dirname(__file__), '..', 'pkg.libs', 'need-0a1b.dll'))\n"
+
+
+@pytest.mark.parametrize("source", [EACH, ONE])
+def test_a_dll_that_was_installed_with_its_package(
+    make_dist: DistMaker, make_conda: MakeConda, forge: Forge, source: str
+) -> None:
+    dist = make_dist({}, {"pkg/__init__.py": source, RECORD: "pkg.libs/need-0a1b.dll,sha256=AA,9\n"})
+    (finding,) = findings(dist)
+    assert (words(finding), finding.identity) == ("DF106 error certain need-0a1b.dll", "pkg.libs/need-0a1b.dll")
+    assert "it was installed with its package" in finding.message
+    environment = make_conda({})
+    put(forge("need.dll"), environment / "Lib" / "site-packages" / "pkg.libs" / "need-0a1b.dll")
+    assert repaired(dist, environment) == ["pkg.libs/need-0a1b.dll"]
+    assert rows(dist) == set()
+
+
+def test_a_recorded_dll_that_nothing_loads_is_not_missing(make_dist: DistMaker) -> None:
+    record = "pkg.libs/need-0a1b.dll,,\nelsewhere/need-0a1b.dll,,\n"
+    assert rows(make_dist({}, {"pkg/__init__.py": "", RECORD: record})) == set()
+    dist = make_dist({}, {"pkg/__init__.py": EACH, RECORD: "elsewhere/need-0a1b.dll,,\n"}, name="other.dist")
+    assert rows(dist) == set()
+
+
+def test_the_one_that_is_gone_is_told_of_several(make_dist: DistMaker, forge: Forge) -> None:
+    dist = make_dist({}, {"pkg/__init__.py": EACH, RECORD: "".join(f"pkg.libs/{name}.dll,,\n" for name in "abc")})
+    for name in "ac":
+        put(forge("need.dll"), dist / "pkg.libs" / f"{name}.dll")
+    assert rows(dist) == {"DF106 error certain b.dll"}
+
+
+# --- damaged RECORDs ---
+
+IMPORT = "from .core import work"
+GONE = {"DF204 error certain pkg.core"}
+UNKNOWN = {"DF201 error certain pkg.core"}
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (b"pkg/core.pyd,,\n", GONE),
+        (b"pkg/core.pyd", GONE),
+        (b"pkg\\core.pyd,,\r\n", GONE),
+        (b'"pkg/core.pyd",sha256=x,1,,,,,\n', GONE),
+        (b"\n\n,,\npkg/core.pyd\n,\n", GONE),
+        (b"pkg/\xff\xfe\xfa.pyd,,\npkg/core.pyd,,\n", GONE),
+        (b"../../core.pyd,,\n/abs/core.pyd,,\nC:\\core.pyd,,\npkg/core.pyd,,\n", GONE),
+        (b"", UNKNOWN),
+        (b"pkg,core.pyd\n", UNKNOWN),
+        (b"../pkg/core.pyd,,\npkg/../../core.pyd,,\n", UNKNOWN),
+        (b'"never closed\npkg/core.pyd,,\n', UNKNOWN),
+        (bytes(range(256)) * 1000, UNKNOWN),
+        (b"\0" * 5000, UNKNOWN),
+        (b"x" * 300_000, UNKNOWN),
+        (b"," * 300_000 + b"\n", UNKNOWN),
+        (b"\xff\xfep\0k\0g\0", UNKNOWN),
+    ],
+)  # fmt: skip
+def test_a_damaged_record(make_dist: DistMaker, record: bytes, expected: set[str]) -> None:
+    dist = make_dist({}, {"pkg/__init__.py": IMPORT, RECORD: ""})
+    (dist / RECORD).write_bytes(record)
+    assert rows(dist) == expected
+    put_text(dist / "pkg" / "core.py", "work = 1")
+    assert rows(dist) == set()
+
+
+@pytest.mark.parametrize("place", ["pkg-1.0.dist-info/RECORD/inner.txt", "pkg-1.0.egg-info/RECORD", "pkg/RECORD",
+                                   "vendor/pkg-1.0.dist-info/RECORD"])  # fmt: skip
+def test_what_is_no_record_of_the_search_path(make_dist: DistMaker, place: str) -> None:
+    assert rows(make_dist({}, {"pkg/__init__.py": IMPORT, place: "pkg/core.pyd,,\n"})) == UNKNOWN
+
+
+@pytest.mark.parametrize("site", ["Lib", "Lib/site-packages"])
+def test_records_lie_where_packages_do(make_dist: DistMaker, site: str) -> None:
+    sources = {f"{site}/pkg/__init__.py": IMPORT, f"{site}/{RECORD}": "pkg/core.pyd,,\n", "Lib/os.py": ""}
+    assert rows(make_dist({}, sources)) == GONE
+
+
+# --- the standard library ---
+
+CTYPES_GONE = {"DF203 error certain _ctypes"}
+
+
+@pytest.mark.parametrize(
+    ("images", "source", "expected"),
+    [
+        (("_socket.pyd",), "import ctypes", CTYPES_GONE),
+        (("DLLs/_socket.pyd",), "import ctypes", CTYPES_GONE),
+        (("DLLs/_socket.pyd",), "from ctypes import util", CTYPES_GONE),
+        (("DLLs/_socket.pyd",), "import ctypes.util", CTYPES_GONE),
+        (("DLLs/_socket.pyd", "DLLs/_ctypes.pyd"), "import ctypes", set()),
+        (("DLLs/_socket.pyd", "_ctypes.pyd"), "import ctypes", set()),
+        (("DLLs/_socket.pyd", "other/_ctypes.pyd"), "import ctypes", CTYPES_GONE),
+        ((), "import ctypes, ssl, socket, decimal", set()),  # all are linked into the Python DLL
+        (("pkg/_ctypes.pyd",), "import ctypes", set()),  # this one is the package's own
+        (("_socket.pyd",), "import json, re, os.path, struct, zlib", set()),
+        (("_ctypes.pyd",), "import socket", {"DF203 error certain _socket",
+                                             "DF203 error certain select"}),
+        (("_ctypes.pyd",), "def later():\n    import bz2", {"DF203 error probable _bz2"}),
+        (("_ctypes.pyd",), "try:\n    import bz2\nexcept ImportError:\n    bz2 = None", set()),
+        (("_ctypes.pyd",), "import decimal, hashlib, zipfile", set()),  # they go on without
+        (("_ctypes.pyd",), "from . import bz2", set()),
+        (("_ctypes.pyd",), "import bz2extra", set()),
+    ],
+)  # fmt: skip
+def test_extension_modules_of_the_standard_library(
+    make_dist: DistMaker, forge: Forge, images: tuple[str, ...], source: str, expected: set[str]
+) -> None:
+    dist = make_dist({}, {"pkg/__init__.py": source, "pkg/bz2.py": ""})
+    for path in images:
+        put(forge("need.dll"), dist / path)
+    assert rows(dist) == expected
+
+
+def test_who_imports_the_standard_library_is_told(make_dist: DistMaker, forge: Forge) -> None:
+    dist = make_dist({}, {"pkg/__init__.py": "\nimport ctypes", "pkg/other.py": "import ctypes.wintypes"})
+    put(forge("need.dll"), dist / "_socket.pyd")
+    (finding,) = findings(dist)
+    assert finding.name == "missing-stdlib-module"
+    assert {(place.path, place.line) for place in finding.locations} == {("pkg/__init__.py", 2), ("pkg/other.py", 1)}
+    assert "which needs _ctypes.pyd of the standard library" in finding.message
+    put_text(dist / "ctypes.py", "")  # the dist's own module comes first
+    put_text(dist / "pkg" / "other.py", "")
+    assert findings(dist) == []
+
+
+def put_text(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
