@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-torch test test-fast check bench clean wine
+.PHONY: demo demo-torch test test-fast check bench fidelity clean wine
 
 demo: $(STAMP)  ## the main job on small Windows binaries, offline once pip is done
 	$(BIN)/python -m fixtures.demo
@@ -25,8 +25,10 @@ check: $(STAMP)  ## format, lint, types, layers, docs, tests
 	$(BIN)/lint-imports
 	$(MAKE) test
 
-bench: $(STAMP) wine  ## speed against peers in the same run, and agreement with the real loader
+bench: $(STAMP) wine  ## speed against peers in the same run
 	$(BIN)/python -m fixtures.bench
+
+fidelity: $(STAMP) wine  ## recall and precision against the real loader, on real packages (downloads 700 MB once)
 	$(BIN)/python -m fixtures.fidelity
 
 clean:

@@ -24,9 +24,9 @@ from depfix.knowledge.targets import default_target, target_named
 from depfix.loader.system import CleanSystem
 from depfix.model.finding import Confidence, Finding, Fix, Severity
 from depfix.model.names import base_name, fold
-from depfix.model.plan import Action, Declined, Plan
+from depfix.model.plan import Action, Plan
 from depfix.model.report import DistSummary, EnvironmentSummary, Report, Verification
-from depfix.repair.planner import Examined, first_cures, plan_repair
+from depfix.repair.planner import Cures, Examined, first_cures, key_of, plan_repair
 from depfix.repair.transaction import Copied, apply_plan, locked, undo_last
 
 _NO_PYTHON = (3, 8)
@@ -56,8 +56,8 @@ def scan(path: str, options: Options) -> Report:
     session = _Session(path, options)
     environments = session.environments()
     start = session.examine(session.dist.tree)
-    actions, declined = first_cures(start, environments, session.wanted)
-    return session.report(session.with_fixes(start.findings, actions, declined), environments)
+    cures = first_cures(start, environments, session.wanted)
+    return session.report(_with_fixes(start.findings, cures), environments)
 
 
 def repair(
@@ -208,14 +208,6 @@ class _Session:
     def _shown(self, finding: Finding) -> bool:
         return finding.rule not in self._ignored and (not self._selected or finding.rule in self._selected)
 
-    def with_fixes(
-        self, findings: tuple[Finding, ...], actions: tuple[Action, ...], declined: tuple[Declined, ...]
-    ) -> tuple[Finding, ...]:
-        """Return findings with their cure, or with why there is none."""
-        cures = {(action.rule, action.subject): action for action in actions}
-        reasons = {(row.rule, row.subject): row.reason for row in declined}
-        return tuple(_with_fix(finding, cures, reasons) for finding in findings)
-
     def report(self, findings: tuple[Finding, ...], environments: tuple[Environment, ...]) -> Report:
         """Return the report of a scan."""
         infos = [environment.info for environment in environments]
@@ -237,7 +229,7 @@ def _planned(session: _Session) -> tuple[Examined, Report]:
     )
     if not environments and not session.options.environments:
         _need_environment(session, planned.plan)
-    findings = session.with_fixes(start.findings, planned.plan.actions, planned.plan.declined)
+    findings = _with_fixes(start.findings, planned.cures)
     report = replace(session.report(findings, environments), plan=planned.plan)
     return start, replace(report, verification=_compared(start, planned.after))
 
@@ -274,14 +266,17 @@ def _compared(before: Examined, after: Examined) -> Verification:
     )
 
 
-def _with_fix(
-    finding: Finding, cures: Mapping[tuple[str, str], Action], reasons: Mapping[tuple[str, str], str]
-) -> Finding:
-    key = (finding.rule, finding.subject)
-    action = cures.get(key)
-    if action is None:
-        return replace(finding, no_fix=reasons.get(key, ""))
-    return replace(finding, fix=Fix(action.action, action.source, action.destination, action.provider))
+def _with_fixes(findings: tuple[Finding, ...], cures: Cures) -> tuple[Finding, ...]:
+    """Return findings with their cure, or with why there is none."""
+    found = []
+    for finding in findings:
+        action = cures.actions.get(key_of(finding))
+        if action is None:
+            found.append(replace(finding, no_fix=cures.reasons.get(key_of(finding), "")))
+        else:
+            fix = Fix(action.action, action.source, action.destination, action.provider)
+            found.append(replace(finding, fix=fix))
+    return tuple(found)
 
 
 def _summary(dist: Dist) -> DistSummary:

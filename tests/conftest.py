@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.compile_c import compile_c
+from fixtures.link_image import zig as zig
 from fixtures.windows_lab import CACHE, torch_story, wine_problem
 
 PYTHON_DLL = "python310.dll"
@@ -214,7 +215,3 @@ def delay_loading_dll(folder: Path, name: str, delayed: str) -> Path:
     link = ("lld-link", "-dll", "-noentry", f"-out:{name}", "caller.obj", "helper.obj", "-export:call_later")
     zig(*link, Path(delayed).with_suffix(".lib").name, f"-delayload:{delayed}", cwd=folder)
     return folder / name
-
-
-def zig(*arguments: str, cwd: Path) -> None:
-    subprocess.run([sys.executable, "-m", "ziglang", *arguments], cwd=cwd, check=True, capture_output=True)

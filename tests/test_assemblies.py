@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from depfix.knowledge.tables import assemblies, has_assembly
+from depfix.knowledge.tables import assemblies, debug_redistributables, has_assembly
 from depfix.loader.assemblies import external_manifest, manifest_places
 from depfix.model.finding import Finding
 from depfix.model.image import Assembly, Image
@@ -23,8 +23,8 @@ from depfix.pe.reader import read_image
 from depfix.pipeline import Options, scan, why
 from fixtures.compile_c import compile_c
 from fixtures.windows_lab import CACHE
-from tests.conftest import DistMaker, Forge, put, run_depfix, zig
-from tests.test_tables import RELEASES, URL, column, rows
+from tests.conftest import DistMaker, Forge, delay_loading_dll, put, run_depfix, zig
+from tests.test_tables import URL, column, rows
 
 HEAD = '<assembly xmlns="urn:schemas-microsoft-com:asm.v1" manifestVersion="1.0">'
 WINDOWS_7 = "{35138b9a-5d96-4fbd-8e2d-a2440225f93a}"
@@ -40,11 +40,12 @@ def identity(name: str, machine: str = "amd64", more: str = "") -> str:
 
 def needing(*names: str, machine: str = "amd64", more: str = "") -> str:
     """Return the manifest of a program that needs assemblies."""
-    needs = (
-        f"<dependency><dependentAssembly>{identity(name, machine, more)}</dependentAssembly></dependency>"
-        for name in names
-    )
+    needs = (needed(name, machine, more) for name in names)
     return f"{HEAD}{identity('program', machine)}{''.join(needs)}</assembly>"
+
+
+def needed(name: str, machine: str = "amd64", more: str = "") -> str:
+    return f"<dependency><dependentAssembly>{identity(name, machine, more)}</dependentAssembly></dependency>"
 
 
 def holding(name: str, *files: str, machine: str = "amd64", more: str = "") -> str:
@@ -211,6 +212,88 @@ def test_where_the_manifest_of_a_private_assembly_may_lie() -> None:
     assert external_manifest("app.exe", is_dll=False) == "app.exe.manifest"
 
 
+def test_a_file_of_a_private_assembly_is_missing(dist: AssemblyDist) -> None:
+    """The program dies with 0xC0000135 under Wine 8, and a copy beside it does not help."""
+    dist.program(needing("asm")).texts({"asm/asm.manifest": holding("asm", "x.dll")})
+    found = dist.findings()
+    assert [(one.rule, one.severity.value, one.subject) for one in found] == [("DF101", "error", "x.dll")]
+    assert (found[0].chain, found[0].identity) == (("app.exe", "x.dll"), "asm/x.dll")
+    assert found[0].trail == ("private side-by-side assembly: asm",)
+    assert found[0].message == "app.exe imports it; an assembly has it at asm/x.dll, which is not there"
+    dist.dlls("x.dll")
+    assert dist.brief() == {("DF103", "error", "x.dll")}
+    assert dist.findings()[0].message.endswith("; a copy is at x.dll, where it does not count")
+    dist.dlls("asm/x.dll")
+    assert dist.findings() == []
+
+
+def test_a_missing_file_of_an_assembly_is_put_where_it_belongs(dist: AssemblyDist) -> None:
+    dist.program(needing("asm")).dlls("x.dll").texts({"asm/asm.manifest": holding("asm", "x.dll")})
+    assert run_depfix("repair", dist.root).code == 0
+    assert (dist.root / "asm" / "x.dll").exists()
+    assert dist.findings() == []
+
+
+def test_a_file_of_an_assembly_that_nobody_imports_is_no_need(dist: AssemblyDist) -> None:
+    dist.program(needing("asm")).dlls("asm/x.dll").texts({"asm/asm.manifest": holding("asm", "x.dll", "y.dll")})
+    assert dist.findings() == []
+
+
+def test_an_assembly_that_an_assembly_needs(dist: AssemblyDist) -> None:
+    """It is looked for beside the program, as Wine 8 does: the folder of the assembly is none to look in."""
+    nested = holding("asm", "x.dll").replace("</assembly>", f"{needed('second')}</assembly>")
+    dist.program(needing("asm")).dlls("asm/x.dll").texts({"asm/asm.manifest": nested})
+    found = dist.findings()
+    assert [(one.rule, one.severity.value, one.subject) for one in found] == [("DF101", "error", "second")]
+    assert found[0].chain == ("app.exe", "asm/asm.manifest", "second")
+    words = (
+        "asm/asm.manifest needs the side-by-side assembly second, and neither Windows 10 nor the folder of app.exe has"
+    )
+    assert found[0].message.startswith(words)
+    dist.texts({"asm/second/second.manifest": holding("second")})
+    assert dist.brief() == {("DF101", "error", "second")}
+    back = holding("second", "z.dll").replace("</assembly>", f"{needed('asm')}</assembly>")
+    dist.texts({"second/second.manifest": back})  # the two need each other
+    assert dist.findings() == []
+    dist.program(needing("asm"), needs=("x.dll", "z.dll"))
+    assert dist.brief() == {("DF101", "error", "z.dll")}
+    dist.dlls("second/z.dll")
+    assert dist.findings() == []
+
+
+@pytest.mark.parametrize(
+    ("manifest", "words"),
+    [
+        (holding("other", "x.dll"), "asm/asm.manifest is of the assembly other"),
+        (holding("asm", "x.dll").replace("1.0.0.0", "2.0.0.0"), "asm/asm.manifest is of version 2.0.0.0, not 1.0.0.0"),
+        (holding("asm", "x.dll", machine="x86"), "asm/asm.manifest is of machine x86, not amd64"),
+        (f'{HEAD}<file name="x.dll"/></assembly>', "asm/asm.manifest does not say which assembly it is"),
+        ("<assembly", "asm/asm.manifest cannot be read"),
+    ],
+)
+def test_a_manifest_of_another_assembly_does_not_count(dist: AssemblyDist, manifest: str, words: str) -> None:
+    dist.program(needing("asm")).dlls("asm/x.dll").texts({"asm/asm.manifest": manifest})
+    found = {one.subject: one.message for one in dist.findings()}
+    assert found["asm"] == f"app.exe needs the side-by-side assembly asm, and {words}"
+
+
+def test_the_first_manifest_of_an_assembly_decides(dist: AssemblyDist) -> None:
+    dist.program(needing("asm")).dlls("asm/x.dll", "asm.dll")  # a DLL of that name without a manifest is passed by
+    dist.texts({"asm/asm.manifest": holding("ASM", "x.dll", machine="AMD64")})
+    assert dist.findings() == []
+    dist.texts({"asm.manifest": holding("asm", "x.dll")})
+    assert dist.brief() == {("DF103", "error", "x.dll")}
+
+
+def test_a_delay_load_from_an_assembly(dist: AssemblyDist, tmp_path: Path) -> None:
+    dist.program(needing("asm"), needs=("lazy.dll",))
+    put(delay_loading_dll(tmp_path / "made", "lazy.dll", "x.dll"), dist.root / "lazy.dll")
+    dist.dlls("asm/x.dll").texts({"asm/asm.manifest": holding("asm", "x.dll")})
+    assert dist.place("x.dll") == ["asm/x.dll"]
+    (dist.root / "asm" / "x.dll").unlink()
+    assert ("DF102", "warning", "x.dll") in dist.brief()
+
+
 # --- assemblies of Windows, and of Visual C++ ------------------------------------------------------------------------
 
 
@@ -227,10 +310,27 @@ def test_assemblies_of_visual_cpp_are_not(dist: AssemblyDist, name: str, target:
     found = [one for one in dist.program(needing(name), needs=()).findings(target) if one.subject == name.lower()]
     assert [(one.rule, one.severity.value, one.confidence.value) for one in found] == [("DF107", "error", "certain")]
     assert f"app.exe needs the side-by-side assembly {name.lower()}, and neither Windows" in found[0].message
+    assert found[0].message.endswith(f"it belongs to Visual C++ {'2008' if '90' in name else '2005'}")
+
+
+@pytest.mark.parametrize("name", ["Microsoft.VC90.DebugCRT", "microsoft.vc80.debugmfc"])
+def test_a_debug_assembly_is_a_debug_runtime(dist: AssemblyDist, name: str) -> None:
+    found = dist.program(needing(name), needs=()).findings("win11")
+    assert [(one.rule, one.severity.value, one.subject) for one in found] == [("DF112", "error", name.lower())]
+    assert "it is the debug runtime" in found[0].message
 
 
 def test_a_runtime_that_windows_11_has(dist: AssemblyDist) -> None:
-    assert dist.program(needing("Microsoft.VC90.CRT"), needs=()).findings("win11") == []
+    name = "Microsoft.VC90.CRT"
+    dist.program(needing(name), needs=("msvcr90.dll", "msvcp90.dll"))
+    assert dist.findings("win11") == []
+    dist.program("", needs=("msvcr90.dll",)).texts({"app.exe.manifest": needing()})
+    assert dist.brief("win11") == {("DF107", "error", "msvcr90.dll")}  # who does not name the assembly gets nothing
+
+
+def test_gdi_plus_of_windows_7_is_in_an_assembly(dist: AssemblyDist) -> None:
+    dist.program(needs=("gdiplus.dll",))
+    assert [one for one in dist.findings("win7") if one.subject == "gdiplus.dll"] == []
 
 
 def test_a_runtime_that_the_dist_carries(dist: AssemblyDist) -> None:
@@ -251,12 +351,15 @@ def test_names_of_assemblies_compare_without_case() -> None:
 
 def test_the_table_of_assemblies() -> None:
     redistributables = set(column("vc-runtime.tsv", 1))
-    for name, present, versions, releases, brought_by, source in rows("assemblies.tsv"):
+    debug = {f"microsoft.vc{version}.debug{part}" for version in (80, 90) for part in ("crt", "mfc")}
+    for name, present, files, brought_by, source in rows("assemblies.tsv"):
         assert re.fullmatch(r"microsoft\.(windows|vc[0-9]+)\.[a-z-]+", name)
         assert present in ("yes", "no")
-        assert re.fullmatch(r"[0-9]+\.[0-9]+(,[0-9]+\.[0-9]+)*", versions)
-        assert releases.split(",") == [one for one in RELEASES if one in releases.split(",")]
+        dlls = files.split(",") if files else []
+        assert dlls == sorted(file for file in dlls if re.fullmatch(r"[a-z0-9]+\.dll", file))
+        assert present == "yes" or not dlls
         assert brought_by in redistributables or (present, brought_by) == ("yes", ""), name
+        assert (name in debug) == (brought_by in debug_redistributables())
         assert URL.search(source)
 
 
@@ -301,13 +404,15 @@ DAMAGED: dict[str, str | bytes] = {
 @pytest.mark.parametrize("kind", DAMAGED)
 def test_a_damaged_manifest_of_a_program_does_not_end_the_scan(dist: AssemblyDist, kind: str) -> None:
     dist.program(needs=("gone.dll",)).texts({"app.exe.manifest": DAMAGED[kind]})
-    assert ("DF101", "error", "gone.dll") in dist.brief()
+    told = set() if kind == "no attributes" else {("DF501", "warning", "app.exe.manifest")}
+    assert dist.brief() == {("DF101", "error", "gone.dll"), *told}
 
 
 @pytest.mark.parametrize("kind", DAMAGED)
 def test_a_damaged_manifest_of_an_assembly_is_none(dist: AssemblyDist, kind: str) -> None:
     dist.program(needing("asm")).dlls("asm/x.dll").texts({"asm/asm.manifest": DAMAGED[kind]})
-    assert ("DF101", "error", "asm") in dist.brief()
+    told = set() if kind == "no attributes" else {("DF501", "warning", "asm/asm.manifest")}
+    assert dist.brief() == {("DF101", "error", "asm"), ("DF103", "error", "x.dll"), *told}
 
 
 def test_a_damaged_manifest_in_an_image(dist: AssemblyDist, forge: Forge) -> None:
@@ -315,6 +420,17 @@ def test_a_damaged_manifest_in_an_image(dist: AssemblyDist, forge: Forge) -> Non
     done = run_depfix("scan", dist.root)
     assert (done.code, "Traceback" in done.err, "depfix failed" in done.err) == (1, False, False)
     assert "gone.dll" in done.out
+    told = [one for one in dist.findings() if one.rule == "DF501"]
+    assert [(one.subject, one.chain) for one in told] == [("app.exe", ("app.exe",))]
+    assert "Windows refuses to load" in told[0].message
+
+
+def test_a_damaged_manifest_of_an_extension_module_is_told_with_its_chain(make_dist: DistMaker, forge: Forge) -> None:
+    root = make_dist({}, {"pkg/__init__.py": "from . import core"})
+    put(embed(forge, "core.pyd", "<assembly", number=2), root / "pkg" / "core.pyd")
+    found = AssemblyDist(forge, root).findings()
+    assert [(one.rule, one.subject) for one in found] == [("DF501", "pkg/core.pyd")]
+    assert found[0].chain == ("app.exe", "pkg/__init__.py:1", "pkg/core.pyd")
 
 
 def test_a_folder_in_the_place_of_a_manifest(dist: AssemblyDist) -> None:

@@ -1,4 +1,4 @@
-"""DF109 to DF112: two DLLs of which a process can use one, parts of Windows in a dist, debug runtimes."""
+"""DF109 to DF111: two DLLs of which a process can use one, and parts of Windows in a dist."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from depfix.model.finding import Finding
-from tests.conftest import Cli, DistMaker, snapshot
-from tests.test_runtimes import CORE, brief, findings, image
+from fixtures.link_image import image
+from tests.conftest import Cli, DistMaker
+from tests.test_runtimes import CORE, brief, findings, runtime
 
 LOAD = "import ctypes, os\nctypes.CDLL(os.path.join(os.path.dirname(__file__), {0!r}))\n"
 VERSION = '1 VERSIONINFO FILEVERSION {0} {{ BLOCK "StringFileInfo" {{ BLOCK "040904b0" {{\n{1}\n}} }} }}\n'
@@ -110,6 +111,27 @@ def test_without_an_entry_a_package_that_imports_the_other_shows_the_conflict(tw
     (two_packages / "a" / "__init__.py").write_text("import b\nfrom . import core\n")
     (finding,) = findings(two_packages)
     assert (finding.rule, finding.locations[0].path) == ("DF109", "b/need.dll")
+
+
+@pytest.mark.parametrize(
+    ("winner", "loser", "count"),
+    [("14.42.1.0", "14.29.1.0", 0), ("14.29.1.0", "14.42.1.0", 1), ("14.42.1.0", "12.0.1.0", 1), ("14.42.1.0", "", 1)],
+)
+def test_a_newer_visual_c_runtime_that_wins_over_an_older_one_is_no_conflict(
+    make_dist: DistMaker, winner: str, loser: str, count: int
+) -> None:
+    dist = make_dist({}, {"a/__init__.py": CORE, "b/__init__.py": CORE})
+    for package in ("a", "b"):
+        image(dist / package / "core.pyd", "", {"msvcp140.dll": "one"})
+    runtime(dist / "msvcp140.dll", winner, "one")
+    runtime(dist / "b" / "msvcp140.dll", loser, "one; two")
+    assert len(of_rule("DF109", dist, "import a, b")) == count
+
+
+def test_a_newer_version_of_another_dll_is_a_conflict_all_the_same(two_packages: Path) -> None:
+    image(two_packages / "a" / "need.dll", "one; a", resource=version("2,0,0,0"))
+    image(two_packages / "b" / "need.dll", "one; b", resource=version("1,0,0,0"))
+    assert len(of_rule("DF109", two_packages, "import a, b")) == 1
 
 
 def test_names_that_differ_in_case_conflict_too(two_packages: Path) -> None:
@@ -229,6 +251,12 @@ def test_a_name_or_a_user_of_a_runtime_is_no_runtime(two_loads: Path, exports: s
     assert brief(two_loads, entry=running(two_loads, "import a, b")) == []
 
 
+def test_a_dll_that_forwards_to_the_runtime_is_no_second_one(two_loads: Path) -> None:
+    image(two_loads / "a" / "one.dll", LLVM)
+    image(two_loads / "b" / "two.dll", f"{LLVM}=one.{LLVM}")
+    assert brief(two_loads, entry=running(two_loads, "import a, b")) == []
+
+
 def test_a_runtime_that_nothing_loads_does_not_count(two_loads: Path) -> None:
     image(two_loads / "a" / "one.dll", LLVM)
     image(two_loads / "b" / "two.dll", f"{LLVM}; other")
@@ -307,40 +335,3 @@ def test_a_part_of_windows_for_another_machine_takes_no_place(make_dist: DistMak
     dist = make_dist()
     image(dist / "d3d12.dll", "one", resource=WINDOWS, machine="x86")
     assert brief(dist) == []
-
-
-# --- DF112 -----------------------------------------------------------------------------------------------------------
-
-DEBUG = ["vcruntime140d.dll", "vcruntime140_1d.dll", "msvcp140d.dll", "ucrtbased.dll", "mfc140ud.dll", "concrt140d.dll"]
-
-
-@pytest.mark.parametrize("name", DEBUG)
-@pytest.mark.parametrize("present", [False, True])
-def test_a_debug_runtime_is_an_error_missing_or_not(make_dist: DistMaker, name: str, present: bool) -> None:
-    dist = make_dist({}, {"pkg/__init__.py": CORE})
-    image(dist / "pkg" / "core.pyd", "", {name: "one"})
-    if present:
-        image(dist / name, "one")
-    (finding,) = findings(dist)
-    assert (finding.rule, finding.severity.value, finding.subject) == ("DF112", "error", name)
-    assert finding.chain == ("app.exe", "pkg/__init__.py:1", "pkg/core.pyd", name)
-    assert "pkg/core.pyd" in finding.message
-
-
-def test_a_debug_runtime_that_nothing_takes_is_only_ballast(make_dist: DistMaker) -> None:
-    dist = make_dist()
-    image(dist / "ucrtbased.dll", "one")
-    assert [row for row in brief(dist) if row[1] == "error"] == []
-
-
-def test_a_debug_runtime_is_never_brought(
-    cli: Callable[..., Cli], make_dist: DistMaker, make_conda: Callable[..., Path]
-) -> None:
-    dist = make_dist({}, {"pkg/__init__.py": CORE})
-    image(dist / "pkg" / "core.pyd", "", {"vcruntime140d.dll": "one"})
-    root = make_conda({})
-    image(root / "vcruntime140d.dll", "one")
-    before = snapshot(dist)
-    done = cli("repair", dist, "--env", f"conda:{root}")
-    assert (done.code, "build it in release mode" in done.out) == (1, True)
-    assert snapshot(dist) == before

@@ -33,6 +33,23 @@ def test_native_folders_come_before_packages_and_owners_are_known(make_conda: Ma
     assert found(spec, "absent.dll") == []
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "Library/plugins/platforms",
+        "Library/lib/qt6/plugins/platforms",
+        "Library/lib/gstreamer-1.0",
+        "library/PLUGINS/sub",
+    ],
+)
+def test_plugins_are_found_after_everything_else(make_conda: MakeConda, forge: Forge, place: str) -> None:
+    root = make_conda({f"{place}/need.dll": ()})
+    spec = f"conda:{root}"
+    assert found(spec, "need.dll") == [(f"{place}/need.dll", "need 1.2.3")]
+    put(forge("need.dll"), root / "Lib" / "site-packages" / "pkg" / "need.dll")
+    assert [row[0] for row in found(spec, "need.dll")] == ["Lib/site-packages/pkg/need.dll", f"{place}/need.dll"]
+
+
 def test_a_file_of_a_pip_package_belongs_to_its_distribution(make_conda: MakeConda, forge: Forge) -> None:
     root = make_conda({})
     packages = root / "Lib" / "site-packages"

@@ -6,12 +6,11 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
-from depfix.knowledge.families import family_of
 from depfix.model.finding import Finding
 from depfix.pipeline import Options, repair, scan
 from fixtures.compile_c import compile_c
@@ -178,6 +177,7 @@ def test_a_name_in_the_data_of_a_loaded_image(make_dist: DistMaker, environment:
     assert rows(dist, environment) == POSSIBLE
     finding = only(dist, environment)
     assert finding.chain == ("app.exe", "pkg/__init__.py:1", "pkg/core.pyd", "helper.dll")
+    assert [place.path for place in finding.locations] == ["pkg/core.pyd"]
     assert "the name stands in its data" in finding.message
     assert repaired(dist, environment) == {}  # a mere possibility is not copied
 
@@ -265,7 +265,7 @@ def test_strings_that_name_no_dll_of_the_environment(naming: MakeDist, environme
 
 def test_a_linked_name_is_told_by_its_table_alone(make_dist: DistMaker, stocked: MakeConda) -> None:
     dist = make_dist({"pkg/core.pyd": ("need.dll",)}, CORE)
-    assert rows(dist, stocked("Library/bin/need.dll")) == {"DF101 error certain need.dll"}
+    assert rows(dist, stocked("Library/bin/need.dll")) == {"DF101 error probable need.dll"}
 
 
 # --- loads by Python code ---
@@ -280,6 +280,10 @@ CALLS = [
     "import ctypes; ctypes.cdll.LoadLibrary('helper.dll')",
     "import ctypes; ctypes.windll.LoadLibrary('helper.dll')",
     "import ctypes; ctypes.windll.helper.call()",
+    "import ctypes; ctypes.cdll['helper.dll']",
+    "import ctypes; ctypes.windll['helper'].call()",
+    "import ctypes, ctypes.util; ctypes.CDLL(ctypes.util.find_library('helper'))",
+    "import ctypes, ctypes.util as u; path = u.find_library('HELPER.DLL'); ctypes.CDLL(path)",
     "from ctypes import WinDLL as Library; Library('helper.dll')",
     "import ctypes as c; k = c.WinDLL('kernel32'); k.LoadLibraryW('helper.dll')",
     "import ctypes as c; c.windll.kernel32.LoadLibraryExW('helper.dll', None, 0x1000)",
@@ -298,13 +302,14 @@ def test_a_dll_that_a_source_loads_by_name(
     dist = make_dist({}, {"pkg/__init__.py": f"\n{call}\n"})
     put(plain, dist / "pkg" / "_speed.pyd")
     missing = only(dist)
-    assert words(missing) == "DF106 error certain helper.dll"
+    assert words(missing) == "DF106 error probable helper.dll"
     assert missing.no_fix == "no environment was given to take it from"
     assert (missing.locations[0].path, missing.locations[0].line) == ("pkg/__init__.py", 2)
+    assert missing.chain == ("app.exe", "pkg/__init__.py:2", "helper.dll")
     assert repaired(dist, environment) == {"helper.dll": "helper 4.5"}
     assert rows(dist) == set()
     put(needy, dist / "helper.dll")
-    assert rows(dist) == {"DF101 error certain need.dll"}
+    assert rows(dist) == {"DF101 error probable need.dll"}
 
 
 @pytest.mark.parametrize(
@@ -314,6 +319,11 @@ def test_a_dll_that_a_source_loads_by_name(
         ("import contextlib, cffi\nwith contextlib.suppress(OSError):\n    cffi.FFI().dlopen('helper.dll')", POSSIBLE),
         ("import ctypes\ndef later():\n    ctypes.CDLL('helper.dll')", POSSIBLE),
         ("import ctypes, time\nif time.time() > 9:\n    ctypes.CDLL('helper.dll')", POSSIBLE),
+        ("import ctypes, ctypes.util as u\npath = u.find_library('helper')\nif path:\n    ctypes.CDLL(path)", POSSIBLE),
+        (
+            "import ctypes, ctypes.util as u\nctypes.CDLL(u.find_library('helper') or 'user32')",
+            POSSIBLE,
+        ),
         ("import ctypes, os\nif os.environ.get('HELPER'):\n    ctypes.CDLL('helper.dll')", set()),  # nobody sets it
     ],
 )
@@ -335,11 +345,27 @@ def test_a_load_that_may_fail_or_may_never_run(
         "import ctypes\nctypes.windll.user32.MessageBoxW",
         "import ctypes\nctypes.pythonapi.Py_IsInitialized()",
         "import ctypes.util\nctypes.util.find_library('helper')",
+        "import ctypes, ctypes.util\nctypes.CDLL(ctypes.util.find_library('c'))",
+        "import ctypes, ctypes.util\nctypes.CDLL(ctypes.util.find_library('user32'))",
+        "import ctypes.util, os\nos.add_dll_directory(os.path.dirname(ctypes.util.find_library('helper')))",
+        "import ctypes\nctypes.cdll['user32']",
         "import cffi\ncffi.FFI().dlopen('kernel32')",
     ],
 )
 def test_loads_that_say_nothing_of_the_dist(make_dist: DistMaker, call: str) -> None:
     assert rows(make_dist({}, {"pkg/__init__.py": call})) == set()
+
+
+def test_a_dll_that_is_looked_for_along_path(make_dist: DistMaker, plain: Path) -> None:
+    source = (
+        "import ctypes, os\nfrom ctypes.util import find_library\n"
+        "os.environ['PATH'] = os.path.join(os.path.dirname(__file__), 'bin') + ';' + os.environ['PATH']\n"
+        "ctypes.CDLL(find_library('helper'))\n"
+    )
+    dist = make_dist({}, {"pkg/__init__.py": source})
+    assert words(only(dist)) == "DF106 error probable helper.dll"
+    put(plain, dist / "pkg" / "bin" / "helper.dll")
+    assert rows(dist) == set()
 
 
 FOLDER = "import ctypes, os\nHERE = os.path.dirname(__file__)\nos.add_dll_directory(os.path.join(HERE, 'bin'))\n"
@@ -350,7 +376,7 @@ def test_a_load_by_name_looks_in_the_directories_that_code_adds(
 ) -> None:
     dist = make_dist({}, {"pkg/__init__.py": FOLDER + "ctypes.CDLL('helper.dll')\n"})
     missing = only(dist)
-    assert words(missing) == "DF106 error certain helper.dll"
+    assert words(missing) == "DF106 error probable helper.dll"
     assert "directory added by code: pkg/bin" in missing.trail
     put(plain, dist / "pkg" / "bin" / "helper.dll")
     assert rows(dist) == set()
@@ -362,172 +388,8 @@ def test_a_load_by_name_looks_in_the_directories_that_code_adds(
 def test_a_load_by_path_is_repaired_at_that_path(make_dist: DistMaker, stocked: MakeConda, needy: Path) -> None:
     dist = make_dist({}, {"pkg/__init__.py": LOAD.format(name="outer.dll")})
     missing = only(dist)
-    assert (words(missing), missing.identity) == ("DF106 error certain outer.dll", "pkg/bin/outer.dll")
+    assert (words(missing), missing.identity) == ("DF106 error probable outer.dll", "pkg/bin/outer.dll")
     environment = stocked("Library/bin/need.dll")
     put(needy, environment / "Library" / "bin" / "outer.dll")
     assert set(repaired(dist, environment)) == {"pkg/bin/outer.dll", "need.dll"}
     assert rows(dist) == set()
-
-
-# --- families ---
-
-# A file name of the trigger of most families.
-EXAMPLES = """mkl_rt.2.dll mkl_core.2.dll cudnn64_8.dll cudnn_ops_infer64_8.dll cudnn64_9.dll cudnn_graph64_9.dll
-cudnn_adv64_9.dll nvrtc64_120_0.dll cublaslt64_12.dll cufft64_11.dll onnxruntime.dll onnxruntime_providers_tensorrt.dll
-openvino.dll tbb12.dll libiomp5md.dll qt5gui.dll qt6gui.dll qt6network.dll qt6sql.dll gstreamer-1.0-0.dll""".split()
-
-
-def members(trigger: str) -> dict[str, tuple[str, str, tuple[str, ...]]]:
-    """Return {name: (need, group, folders)} of what the data say of a family."""
-    known = family_of(trigger)
-    assert known is not None
-    family, groups = known
-    return {one.name.format(**groups): (one.need, one.group, one.folders) for one in family.members}
-
-
-def put_family(plain: Path, namer: Namer, folder: Path, trigger: str) -> None:
-    """Put a complete family there, and the families of its members; each holds the names of its own."""
-    rows = members(trigger)
-    namer.holding(rows, folder / trigger)
-    for name, (_, _, folders) in rows.items():
-        place = Path(os.path.normpath(folder / folders[0] / name)) if folders else folder / name
-        if family_of(name) is not None and name != trigger:
-            put_family(plain, namer, place.parent, name)
-        elif not place.exists():
-            put(plain, place)
-
-
-@pytest.mark.parametrize("trigger", EXAMPLES)
-def test_a_complete_family_is_silent(loading: MakeDist, plain: Path, namer: Namer, trigger: str) -> None:
-    dist = loading(trigger)
-    put_family(plain, namer, dist / "pkg" / "bin", trigger)
-    assert rows(dist) == set()
-
-
-@pytest.mark.parametrize("trigger", EXAMPLES)
-def test_a_family_member_alone_asks_for_what_it_cannot_do_without(loading: MakeDist, trigger: str) -> None:
-    wanted = members(trigger)
-    expected: dict[str, str] = {}
-    for name, (need, group, _) in wanted.items():
-        if need == "required":
-            expected.setdefault(group or name, f"DF106 error probable {name}")
-        elif need == "processor":
-            expected[name] = f"DF106 warning probable {name}"
-    assert rows(loading(trigger, wanted)) == set(expected.values())  # one of a group; nothing of what is optional
-
-
-MKL: Mapping[str, tuple[str, ...]] = {
-    "mkl_rt.2.dll": ("mkl_core.2.dll", "mkl_intel_thread.2.dll", "mkl_sequential.2.dll"),
-    "mkl_core.2.dll": ("mkl_def.2.dll", "mkl_avx2.2.dll", "mkl_avx512.2.dll"),
-    **dict.fromkeys(("mkl_intel_thread.2.dll", "mkl_def.2.dll", "mkl_avx2.2.dll", "mkl_avx512.2.dll"), ()),
-}
-
-
-@pytest.fixture
-def mkl(loading: MakeDist, namer: Namer) -> Path:
-    """A dist whose package loads mkl_rt.2.dll, with the DLLs of that beside it."""
-    dist = loading("mkl_rt.2.dll")
-    for name, names in MKL.items():
-        namer.holding(names, dist / "pkg" / "bin" / name)
-    return dist
-
-
-@pytest.mark.parametrize(
-    ("gone", "expected"),
-    [
-        ((), set()),
-        (("mkl_core.2.dll",), {"DF106 error probable mkl_core.2.dll"}),
-        (("mkl_intel_thread.2.dll",), {"DF106 error probable mkl_intel_thread.2.dll"}),
-        (("mkl_def.2.dll",), {"DF106 error probable mkl_def.2.dll"}),
-        (("mkl_avx512.2.dll",), {"DF106 warning probable mkl_avx512.2.dll"}),
-        (("mkl_def.2.dll", "mkl_avx2.2.dll"), {"DF106 error probable mkl_def.2.dll",
-                                              "DF106 warning probable mkl_avx2.2.dll"}),
-        (("mkl_rt.2.dll",), {"DF106 error certain mkl_rt.2.dll"}),  # nothing loads mkl_core then
-    ],
-)  # fmt: skip
-def test_mkl_loads_its_parts_by_name(mkl: Path, gone: tuple[str, ...], expected: set[str]) -> None:
-    for name in gone:
-        (mkl / "pkg" / "bin" / name).unlink()
-    assert rows(mkl) == expected
-
-
-def test_a_part_that_this_release_does_not_name_is_not_missing(mkl: Path, namer: Namer) -> None:
-    namer.holding(("mkl_def.2.dll",), mkl / "pkg" / "bin" / "mkl_core.2.dll")
-    (mkl / "pkg" / "bin" / "mkl_avx512.2.dll").unlink()
-    assert rows(mkl) == set()
-
-
-def test_parts_of_two_releases_do_not_go_together(mkl: Path) -> None:
-    (mkl / "pkg" / "bin" / "mkl_core.2.dll").rename(mkl / "mkl_core.1.dll")
-    finding = only(mkl)
-    assert words(finding) == "DF106 error probable mkl_core.2.dll"
-    assert "mkl_core.1.dll is of another release" in finding.message
-    assert finding.chain == ("app.exe", "pkg/__init__.py:2", "pkg/bin/mkl_rt.2.dll", "mkl_core.2.dll")
-
-
-def test_an_optional_part_counts_only_if_the_environment_has_it(mkl: Path, stocked: MakeConda) -> None:
-    environment = stocked("Library/bin/mkl_sequential.2.dll")
-    assert rows(mkl, environment) == {"DF106 info possible mkl_sequential.2.dll"}
-    assert repaired(mkl, environment) == {}
-
-
-def test_a_repair_brings_the_whole_family(mkl: Path, make_conda: MakeConda, namer: Namer) -> None:
-    environment = make_conda({})
-    own(environment, "mkl", (f"Library/bin/{name}" for name in MKL))
-    wanted = [name for name in MKL if name != "mkl_rt.2.dll"]
-    for name in wanted:
-        namer.holding(MKL[name], environment / "Library" / "bin" / name)
-        (mkl / "pkg" / "bin" / name).unlink()
-    assert repaired(mkl, environment) == dict.fromkeys(wanted, "mkl 4.5")
-    assert rows(mkl) == set()
-
-
-def test_any_member_of_a_group_will_do(loading: MakeDist, plain: Path) -> None:
-    dist = loading("cudnn_ops_infer64_8.dll", members("cudnn_ops_infer64_8.dll"))
-    assert {one.subject for one in findings(dist)} == {"cublas64_12.dll", "cublaslt64_12.dll"}
-    put(plain, dist / "pkg" / "bin" / "cublas64_11.dll")
-    put(plain, dist / "pkg" / "bin" / "cublaslt64_11.dll")
-    assert rows(dist) == set()
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("cudnn_ops64_9.dll", {"DF101 error probable need.dll"}), ("cudnn_ext64_9.dll", {"DF101 info possible need.dll"})],
-)
-def test_a_member_that_would_not_load_is_as_bad_as_one_that_is_missing(
-    loading: MakeDist, plain: Path, needy: Path, namer: Namer, name: str, expected: set[str]
-) -> None:
-    dist = loading("cudnn64_9.dll")
-    put_family(plain, namer, dist / "pkg" / "bin", "cudnn64_9.dll")
-    put(needy, dist / "pkg" / "bin" / name)
-    assert rows(dist) == expected
-
-
-@pytest.mark.parametrize("place", ["platforms", "plugins/platforms", "../plugins/platforms", "../../qt/platforms"])
-def test_the_platform_plugin_of_qt(loading: MakeDist, plain: Path, place: str) -> None:
-    dist = loading("qt6gui.dll")
-    missing = only(dist)
-    assert words(missing) == "DF106 error probable qwindows.dll"
-    assert missing.identity == "pkg/bin/platforms/qwindows.dll"
-    put(plain, Path(os.path.normpath(dist / "pkg" / "bin" / place)) / "qwindows.dll")
-    assert rows(dist) == set()
-
-
-def test_the_platform_plugin_of_qt_is_repaired_at_its_place(loading: MakeDist, stocked: MakeConda, needy: Path) -> None:
-    dist = loading("qt6gui.dll")
-    environment = stocked("Library/bin/need.dll")
-    put(needy, environment / "Lib" / "site-packages" / "qt" / "plugins" / "platforms" / "qwindows.dll")
-    assert set(repaired(dist, environment)) == {"pkg/bin/platforms/qwindows.dll", "need.dll"}
-    assert rows(dist) == set()
-
-
-@pytest.mark.parametrize("trigger", ["onnxruntime.dll", "onnxruntime_pybind11_state.pyd"])
-def test_a_provider_of_onnx_runtime_is_a_possibility(
-    loading: MakeDist, stocked: MakeConda, needy: Path, trigger: str
-) -> None:
-    provider = "onnxruntime_providers_cuda.dll"
-    dist = loading(trigger, [provider])
-    assert rows(dist) == set()  # the CPU needs none
-    assert rows(dist, stocked(f"Library/bin/{provider}")) == {f"DF106 info possible {provider}"}
-    put(needy, dist / "pkg" / "bin" / provider)
-    assert rows(dist) == {"DF101 info possible need.dll"}

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
 import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
 
@@ -17,83 +13,13 @@ from depfix.model.finding import Finding
 from depfix.model.image import Image
 from depfix.pe.reader import read_image
 from depfix.pipeline import Options, scan
-from fixtures.compile_c import TARGETS
-from fixtures.windows_lab import CACHE
-from tests.conftest import Cli, DistMaker, put, snapshot, zig
+from fixtures.link_image import NOTHING, image
+from tests.conftest import Cli, DistMaker, snapshot
 
 MakeConda = Callable[..., Path]
 CORE = "from . import core\n"
-NOTHING: Mapping[str, str] = MappingProxyType({})
 LAZY_MUTEX = {"msvcp140.dll": "_Mtx_lock; _Mtx_unlock"}
 EAGER_MUTEX = {"msvcp140.dll": "_Mtx_lock; _Mtx_unlock; _Mtx_init_in_situ"}
-
-
-# --- compiled files --------------------------------------------------------------------------------------------------
-
-
-def image(
-    path: Path,
-    exports: str = "",
-    needs: Mapping[str, str] = NOTHING,
-    *,
-    delays: str = "",
-    resource: str = "",
-    machine: str = "amd64",
-) -> Path:
-    """Put a DLL at `path`, whose name is the one it is linked under.
-
-    `exports` are lines of a module-definition file between semicolons: `one; far=host.one; five @5 NONAME; data DATA`.
-    `needs` maps DLL names to what is taken from them, in the same words; the one called `delays` is delay-loaded.
-    `resource` is the text of a resource script.
-    """
-    words = (path.name, exports, sorted(needs.items()), delays, resource, machine, "v1")
-    made = CACHE / "linked" / hashlib.sha256(repr(words).encode()).hexdigest()[:16]
-    if not made.exists():
-        scratch = made.with_name(f"{made.name}-{os.getpid()}")
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(parents=True)
-        _link(scratch, path.name, exports, needs, delays, resource, machine)
-        shutil.rmtree(made, ignore_errors=True)
-        scratch.rename(made)
-    return put(made / path.name, path)
-
-
-def _link(
-    folder: Path, name: str, exports: str, needs: Mapping[str, str], delays: str, resource: str, machine: str
-) -> None:
-    (folder / "own.c").write_text(_source(exports, needs))
-    (folder / "own.def").write_text(_definition(exports))
-    parts = ["own.obj"]
-    zig("cc", "-target", TARGETS[machine], "-O1", "-c", "own.c", "-o", "own.obj", cwd=folder)
-    for number, (dll, symbols) in enumerate(needs.items()):
-        (folder / f"{number}.def").write_text(f"LIBRARY {dll}\n{_definition(symbols)}")
-        kind = "i386:x86-64" if machine == "amd64" else "i386"
-        zig("dlltool", "-m", kind, "-d", f"{number}.def", "-l", f"{number}.lib", cwd=folder)
-        parts.append(f"{number}.lib")
-    if resource:
-        (folder / "own.rc").write_text(resource)
-        zig("rc", "own.rc", cwd=folder)
-        parts.append("own.res")
-    options = (f"-delayload:{delays}",) if delays else ()
-    zig("lld-link", "-dll", "-noentry", "-opt:noref", "-def:own.def", f"-out:{name}", *options, *parts, cwd=folder)
-
-
-def _definition(lines: str) -> str:
-    return "EXPORTS\n" + "".join(f"{line.strip()}\n" for line in lines.split(";"))
-
-
-def _source(exports: str, needs: Mapping[str, str]) -> str:
-    """Define what is exported and is no forwarder, and use what is imported."""
-    text = "void *__stdcall __delayLoadHelper2(void *a, void *b) { (void)a; (void)b; return 0; }\n"
-    used = []
-    for line in filter(None, map(str.strip, exports.split(";"))):
-        if "=" not in line:
-            text += f"int {line.split()[0]}{' = 1;' if line.endswith('DATA') else '(void) { return 1; }'}\n"
-    for line in filter(None, map(str.strip, ";".join(needs.values()).split(";"))):
-        name, call = line.split()[0], "" if line.endswith("DATA") else "()"
-        text += f"__declspec(dllimport) extern int {name}{'(void)' if call else ''};\n"
-        used.append(name + call)
-    return f"{text}int uses(void) {{ return {' + '.join(used) or '0'}; }}\n"
 
 
 def findings(dist: Path, *, entry: Path | None = None) -> list[Finding]:
@@ -170,13 +96,13 @@ def test_the_fixture_reads_as_a_file_of_microsofts_linker(dist: Path) -> None:
 )
 def test_a_missing_runtime_dll_names_the_redistributable_that_brings_it(dist: Path, name: str, brings: str) -> None:
     image(dist / "pkg" / "core.pyd", "", {name: "one"})
-    assert weight(dist) == [("DF107", "error", "certain", name.lower())]
+    assert weight(dist) == [("DF107", "error", "probable", name.lower())]
     assert f"it belongs to {brings}, which Windows 10" in only(dist).message
 
 
 def test_what_no_redistributable_has_is_told_so(dist: Path) -> None:
     image(dist / "pkg" / "core.pyd", "", {"libomp140.x86_64.dll": "one"})
-    assert weight(dist) == [("DF107", "error", "certain", "libomp140.x86_64.dll")]
+    assert weight(dist) == [("DF107", "error", "probable", "libomp140.x86_64.dll")]
     assert "no redistributable has it" in only(dist).message
 
 

@@ -29,12 +29,12 @@ COLUMNS = {
     **dict.fromkeys(("system-dlls-amd64.tsv", "system-dlls-arm64.tsv", "system-dlls-x86.tsv"), 2),
     **dict.fromkeys(("features.tsv", "python-targets.tsv", "stdlib-extensions.tsv"), 3),
     **dict.fromkeys(("feature-kinds.tsv", "redistributable-system.tsv", "vc-runtime.tsv"), 4),
-    "assemblies.tsv": 6,
+    "assemblies.tsv": 5,
     "known-dlls.tsv": 1,
     "targets.tsv": 8,
 }
-# Columns that may be empty: an edition, emulation, what brings an assembly, who carries a runtime, needs of two kinds.
-MAY_BE_EMPTY = {"targets.tsv": {3, 5}, "assemblies.tsv": {4}, "vc-runtime.tsv": {2}, "stdlib-extensions.tsv": {1, 2}}
+# Columns that may be empty: an edition, emulation, DLLs of an assembly and what brings it, who carries a runtime, needs of two kinds.
+MAY_BE_EMPTY = {"targets.tsv": {3, 5}, "assemblies.tsv": {2, 3}, "vc-runtime.tsv": {2}, "stdlib-extensions.tsv": {1, 2}}
 IN_ORDER_OF_AGE = {"python-targets.tsv", "stdlib-extensions.tsv", "targets.tsv"}
 GROUPED = {"assemblies.tsv", "feature-kinds.tsv", "redistributable-system.tsv", "vc-runtime.tsv"}
 API_SETS = {"api-sets-win7.tsv": "7sp1", "api-sets-win8.1.tsv": "8.1", "api-sets-10.0.17134.tsv": "10"}
@@ -311,7 +311,8 @@ def test_families_are_complete() -> None:
         assert family.keys() == {"key", "words", "trigger", "source", "members"}
         assert all(family.values()), family["key"]
         for member in family["members"]:
-            assert member.keys() - {"if_named"} == {"name", "folders", "need", "group", "why"}
+            optional = {"if_named", "named", "chosen_by", "chosen_name"}
+            assert member.keys() - optional == {"name", "folders", "need", "group", "why"}
             assert member["why"], member["name"]
 
 
@@ -320,8 +321,9 @@ def test_members_of_families() -> None:
         names = [member.name for member in family.members]
         assert len(set(names)) == len(names), family.key
         for member in family.members:
-            assert set(re.findall(r"{(\w+)}", member.name)) <= pattern.groupindex.keys(), member.name
-            plain = re.sub(r"{\w+}", "", member.name)
+            known = {*pattern.groupindex, "named"} if member.named else set(pattern.groupindex)
+            assert set(re.findall(r"{(\w+)}", member.name)) <= known, member.name
+            plain = re.sub(r"{\w+}", "", member.name.replace("{named}", "1.dll"))
             assert re.fullmatch(r"[a-z0-9][a-z0-9_.+-]*\.dll", plain), member.name
             assert not pattern.fullmatch(plain), f"{family.key} triggers itself"
             assert [one for one in member.folders if one.startswith("/") or "\\" in one or one.endswith("/")] == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from tests.test_tables import MACHINES, RELEASES, URL, column, rows
 
 Run = Callable[..., Cli]
 NAMES = ("win7", "win7-n", "win8.1", "win8.1-n", "win10", "win10-n", "win11", "win11-n", "server-core")
-ON_MACHINES = ("win7-x86", "win10-amd64", "win10-arm64", "win11-n-arm64", "server-core-amd64")
+ON_MACHINES = ("win7-x86", "win10-x86", "win10-amd64", "win10-arm64", "win11-n-arm64", "server-core-amd64")
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +66,9 @@ def test_a_target_names_itself_in_every_report(cli: Run, tiny: Path, name: str) 
     report = json.loads(done.out)
     jsonschema.Draft202012Validator(json.loads(schema())).validate(report)
     assert (report["target"], report["reach"]) == (name, "everything")
-    driver = next(one for one in report["findings"] if one["subject"] == "nvcuda.dll")
-    assert f"; {words} does not have it: it comes with NVIDIA's graphics driver" in driver["message"]
+    drivers = [one["message"] for one in report["findings"] if one["subject"] == "nvcuda.dll"]
+    lacking = f"; {words} does not have it: it comes with NVIDIA's graphics driver"
+    assert [lacking in message for message in drivers] == [True] * target_named(name).runs(Machine.AMD64)
 
 
 def test_a_text_report_says_target_and_reach(cli: Run, tiny: Path, tmp_path: Path) -> None:
@@ -92,6 +94,17 @@ def test_case_and_blanks_of_a_name_do_not_matter() -> None:
         ("server_core", "known are", "server-core"),
         ("win7-arm64", "there is no Windows 7 SP1 for arm64", "win7"),
         ("server-core-arm64", "there is no Windows Server 2022, Server Core for arm64", "server-core"),
+        ("win11-x86", "there is no Windows 11 for x86, only for amd64 and arm64; it runs 32-bit programs", "win11"),
+        (
+            "win11-n-x86",
+            "there is no Windows 11 N (without media features) for x86, only for amd64 and arm64; it runs 32-bit programs",
+            "win11-n",
+        ),
+        (
+            "server-core-x86",
+            "there is no Windows Server 2022, Server Core for x86, only for amd64; it runs",
+            "server-core",
+        ),
         ("amiga", "known are", ""),
     ],
 )
@@ -122,6 +135,21 @@ def test_a_target_runs_programs_of_its_machines(make_dist: DistMaker, machine: s
         assert [(one.severity.value, one.subject, one.chain) for one in found] == [("error", "app.exe", ("app.exe",))]
         assert machine in found[0].message
         assert f"{target_named(name).words} runs no such program" in found[0].message
+
+
+@pytest.mark.parametrize("target", ["win7", "win8.1", "server-core", "win11-amd64"])
+def test_a_program_that_the_target_cannot_run_lacks_nothing_else(make_dist: DistMaker, target: str) -> None:
+    """That no DLL of Windows is there for it follows from the machine, and would only hide it."""
+    names = ("kernel32.dll", "mscoree.dll", "mfplat.dll", "nvcuda.dll", "api-ms-win-core-path-l1-1-0.dll", "gone.dll")
+    dist = make_dist({"core.pyd": names}, machine="arm64")
+    found = {(one.rule, one.subject) for one in findings(dist, target) if one.subject != "python310.dll"}
+    assert found == {("DF105", "app.exe"), ("DF101", "gone.dll")}
+
+
+def test_a_32_bit_program_runs_where_no_32_bit_windows_is_sold(make_dist: DistMaker) -> None:
+    dist = make_dist({"core.pyd": ("mfplat.dll", "opencl.dll", "mscoree.dll")}, machine="x86")
+    assert [findings(dist, target) for target in ("win11", "win11-amd64", "win11-arm64", "win10-x86")] == [[]] * 4
+    assert [one.subject for one in findings(dist, "server-core")] == ["mfplat.dll"]
 
 
 def test_an_emulated_program_is_held_against_windows_on_arm() -> None:
@@ -207,7 +235,16 @@ ABSENT = [
     ("api-ms-win-core-apiquery-l2-1-0.dll", "win10", "error", "a newer Windows, which has this API set"),
     ("api-ms-win-crt-heap-l1-1-0.dll", "win7", "error", "the Universal C Runtime: part of Windows 10"),
     ("api-ms-win-crt-heap-l1-1-0.dll", "win8.1", "error", "the Universal C Runtime: part of Windows 10"),
+    *(("xinput1_4.dll", target, "error", "Windows 8.1, which has it by itself") for target in ("win7", "win7-n")),
+    ("mfcore.dll", "win7-n", "error", "Windows 8.1, which has it by itself"),
+    *((name, "server-core", "error", "the .NET runtime") for name in ("hostfxr.dll", "coreclr.dll")),
 ]  # fmt: skip
+UNSURE = [
+    ("api-ms-win-core-ioring-l1-1-1.dll", "win11", "a newer Windows, which has this API set"),
+    ("api-ms-win-core-ioring-l1-1-1.dll", "server-core", "a newer Windows, which has this API set"),
+    ("aarsvc.dll", "server-core", "Windows 11, which has it by itself"),
+    ("mscoree.dll", "win11-arm64", "Windows 11 for amd64"),
+]
 PRESENT = [
     *((name, target) for name in ("mf.dll", "mfplat.dll", "wmvcore.dll") for target in ("win7", "win10", "win11-arm64")),
     *(("mscoree.dll", target) for target in ("win7", "win10", "win11", "win10-n", "server-core")),
@@ -215,7 +252,8 @@ PRESENT = [
     ("opencl.dll", "win11"), ("icu.dll", "win11"), ("aarsvc.dll", "win11"), ("d3d12.dll", "win10"),
     ("xinput1_4.dll", "win8.1"), ("api-ms-win-core-path-l1-1-0.dll", "win8.1"),
     ("api-ms-win-core-file-l1-2-2.dll", "win10"), ("api-ms-win-core-apiquery-l2-1-0.dll", "win11"),
-    ("api-ms-win-crt-heap-l1-1-0.dll", "server-core"),
+    ("api-ms-win-crt-heap-l1-1-0.dll", "server-core"), ("icu.dll", "server-core"),
+    *(("gdiplus.dll", target) for target in ("win7", "win7-n", "win8.1", "win10", "server-core")),
 ]  # fmt: skip
 OTHER_RULES = [
     ("msvcr100.dll", "DF107", "Visual C++ 2010, which {} does not have by itself"),
@@ -223,14 +261,23 @@ OTHER_RULES = [
     ("ucrtbased.dll", "DF112", "the debug runtime"),
     ("api-ms-win-nothing-l1-1-0.dll", "DF101", "it is neither in the dist nor in {}"),
 ]
+OF_OTHER_PROJECTS = [
+    ("libcrypto.dll", "win7"),
+    ("libcrypto.dll", "win8.1"),
+    ("icuuc.dll", "win7"),
+    ("onnxruntime.dll", "win10"),
+]
 
 
 @pytest.fixture(scope="module")
 def greedy(forge: Forge, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Finding]]:
-    """Return what is found for a target in a dist that imports every DLL of the tables above."""
-    needs = tuple(sorted({row[0] for row in (*ABSENT, *PRESENT, *OTHER_RULES)}))
-    dist = DistMaker(forge, tmp_path_factory.mktemp("greedy"))({"core.pyd": needs})
-    return cache(lambda target: findings(dist, target))
+    """Return what is found for a target in a dist whose program surely needs every DLL of the tables above."""
+    needs = tuple(sorted({row[0] for row in (*ABSENT, *UNSURE, *PRESENT, *OTHER_RULES, *OF_OTHER_PROJECTS)}))
+    folder = tmp_path_factory.mktemp("greedy")
+    dist = DistMaker(forge, folder)({"core.pyd": needs})
+    (folder / "program.py").write_text("import core\n")
+    options = Options(environ={}, entries=(str(folder / "program.py"),))
+    return cache(lambda target: list(scan(str(dist), replace(options, target=target)).findings))
 
 
 @pytest.mark.parametrize(("name", "target", "severity", "words"), ABSENT)
@@ -240,6 +287,33 @@ def test_what_a_target_lacks(
     found = [one for one in greedy(target) if one.subject == name]
     assert [(one.rule, one.severity.value, one.confidence.value) for one in found] == [("DF108", severity, "certain")]
     assert f"; {target_named(target).words} does not have it: it comes with {words}" in found[0].message
+
+
+@pytest.mark.parametrize(("name", "target", "words"), UNSURE)
+def test_what_a_target_may_lack(greedy: Callable[[str], list[Finding]], name: str, target: str, words: str) -> None:
+    """The tables have a gap there: nothing is claimed for certain, and no scan fails."""
+    found = [one for one in greedy(target) if one.subject == name]
+    assert [(one.rule, one.severity.value, one.confidence.value) for one in found] == [("DF108", "warning", "probable")]
+    assert found[0].message.endswith(f"; {target_named(target).words} may lack it: it comes with {words}")
+
+
+@pytest.mark.parametrize("process", [Machine.AMD64, Machine.ARM64])
+def test_a_gap_in_the_list_for_arm64_is_no_absence(process: Machine) -> None:
+    for target in ("win11-arm64", "win11-n-arm64"):
+        absence = CleanSystem(target_named(target), process).absence("mscoree.dll")
+        assert absence is not None
+        assert (absence.words, absence.sure) == ("Windows 11 for amd64", False)
+    assert CleanSystem(target_named("win11-arm64"), Machine.X86).absence("mscoree.dll") is None
+
+
+@pytest.mark.parametrize(("name", "target"), OF_OTHER_PROJECTS)
+def test_a_name_of_other_projects_is_missing_from_the_dist(
+    greedy: Callable[[str], list[Finding]], name: str, target: str
+) -> None:
+    """That some newer Windows has a DLL of that name is no help to who needs OpenSSL's, say."""
+    found = [one for one in greedy(target) if one.subject == name]
+    assert [(one.rule, one.severity.value) for one in found] == [("DF101", "error")]
+    assert "it is neither in the dist nor in Windows" in found[0].message
 
 
 @pytest.mark.parametrize(("name", "target"), PRESENT)
@@ -299,7 +373,7 @@ def test_a_delay_load_that_the_target_lacks_is_a_warning(make_dist: DistMaker, t
     source = "import ctypes, os\nctypes.CDLL(os.path.dirname(__file__) + '/lazy.dll')\n"
     dist = make_dist({}, {"pkg/__init__.py": source})
     put(delay_loading_dll(tmp_path / "made", "lazy.dll", "mfplat.dll"), dist / "pkg" / "lazy.dll")
-    assert about(dist, "win10-n", "mfplat.dll") == [("DF108", "warning", "certain")]
+    assert [one[:2] for one in about(dist, "win10-n", "mfplat.dll")] == [("DF108", "warning")]
     assert about(dist, "win10", "mfplat.dll") == []
 
 
@@ -324,6 +398,8 @@ def test_targets() -> None:
         assert target.machines
         assert target.machine is None
         assert (Machine.ARM64 in target.machines) == bool(target.emulated)
+        assert Machine.AMD64 in target.machines
+        assert (Machine.X86 in target.machines) == (target.release != "11" and target.edition != "core")
         assert set(target.emulated) <= {Machine.X86, Machine.AMD64}
     order = [RELEASES.index(target.release) for target in found.values() if target.edition != "core"]
     assert order == sorted(order)
@@ -344,7 +420,7 @@ def test_an_n_edition_is_its_release_without_media() -> None:
         for name in media:
             assert (with_media.has(name), without.has(name)) == (True, False)
         lacking = {name for name in system_dlls(plain.release, Machine.AMD64) if not without.has(name)}
-        assert {features()[name][0].key for name in lacking} == {"media-foundation", "windows-media"}
+        assert {features()[name].feature.key for name in lacking} == {"media-foundation", "windows-media"}
 
 
 def test_oldest_windows_of_each_python() -> None:
@@ -371,6 +447,9 @@ def test_where_features_are_absent() -> None:
     for name, _, text in rows("features.tsv"):
         absent = set(text.split(","))
         releases = {release for machine in MACHINES for release in releases_with(name, machine)}
+        if text.startswith("before:"):
+            assert re.fullmatch(r"before:[0-9]{5}", text)
+            absent = {"table"}
         if absent == {"always"}:
             assert not releases, name
         elif absent == {"table"}:
@@ -387,11 +466,26 @@ def test_a_target_has_a_dll_or_depfix_knows_what_brings_it(machine: Machine) -> 
         if machine not in target.machines:
             continue
         windows = CleanSystem(target, machine)
-        for name, (feature, absent) in features().items():
+        for name, known in features().items():
             there = windows.has(name) or bool(windows.api_set_host(name))
-            assert there == (windows.absence(name) is None), (target.name, name)
-            if "always" in absent or target.edition in absent:
-                assert windows.absence(name) == feature
+            absence = windows.absence(name)
+            assert there == (absence is None), (target.name, name)
+            if "always" in known.absent:
+                assert absence == known.feature
+            elif target.edition in known.absent:
+                plain = CleanSystem(replace(target, name="plain", edition=""), machine).has(name)
+                assert (absence == known.feature) == (plain or machine is Machine.ARM64), (target.name, name)
+
+
+@pytest.mark.parametrize("target", ["win7", "win8.1", "win10", "win11", "server-core"])
+def test_no_older_windows_is_offered_as_a_cure(target: str) -> None:
+    older = RELEASES[: RELEASES.index(targets()[target].release) + 1]
+    words = {"7sp1": "Windows 7,", "8.1": "Windows 8.1,", "10": "Windows 10,", "11": "Windows 11,"}
+    for machine in targets()[target].machines:
+        windows = CleanSystem(targets()[target], machine)
+        names = {name for release in RELEASES for each in MACHINES for name in system_dlls(release, each)}
+        offered = {absence.words for name in names if (absence := windows.absence(name)) is not None}
+        assert [each for each in offered for release in older if each.startswith(words[release])] == []
 
 
 def test_the_universal_crt_is_one_thing() -> None:

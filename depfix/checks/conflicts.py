@@ -8,6 +8,7 @@ from depfix.checks.findings import confidence_of, finding, version_words
 from depfix.closure.build import Closure
 from depfix.closure.graph import Node, NodeKind, Shadowed, chain_texts
 from depfix.imports.uses import Strength
+from depfix.knowledge.tables import vc_runtimes
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.names import base_name, fold
 
@@ -31,7 +32,7 @@ def check_conflicts(closure: Closure) -> Iterator[Finding]:
         if closure.graph.strength(shadowed.importer) is not None:
             pairs.setdefault((shadowed.winner, shadowed.other), []).append(shadowed)
     for (winner, other), rows in pairs.items():
-        if not _same_content(closure, winner, other):
+        if not _same_content(closure, winner, other) and not _newer_runtime(closure, winner, other):
             yield _conflict(closure, winner, other, rows)
 
 
@@ -43,6 +44,24 @@ def _same_content(closure: Closure, one: str, two: str) -> bool:
         return True
     old, new = facts.version(first), facts.version(second)
     return old is not None and old == new and facts.exports(first) == facts.exports(second)
+
+
+def _newer_runtime(closure: Closure, winner: str, other: str) -> bool:
+    """Return True if a DLL of the Visual C++ runtime wins over an older one of the same name and generation.
+
+    The newest serves programs of every older toolset; what it lacks nevertheless shows as a missing symbol. Source:
+    Microsoft Learn, "C++ binary compatibility between Visual Studio versions"
+    https://learn.microsoft.com/cpp/porting/binary-compat-2015-2017
+    """
+    name = fold(base_name(winner))
+    if name not in vc_runtimes() or vc_runtimes()[name].kind != "release":
+        return False
+    new, old = closure.world.tree.file(winner), closure.world.tree.file(other)
+    first = closure.world.facts.version(new) if new is not None else None
+    second = closure.world.facts.version(old) if old is not None else None
+    if first is None or second is None or first.file_version[0] != second.file_version[0]:
+        return False
+    return first.file_version >= second.file_version
 
 
 def _conflict(closure: Closure, winner: str, other: str, rows: list[Shadowed]) -> Finding:
@@ -102,4 +121,5 @@ def _openmp_maker(closure: Closure, path: str) -> str:
     exports = closure.world.exports(path)
     if exports is None:
         return ""
-    return next((maker for symbol, maker in _OPENMP.items() if symbol in exports.names), "")
+    own = exports.names - {forwarder.name for forwarder in exports.forwarders}  # the rest is in another DLL
+    return next((maker for symbol, maker in _OPENMP.items() if symbol in own), "")

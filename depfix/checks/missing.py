@@ -1,4 +1,4 @@
-"""DLLs that some load will not find: DF101, DF102, DF103, DF106, DF107, DF108, DF112."""
+"""DLLs that some load will not find: DF101, DF102, DF103, DF106, DF107, DF108, DF112; DF501 for unread manifests."""
 
 from __future__ import annotations
 
@@ -9,23 +9,51 @@ from depfix.closure.build import Closure
 from depfix.closure.graph import Edge, EdgeKind, Node, NodeKind, chain_texts
 from depfix.closure.world import World
 from depfix.imports.uses import Strength
-from depfix.knowledge.tables import VcRuntime, assemblies, vc_runtimes
+from depfix.knowledge.tables import VcRuntime, assemblies, debug_redistributables, vc_runtimes
 from depfix.knowledge.targets import Feature
 from depfix.loader.resolve import trail_texts
-from depfix.model.finding import Confidence, Finding, Severity
+from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.image import Image
+from depfix.model.names import fold
 
 
 def check_missing(closure: Closure) -> Iterator[Finding]:
-    """Yield one finding for each DLL name that some load will not find."""
+    """Yield one finding for each DLL name that some load will not find.
+
+    On a target that cannot run the program at all, nothing of Windows is looked for: DF105 has told that already.
+    """
+    runs = closure.world.system.target.runs(closure.world.dist.machine)
     needs: dict[tuple[Node, str], list[Edge]] = {}
     for edge in closure.graph.edges():
         if edge.target.kind is NodeKind.MISSING:
             needs.setdefault((edge.target, edge.expected), []).append(edge)
     for (node, _), edges in needs.items():
         rows = surest_first(closure.graph, edges)
-        if rows:
+        if rows and (runs or closure.world.system.absence(node.name) is None):
             yield _missing(closure, node.name, rows)
+    yield from _unread_manifests(closure)
+
+
+def _unread_manifests(closure: Closure) -> Iterator[Finding]:
+    """Yield DF501 for each side-by-side manifest of a reached image that cannot be read."""
+    told = {fold(skipped.path) for skipped in closure.world.tree.skipped}
+    for node in closure.graph.nodes():
+        if node.kind not in (NodeKind.PROGRAM, NodeKind.IMAGE) or closure.graph.strength(node) is None:
+            continue
+        for path, reason in closure.world.unread_manifests(node.name):
+            if fold(path) in told:
+                continue
+            told.add(fold(path))
+            chain = chain_texts(closure.graph.chain(node), closure.graph.root)
+            yield finding(
+                "not-looked-at",
+                path,
+                f"{path}: {reason}; Windows refuses to load {node.name} with a manifest that it cannot read, "
+                "and the assemblies that this one names are unknown",
+                locations=(Location(path),),
+                chain=chain if path == node.name else (*chain, path),
+                identity="manifest",
+            )
 
 
 def _missing(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> Finding:
@@ -39,14 +67,19 @@ def _missing(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> 
     edge = deciding[1]
     severity, confidence = weight(deciding)
     alike = [row for row in rows if row[1].kind is edge.kind]
+    needing = [row[1] for row in (deciding, *alike, *rows)]
+    surer = [each for each in needing if each.kind is not EdgeKind.NAMED]
+    chain, last = chain_texts(closure.graph.chain(edge.source), closure.graph.root), _last_steps(edge, name)
+    if len(last) > 1 and len(chain) > 1 and chain[-1] == edge.source.name:
+        chain = chain[:-1]  # the place in its source says more than its name
     return finding(
         _rule_name(name, edge, bool(elsewhere), absence),
         name,
         _message(closure.world, name, edge, elsewhere, absence, len({row[1].source for row in alike})),
         severity=severity,
         confidence=confidence,
-        locations=locations_of(row[1] for row in (deciding, *alike, *rows) if row[1].kind is not EdgeKind.NAMED),
-        chain=(*chain_texts(closure.graph.chain(edge.source), closure.graph.root), *_last_steps(edge, name)),
+        locations=locations_of(surer or needing),
+        chain=(*chain, *last),
         trail=trail_texts(edge.trail),
         identity=edge.expected,
     )
@@ -68,6 +101,8 @@ _ORDER = (
 def _last_steps(edge: Edge, name: str) -> tuple[str, ...]:
     if edge.kind is EdgeKind.LOAD and edge.path:
         return (f"{edge.path}:{edge.line}", edge.expected or name)
+    if edge.kind is EdgeKind.ASSEMBLY and edge.path:
+        return (edge.path, name)
     return (name,)
 
 
@@ -75,13 +110,17 @@ def _rule_name(name: str, edge: Edge, elsewhere: bool, absence: Feature | None) 
     runtime = vc_runtimes().get(name)
     if runtime is not None and runtime.kind == "debug":
         return "debug-runtime"
-    if edge.expected:
-        return "missing-runtime-dll"
     if edge.kind is EdgeKind.ASSEMBLY:
-        return "missing-dll" if assemblies().get(name, True) else "missing-vc-runtime"
+        brought_by = assemblies()[name].redistributable if name in assemblies() else ""
+        if brought_by in debug_redistributables():
+            return "debug-runtime"
+        return "missing-vc-runtime" if brought_by else "missing-dll"
+    of_assembly = _is_of_assembly(edge)
+    if edge.expected and not of_assembly:
+        return "missing-runtime-dll"
     if elsewhere:
         return "misplaced-dll"
-    if absence is not None:
+    if absence is not None and not of_assembly:
         return "absent-on-target"
     if edge.kind is EdgeKind.DELAY:
         return "missing-delay-dll"
@@ -90,12 +129,17 @@ def _rule_name(name: str, edge: Edge, elsewhere: bool, absence: Feature | None) 
     return "missing-dll" if edge.kind in _ORDER[0] else "missing-runtime-dll"
 
 
+def _is_of_assembly(edge: Edge) -> bool:
+    """Return True if a side-by-side assembly says where the DLL is: no other place counts then."""
+    return bool(edge.expected) and edge.kind in (EdgeKind.STATIC, EdgeKind.FORWARD, EdgeKind.DELAY)
+
+
 def _weight(rule_name: str, strength: Strength, edge: Edge, absence: Feature | None) -> tuple[Severity, Confidence]:
     if edge.kind is EdgeKind.NAMED:
         if strength >= Strength.PROBABLE:
             return Severity.WARNING, Confidence.PROBABLE
         return Severity.INFO, Confidence.POSSIBLE
-    if edge.kind is EdgeKind.LOAD and strength is not Strength.REQUIRED and not edge.note:
+    if edge.kind is EdgeKind.LOAD and edge.strength is not Strength.REQUIRED and not edge.note:
         return Severity.INFO, Confidence.POSSIBLE  # such code copes, or may never run
     if edge.kind is EdgeKind.DELAY:
         return Severity.WARNING, confidence_of(strength)
@@ -103,6 +147,9 @@ def _weight(rule_name: str, strength: Strength, edge: Edge, absence: Feature | N
         return Severity.WARNING, Confidence.POSSIBLE  # code inside the program may add its folder
     if rule_name == "absent-on-target" and absence is not None and absence.kind == "driver":
         return Severity.WARNING, confidence_of(strength)  # who has the device has the driver
+    if rule_name == "absent-on-target" and absence is not None and not absence.sure:
+        severity = Severity.INFO if strength is Strength.POSSIBLE else Severity.WARNING
+        return severity, confidence_of(min(strength, Strength.PROBABLE))
     if edge.kind is EdgeKind.FAMILY:
         return severity_of(strength), confidence_of(min(strength, Strength.PROBABLE))
     return severity_of(strength), confidence_of(strength)
@@ -127,7 +174,10 @@ def _message(
     verb = "loads" if edge.kind is EdgeKind.LOAD else edge.kind.words
     note = f"; {edge.note}" if edge.note else ""
     if edge.kind is EdgeKind.ASSEMBLY:
-        return f"{who} {verb} {name}{others}, and neither {windows} nor the folder of {who} has its manifest"
+        return f"{who} {verb} {name}{others}{_assembly_words(name, edge, windows)}"
+    if _is_of_assembly(edge):
+        there = f"; a copy is at {elsewhere[0]}, where it does not count" if elsewhere else ""
+        return f"{who} {verb} it{others}; an assembly has it at {edge.expected}, which is not there{there}"
     if edge.expected:
         return f"{who} loads {edge.expected}, which is not there{others}{note}"
     where = "".join(elsewhere[:1])
@@ -136,11 +186,22 @@ def _message(
     if elsewhere:
         return f"{who} {verb} it{others}; it is at {where}, where this load does not look{note}"
     if absence is not None:
-        return f"{who} {verb} it{others}; {windows} does not have it: it comes with {absence.words}"
+        lacks = "does not have it" if absence.sure else "may lack it"
+        return f"{who} {verb} it{others}; {windows} {lacks}: it comes with {absence.words}"
     runtime = vc_runtimes().get(name)
     if runtime is not None:
         return f"{who} {verb} it{others}; {_runtime_words(runtime, windows)}"
     return f"{who} {verb} it{others}; it is neither in the dist nor in {windows}{note}"
+
+
+def _assembly_words(name: str, edge: Edge, windows: str) -> str:
+    if edge.note:
+        return f", and {edge.note}"
+    words = f", and neither {windows} nor the folder of {edge.source.name} has its manifest"
+    brought_by = assemblies()[name].redistributable if name in assemblies() else ""
+    if brought_by in debug_redistributables():
+        return f"{words}: it is the debug runtime, which only developers' machines have and nobody may ship"
+    return f"{words}: it belongs to {brought_by}" if brought_by else words
 
 
 def _runtime_words(runtime: VcRuntime, windows: str) -> str:

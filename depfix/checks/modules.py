@@ -29,7 +29,10 @@ def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> 
     recorded = closure.world.recorded_file(name)
     if strength < Strength.PROBABLE and (not recorded or edge.asked):
         return  # a guarded import of what the package never had
-    severity, confidence = _weight(strength, bool(recorded or edge.asked))
+    sure = _is_unconditional(closure, edge)
+    severity, confidence = _weight(strength, bool(recorded) or sure or (bool(edge.asked) and closure.from_entry))
+    if edge.asked and severity is Severity.INFO and strength >= Strength.PROBABLE:
+        severity, confidence = Severity.WARNING, Confidence.PROBABLE
     where = f"{edge.path}:{edge.line}" if edge.path and edge.line else edge.path or edge.source.name
     verb = "may import" if edge.kind is EdgeKind.HIDDEN else "imports"
     known = f"; {recorded} was installed with the package" if recorded else ""
@@ -37,6 +40,9 @@ def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> 
     if edge.asked:
         needing = f" {edge.asked}, which needs" if edge.asked != name else ""
         absent = f"{where} {verb}{needing} {name}.pyd of the standard library, and that is not in the dist"
+    chain = chain_texts(closure.graph.chain(edge.source), closure.graph.root)
+    if len(chain) > 1 and chain[-1] in (edge.source.name, edge.path):
+        chain = chain[:-1]  # the place in its source says more than its name
     yield finding(
         _rule_name(strength, recorded, edge.asked),
         name,
@@ -44,7 +50,7 @@ def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> 
         severity=severity,
         confidence=confidence,
         locations=tuple(dict.fromkeys(Location(row[1].path, row[1].line) for row in rows if row[1].path))[:20],
-        chain=(*chain_texts(closure.graph.chain(edge.source), closure.graph.root), where, name),
+        chain=(*chain, where, name),
     )
 
 
@@ -56,9 +62,15 @@ def _rule_name(strength: Strength, recorded: str, through: str) -> str:
     return "missing-extension-module" if fold(recorded).endswith(".pyd") else "missing-module"
 
 
-def _weight(strength: Strength, recorded: bool) -> tuple[Severity, Confidence]:
+def _is_unconditional(closure: Closure, edge: Edge) -> bool:
+    """Return True if nothing but the import of a top-level package, or the program's start, decides on an import."""
+    chain = (*closure.graph.chain(edge.source), edge)
+    return all(step.kind is EdgeKind.START or step.strength is Strength.REQUIRED for step in chain)
+
+
+def _weight(strength: Strength, wanted: bool) -> tuple[Severity, Confidence]:
     if strength < Strength.PROBABLE:
         return Severity.INFO, Confidence.POSSIBLE
-    if strength is Strength.REQUIRED or recorded:
+    if wanted:
         return severity_of(strength), confidence_of(strength)
     return Severity.INFO, Confidence.POSSIBLE  # under a condition, and perhaps the package never had it

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from depfix.checks.findings import confidence_of, finding, locations_of, severity_of, surest_first
 from depfix.closure.build import Closure
 from depfix.closure.graph import Edge, EdgeKind, Node, NodeKind, chain_texts
+from depfix.closure.world import World
 from depfix.imports.uses import Strength
 from depfix.knowledge.tables import vc_runtimes
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.image import Image
 from depfix.model.names import base_name, dll_file_name, fold
 
+_NEEDS = frozenset((EdgeKind.STATIC, EdgeKind.DELAY, EdgeKind.LOAD))
+_DEBUG_PYTHON = re.compile(r"python3\d*t?_d\.dll")
 _GENERATION = 14  # toolsets 14.0 (Visual Studio 2015) and later share their runtime; older ones have their own names
 _LAZY_MUTEX = 40  # from 14.40 on a std::mutex is not initialised by a call, and only msvcp140 14.40 can lock such a one
 
@@ -26,31 +30,66 @@ def check_runtimes(closure: Closure) -> Iterator[Finding]:
     """
     users: dict[Node, list[Edge]] = {}
     for edge in closure.graph.edges():
-        if edge.target.kind is NodeKind.IMAGE and edge.kind in (EdgeKind.STATIC, EdgeKind.DELAY):
-            if fold(base_name(edge.target.name)) in vc_runtimes():
+        if edge.target.kind is NodeKind.IMAGE and edge.kind in _NEEDS:
+            name = fold(base_name(edge.target.name))
+            if name in vc_runtimes() or is_debug(closure.world, name):
                 users.setdefault(edge.target, []).append(edge)
     for node, edges in users.items():
-        rows = surest_first(closure.graph, edges)
-        if not rows:
-            continue
-        if vc_runtimes()[fold(base_name(node.name))].kind == "debug":
-            yield _debug(closure, node, rows)
+        if is_debug(closure.world, fold(base_name(node.name))):
+            rows = surest_first(closure.graph, edges)
+            if rows:
+                yield _debug(closure, node, rows)
         else:
-            yield from _too_old(closure, node, rows)
+            yield from _too_old(closure, node, users_of(closure, node))
+
+
+def users_of(closure: Closure, runtime: Node) -> list[tuple[Strength, Edge]]:
+    """Return who is linked to a DLL, surest first."""
+    edges = [edge for edge in closure.graph.edges_to(runtime) if edge.kind in (EdgeKind.STATIC, EdgeKind.DELAY)]
+    return surest_first(closure.graph, edges)
+
+
+def newest_toolset(closure: Closure, runtime: Node) -> int:
+    """Return the minor version of the newest toolset 14.x that linked a user of a runtime DLL, 0 if none is known."""
+    return max((_toolset(closure, edge) or 0 for _, edge in users_of(closure, runtime)), default=0)
+
+
+def is_debug(world: World, name: str) -> bool:
+    """Return True for a DLL of the debug runtime, and for a debug Python's, which is linked to that.
+
+    A program that is itself of a debug build needs its Python DLL: of that one nothing is said.
+    """
+    if name in vc_runtimes():
+        return vc_runtimes()[name].kind == "debug"
+    python = world.dist.python
+    return bool(_DEBUG_PYTHON.fullmatch(name)) and (python is None or fold(base_name(python.path)) != name)
 
 
 def _debug(closure: Closure, node: Node, rows: list[tuple[Strength, Edge]]) -> Finding:
-    strength, edge = rows[0]
+    """Weigh a debug runtime that is there as `checks.missing` weighs one that is not."""
+    weighed = [(*_weight_of_debug(strength, edge), edge) for strength, edge in rows]
+    severity, confidence, edge = min(weighed, key=lambda row: (row[0].rank, row[2].kind is not EdgeKind.STATIC))
+    chain = chain_texts(closure.graph.chain(edge.source), closure.graph.root)
+    place = (f"{edge.path}:{edge.line}",) if edge.kind is EdgeKind.LOAD and edge.path else ()
     return finding(
         "debug-runtime",
         fold(base_name(node.name)),
-        f"{edge.source.name} imports the debug runtime {node.name}, which nobody may ship: build it in release mode",
-        severity=severity_of(strength),
-        confidence=confidence_of(strength),
+        f"{edge.path or edge.source.name} {edge.kind.words} the debug runtime {node.name}, which nobody may ship: "
+        "build it in release mode",
+        severity=severity,
+        confidence=confidence,
         locations=locations_of(edge for _, edge in rows),
-        chain=(*chain_texts(closure.graph.chain(edge.source), closure.graph.root), node.name),
+        chain=(*chain, *place, node.name),
         identity=node.name,
     )
+
+
+def _weight_of_debug(strength: Strength, edge: Edge) -> tuple[Severity, Confidence]:
+    if edge.kind is EdgeKind.LOAD and edge.strength is not Strength.REQUIRED:
+        return Severity.INFO, Confidence.POSSIBLE  # such code copes, or may never run
+    if edge.kind is EdgeKind.DELAY:
+        return Severity.WARNING, confidence_of(strength)
+    return severity_of(strength), confidence_of(strength)
 
 
 def _too_old(closure: Closure, node: Node, rows: list[tuple[Strength, Edge]]) -> Iterator[Finding]:

@@ -243,20 +243,37 @@ def _is_extension(world: World, name: str) -> bool:
 
 
 def _root_everything(world: World, graph: Graph, modules: tuple[ModuleFile, ...]) -> None:
-    """Join the modules to the program: top-level packages surely, what nobody imports probably."""
+    """Join the modules to the program.
+
+    A program that cannot be read is taken to import the top-level packages that its folder holds, and probably what
+    nothing in there imports; the tests of packages are there for nobody.
+    """
     imported = {edge.target.name for edge in graph.edges() if edge.kind is EdgeKind.IMPORT}
     for module in modules:
         if "." not in module.name and not (module.kind is ModuleKind.EXTENSION and module.name in imported):
-            graph.add(_start_edge(graph, Node(NodeKind.MODULE, module.name), Strength.REQUIRED))
+            graph.add(_start_edge(graph, Node(NodeKind.MODULE, module.name), Strength.PROBABLE))
         elif module.name not in imported:
-            node = Node(NodeKind.MODULE, module.name)
-            graph.add(_start_edge(graph, node, Strength.PROBABLE, EdgeKind.HIDDEN))
+            _root(graph, module)
     graph.settle()
     for module in modules:  # islands: modules that only import each other
-        node = Node(NodeKind.MODULE, module.name)
-        if graph.strength(node) is None:
-            graph.add(_start_edge(graph, node, Strength.PROBABLE, EdgeKind.HIDDEN))
+        if graph.strength(Node(NodeKind.MODULE, module.name)) is None:
+            _root(graph, module)
             graph.settle()
+
+
+def _root(graph: Graph, module: ModuleFile) -> None:
+    strength = Strength.POSSIBLE if _is_test(module.name) else Strength.PROBABLE
+    graph.add(_start_edge(graph, Node(NodeKind.MODULE, module.name), strength, EdgeKind.HIDDEN))
+
+
+def _is_test(name: str) -> bool:
+    """Return True for what test runners collect by its name.
+
+    Source: pytest, "Conventions for Python test discovery"
+    https://docs.pytest.org/en/stable/explanation/goodpractices.html
+    """
+    parts = name.split(".")
+    return "tests" in parts or "test" in parts[1:] or parts[-1] == "conftest" or parts[-1].startswith("test_")
 
 
 def _read_ahead(world: World, modules: Iterable[ModuleFile]) -> None:

@@ -37,7 +37,7 @@ class Facts:
         self._progress = progress
         self._images: dict[str, ImageOrProblem] = {}
         self._sources: dict[str, SourceFacts] = {}
-        self._exports: dict[str, Exports | None] = {}
+        self._exports: dict[str, Exports | ImageProblem] = {}
         self._imported: dict[str, dict[str, ImportedDll]] = {}
         self._dotted: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
         self._dll_names: dict[str, tuple[str, ...]] = {}
@@ -51,9 +51,17 @@ class Facts:
 
     def exports(self, entry: FileEntry) -> Exports | None:
         """Return the export directory of the image in a file, None if it cannot be read."""
+        found = self._read_exports(entry)
+        return found if isinstance(found, Exports) else None
+
+    def export_problem(self, entry: FileEntry) -> str:
+        """Return why the export directory of the image in a file cannot be read, an empty string if it can."""
+        found = self._read_exports(entry)
+        return found.reason if isinstance(found, ImageProblem) else ""
+
+    def _read_exports(self, entry: FileEntry) -> Exports | ImageProblem:
         if entry.source not in self._exports:
-            found = read_exports(entry.source)
-            self._exports[entry.source] = found if isinstance(found, Exports) else None
+            self._exports[entry.source] = read_exports(entry.source)
         return self._exports[entry.source]
 
     def imported(self, entry: FileEntry) -> dict[str, ImportedDll]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from depfix.imports.uses import Strength
+from depfix.imports.uses import Absence, Strength
 from depfix.loader.search import Place
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ class Edge:
 
     `asked` is the name as the importer spells it. `path` and `line` say where in a source it stands. For a missing
     target, `trail` holds the places looked at and `expected` the dist-relative path if code asks for one exact path;
-    `unsure` is True if code that cannot be read may add places. `note` is what is known of such a need.
+    `unsure` is True if code that cannot be read may add places. `note` is what is known of such a need. `absence`: what
+    becomes here of the error if the target, or what it imports in turn, is absent.
     """
 
     source: Node
@@ -93,6 +94,7 @@ class Edge:
     expected: str = ""
     unsure: bool = False
     note: str = ""
+    absence: Absence = Absence.RAISED
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ class Graph:
         self._edges: dict[tuple[Node, Node, EdgeKind, str], Edge] = {}
         self._out: dict[Node, list[Edge]] = {}
         self._strength: dict[Node, Strength] = {root: Strength.REQUIRED}
+        self._absence: dict[Node, Strength] = {root: Strength.REQUIRED}
         self._parent: dict[Node, Edge] = {}
 
     def add(self, edge: Edge) -> None:
@@ -156,6 +159,28 @@ class Graph:
                         self._strength[edge.target] = level
                         self._parent[edge.target] = edge
                         reached.append(edge.target)
+        self._absence = {self.root: Strength.REQUIRED}
+        for level in sorted(Strength, reverse=True):
+            self._settle_absences(level)
+
+    def _settle_absences(self, level: Strength) -> None:
+        """Find which nodes must not fail with a ModuleNotFoundError, at one level of strength."""
+        changed = [edge for edge in self._edges.values() if edge.absence is Absence.CHANGED]
+        reached = deque(self._absence)
+        for edge in changed:
+            strength = self.edge_strength(edge)
+            if strength is not None and strength >= level and edge.target not in self._absence:
+                self._absence[edge.target] = level
+                reached.append(edge.target)
+        while reached:
+            node = reached.popleft()
+            for edge in self._out.get(node, ()):
+                strength = edge.strength
+                if edge.absence is Absence.CAUGHT:
+                    strength = min(strength, Strength.OPTIONAL)
+                if strength >= level and edge.target not in self._absence:
+                    self._absence[edge.target] = level
+                    reached.append(edge.target)
 
     def strength(self, node: Node) -> Strength | None:
         """Return how surely a node is needed, None if nothing reaches it. Valid after `settle`."""
@@ -163,7 +188,8 @@ class Graph:
 
     def edge_strength(self, edge: Edge) -> Strength | None:
         """Return how surely this one need arises."""
-        source = self._strength.get(edge.source)
+        alone = edge.target.kind is NodeKind.NO_MODULE and edge.absence is not Absence.CHANGED
+        source = (self._absence if alone else self._strength).get(edge.source)
         return None if source is None else min(source, edge.strength)
 
     def chain(self, node: Node) -> tuple[Edge, ...]:

@@ -12,12 +12,14 @@ from depfix.closure.graph import Edge, EdgeKind, Graph, Node, NodeKind, Shadowed
 from depfix.closure.named import named_needs, named_places
 from depfix.closure.world import World
 from depfix.imports.uses import Strength
+from depfix.loader.assemblies import Provision
 from depfix.loader.resolve import Outcome, Resolution, resolve
-from depfix.loader.search import STANDARD, Place, dependent_places, search_places
+from depfix.loader.search import STANDARD, Place, PlaceKind, dependent_places, search_places
 from depfix.model.image import Image, ImportedDll
 from depfix.model.names import base_name, dll_file_name, fold, parent
 
 _LONGEST_FORWARDING = 8
+_SEARCHING = (EdgeKind.STATIC, EdgeKind.FORWARD, EdgeKind.LOAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class ProcessLoader:
 
     def need(self, edge: Edge, asked: str, load: Load) -> Resolution:
         """Resolve a name that code loads, and load what is found; `edge` says who needs it and how."""
-        found = self._resolve(edge, asked, load, {})
+        found = self._resolve(edge, asked, load, self._private)
         if found.outcome is Outcome.FILE:
             self.load(replace(load, root=found.path), Node(NodeKind.IMAGE, found.path))
         return found
@@ -95,7 +97,12 @@ class ProcessLoader:
         for importer, asked, unsure in self._delayed:
             node = Node(NodeKind.IMAGE, importer)
             edge = Edge(node, node, EdgeKind.DELAY, Strength.REQUIRED)
-            self.need(edge, asked, Load(importer, places, unsure))
+            load = Load(importer, places, unsure)
+            found = self.need(edge, asked, load)
+            if found.outcome in (Outcome.FILE, Outcome.LOADED):
+                # What a delayed function is forwarded to is missed at its first call only.
+                for path, host in self._forwarded(importer, asked, found.path, load, self._private, Strength.OPTIONAL):
+                    self.load(replace(load, root=path), host)
         self._delayed.clear()
         self._load_named()
         for pending in self._pending.values():
@@ -138,7 +145,13 @@ class ProcessLoader:
         return brought
 
     def _forwarded(
-        self, importer: str, asked: str, provider: str, load: Load, private: dict[str, str]
+        self,
+        importer: str,
+        asked: str,
+        provider: str,
+        load: Load,
+        private: dict[str, str],
+        strength: Strength = Strength.REQUIRED,
     ) -> list[tuple[str, Node]]:
         """Follow the exports that are only forwarders: their hosts are loaded with the import.
 
@@ -153,7 +166,7 @@ class ProcessLoader:
             for path, symbols in todo:
                 node = Node(NodeKind.IMAGE, path)
                 for host in self._world.forwarded(path, symbols):
-                    edge = Edge(node, node, EdgeKind.FORWARD, Strength.REQUIRED)
+                    edge = Edge(node, node, EdgeKind.FORWARD, strength)
                     found = self._resolve(edge, host.name, load, private)
                     if found.outcome is Outcome.FILE:
                         brought.append((found.path, Node(NodeKind.IMAGE, found.path)))
@@ -163,22 +176,37 @@ class ProcessLoader:
         return brought
 
     def _assemblies(self, path: str, node: Node) -> dict[str, str]:
-        """Return {DLL name: path} of the private assemblies that an image's manifest names; note what is missing."""
+        """Return {DLL name: path} of the assemblies that an image's manifest names; note what is missing.
+
+        The path is empty for a DLL that Windows serves.
+        """
         found: dict[str, str] = {}
-        for assembly, files in self._world.assemblies(path):
-            if files is None:
-                missing = Node(NodeKind.MISSING, fold(assembly.name))
-                edge = Edge(node, missing, EdgeKind.ASSEMBLY, Strength.REQUIRED, assembly.name, trail=())
-                self._pending.setdefault((node, fold(assembly.name)), _Pending(path, edge))
-            else:
-                found.update({fold(base_name(file)): file for file in files})
+        for one in self._world.assemblies(path):
+            if one.provision is Provision.NOBODY:
+                missing = Node(NodeKind.MISSING, fold(one.name))
+                edge = Edge(node, missing, EdgeKind.ASSEMBLY, Strength.REQUIRED, one.name, path=one.by, note=one.note)
+                self._pending.setdefault((node, fold(one.name)), _Pending(path, edge))
+            for file in one.files:
+                found.setdefault(fold(base_name(file)), file if one.provision is Provision.PRIVATE else "")
         return found
+
+    def _from_assembly(self, found: Resolution, asked: str) -> tuple[Resolution, str]:
+        """Return where a DLL of an assembly leads, and its path if it is not there: nothing else is looked at then."""
+        if not found.path:
+            return Resolution(Outcome.SYSTEM, fold(dll_file_name(asked)), found.trail), ""
+        if self._world.tree.file(found.path) is None:
+            place = Place(PlaceKind.ASSEMBLY, parent(found.path))
+            return Resolution(Outcome.MISSING, "", (place,)), found.path
+        return found, ""
 
     def _resolve(self, edge: Edge, asked: str, load: Load, private: dict[str, str]) -> Resolution:
         """Resolve one name and note where it leads."""
         found = resolve(asked, load.places, self._loaded, self._world.tree, self._world.system, private)
+        expected = ""
+        if found.outcome is Outcome.FILE and found.trail[-1].kind is PlaceKind.ASSEMBLY:
+            found, expected = self._from_assembly(found, asked)
         if found.outcome is Outcome.MISSING:
-            missing = missing_edge(edge, asked, found.trail, "", load.unsure)
+            missing = missing_edge(edge, asked, found.trail, expected, load.unsure and not expected)
             self._pending.setdefault((edge.source, fold(asked)), _Pending(load.root, missing))
             return found
         target = Node(NodeKind.SYSTEM if found.outcome is Outcome.SYSTEM else NodeKind.IMAGE, found.path)
@@ -200,7 +228,7 @@ class ProcessLoader:
         again = [key for key, pending in self._pending.items() if pending.root == load.root]
         for key in again:
             pending = self._pending.pop(key)
-            if pending.edge.kind not in (EdgeKind.STATIC, EdgeKind.FORWARD, EdgeKind.LOAD):
+            if pending.edge.expected or pending.edge.kind not in _SEARCHING:
                 self._pending[key] = pending
                 continue
             edge = replace(pending.edge, trail=(), unsure=False)

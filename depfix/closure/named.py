@@ -7,7 +7,10 @@ an environment has is worth a look. Families (`knowledge.families`) say which of
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
+
+from msgspec.structs import replace
 
 from depfix.closure.graph import Edge, EdgeKind, Node, NodeKind
 from depfix.closure.world import World
@@ -46,7 +49,8 @@ def named_needs(world: World, path: str, directories: Directories, loaded: dict[
 def _family_needs(
     world: World, path: str, directories: Directories, family: Family, groups: dict[str, str]
 ) -> Iterator[Found]:
-    found = [(member, _entry(world, path, member, groups, directories)) for member in family.members]
+    members = _members(world, path, family)
+    found = [(member, _entry(world, path, member, groups, directories)) for member in members]
     met = {member.group for member, entry in found if member.group and entry is not None}
     served: set[str] = set()  # groups of which one member was told of, present or missing
     for member, entry in found:
@@ -64,6 +68,41 @@ def _family_needs(
             yield Edge(Node(NodeKind.IMAGE, path), target, EdgeKind.NAMED, strength, name), entry
         else:
             yield _missing_member(world, path, family, member, groups, directories), None
+
+
+def _members(world: World, path: str, family: Family) -> Iterator[Member]:
+    """Yield the members of a family as this trigger and this program have them."""
+    for member in family.members:
+        whole = _completed(world, path, member)
+        if whole is not None:
+            yield from _chosen(world, whole)
+
+
+def _completed(world: World, path: str, member: Member) -> Member | None:
+    """Return a member with the rest of its name from the data of the trigger, None if that is not there."""
+    if not member.named:
+        return member
+    matches = (re.fullmatch(member.named, name) for name in world.named_dlls(path))
+    match = next((match for match in matches if match is not None), None)
+    return replace(member, name=member.name.replace("{named}", match[1])) if match is not None else None
+
+
+def _chosen(world: World, member: Member) -> Iterator[Member]:
+    """Yield what the program asks for instead of a member; of several, separated by `;`, the first that loads is taken.
+
+    Source: Qt, change log of "Support multiple entries in the Qt platform plugin string"
+    https://github.com/qt/qtbase/commit/093d85393fbacf68028e3b5fd39329878757d603
+    """
+    settings = world.walker.settings() if member.chosen_by else {}
+    asked = next((one for one in member.chosen_by if one in settings), "")
+    if not asked:
+        yield member
+        return
+    for name in re.findall(r"(?:^|;)\s*([\w-]+)", settings[asked]):  # arguments follow behind a colon
+        file = member.chosen_name.format(chosen=name.lower())
+        why = f"{member.why}; the program asks for it by {asked}"
+        yield replace(member, name=file, group=member.group or asked, why=why)
+    yield replace(member, need="optional")
 
 
 def _worth_telling(world: World, path: str, member: Member, name: str) -> bool:

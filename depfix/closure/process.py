@@ -18,7 +18,7 @@ from depfix.closure.paths import Pattern, Surroundings, folders_of, for_other_sy
 from depfix.closure.world import World
 from depfix.dist.tree import FileEntry
 from depfix.imports.finder import ModuleKind
-from depfix.imports.uses import CFFI, DefaultDirectoriesUse, DllDirectoryUse, LoadUse, PathUse, Strength
+from depfix.imports.uses import CFFI, Absence, DefaultDirectoriesUse, DllDirectoryUse, LoadUse, PathUse, Strength
 from depfix.imports.values import OWN_FILE, Hole
 from depfix.imports.walker import ImportStep, Step
 from depfix.loader.search import ALTERED, Place, cffi_flags, ctypes_flags, python_import_flags, search_places
@@ -45,6 +45,7 @@ class Process:
         self._deferred: deque[tuple[str, Step]] = deque()
         self._asleep: list[tuple[str, Step]] = []
         self._surest = Strength.REQUIRED
+        self._liveness: Liveness | None = None
 
     def fork(self) -> Process:
         """Return a process in the same state that goes its own way from here."""
@@ -82,6 +83,7 @@ class Process:
 
         With `liveness`, functions that nothing calls are left for `run_asleep`.
         """
+        self._liveness = liveness
         self._import(module)
         while self._deferred:
             while self._deferred:
@@ -158,7 +160,8 @@ class Process:
         strength = min(step.where.strength(load=False, absent=absent), self._surest)
         target = Node(NodeKind.NO_MODULE if step.absent else NodeKind.MODULE, step.target)
         source, path = self._world.module_node(module), self._world.source_path(module)
-        edge = Edge(source, target, EdgeKind.IMPORT, strength, step.through, path, step.where.line)
+        absence = Absence.CHANGED if step.as_name else step.where.absence
+        edge = Edge(source, target, EdgeKind.IMPORT, strength, step.through, path, step.where.line, absence=absence)
         self._graph.add(edge)
 
     def _load_extension(self, name: str, entry: FileEntry) -> None:
@@ -225,7 +228,9 @@ class Process:
         found = replace(edge, strength=max(edge.strength, Strength.PROBABLE)) if use.where.last_resort else edge
         lost = [path for path in self._world.records.missing_libraries() if pattern.matches(path)]
         for path in lost:
-            surely = edge.strength if entries else max(edge.strength, Strength.PROBABLE)
+            surely = max(edge.strength, Strength.PROBABLE)
+            if entries and not pattern.exact:
+                surely = Strength.POSSIBLE  # code that loads whatever lies there goes on with what is left
             self._graph.add(_lost(replace(edge, strength=min(surely, self._surest)), path))
         for entry in entries:
             flags = self._flags(use, has_folder=True)
@@ -263,7 +268,9 @@ class Process:
             strength = min(strength, Strength.PROBABLE)
         source = self._world.module_node(module)
         path = self._world.source_path(module)
-        return Edge(source, source, EdgeKind.LOAD, strength, path=path, line=use.where.line)
+        called = self._liveness is not None and use.where.deferred and not use.where.conditional
+        note = "code calls the function that loads it" if called and strength is Strength.PROBABLE else ""
+        return Edge(source, source, EdgeKind.LOAD, strength, path=path, line=use.where.line, note=note)
 
     def _load_target(self, entry: FileEntry, edge: Edge, places: tuple[Place, ...]) -> None:
         node = Node(NodeKind.IMAGE, entry.path)

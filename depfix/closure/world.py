@@ -12,13 +12,13 @@ from depfix.dist.identify import Dist
 from depfix.dist.records import Records
 from depfix.dist.tree import FileKind, Tree
 from depfix.imports.finder import DiskFolders, ModuleFile, ModuleFinder, ModuleKind, all_modules, module_suffixes
+from depfix.imports.naming import sets_attribute
 from depfix.imports.uses import Calls, ImportUse, Strength
 from depfix.imports.walker import ImportStep, ModuleWalker, absolute_name
 from depfix.knowledge.stdlib import stdlib_extensions, stdlib_needs
-from depfix.knowledge.tables import has_assembly
-from depfix.loader.assemblies import external_manifest, manifest_places
+from depfix.loader.assemblies import NeededAssembly, external_manifest, manifest_places, needed_assemblies
 from depfix.loader.system import CleanSystem
-from depfix.model.image import Assembly, Exports, Image, ImageOrProblem, ImageProblem, ImportedDll, Manifest
+from depfix.model.image import Exports, Image, ImageOrProblem, ImageProblem, ImportedDll, Manifest
 from depfix.model.machine import Machine
 from depfix.model.names import base_name, dll_file_name, fold, join, parent
 from depfix.pe.manifest import read_manifest
@@ -58,7 +58,9 @@ class World:
         self.finder = ModuleFinder(tree, dist.layout.search_path, suffixes)
         finders = [self.finder] + [ModuleFinder(DiskFolders(root), ("",), suffixes) for root in project]
         stdlib = stdlib_needs(self.version) if self._has_stdlib_files() else {}
-        self.walker = ModuleWalker(finders, facts.source, stdlib, lambda name: bool(self.recorded_file(name)))
+        self.walker = ModuleWalker(
+            finders, facts.source, stdlib, lambda name: bool(self.recorded_file(name)), self.may_get
+        )
         self._noted: set[tuple[str, int]] = set()
         self.start_directories = (
             *dist.layout.user_directories,
@@ -102,37 +104,40 @@ class World:
                 hosts.setdefault(host, []).append(symbol)
         return tuple(_wanted_of(host, symbols, wanted.delayed) for host, symbols in hosts.items() if host)
 
-    def assemblies(self, path: str) -> tuple[tuple[Assembly, tuple[str, ...] | None], ...]:
-        """Return the side-by-side assemblies that an image's manifest names and Windows does not have.
+    def assemblies(self, path: str) -> tuple[NeededAssembly, ...]:
+        """Return the side-by-side assemblies that an image's manifest names, with those that they need in turn."""
+        own = self._manifest(path)
+        return tuple(needed_assemblies(own[1], parent(path), self._assembly_manifest)) if own is not None else ()
 
-        Each with the dist-relative paths of its files, None if the assembly is not there.
-        """
-        manifest = self._manifest(path)
-        wanted = manifest.dependencies if manifest is not None else ()
-        return tuple((one, self._private_assembly(one, parent(path))) for one in wanted if not has_assembly(one.name))
+    def unread_manifests(self, path: str) -> Iterator[tuple[str, str]]:
+        """Yield (dist-relative path, reason) of each manifest that counts for an image and cannot be read."""
+        own = self._manifest(path)
+        places = [own] if own is not None else []
+        asked = {asked for _, manifest in places for asked in manifest.dependencies}
+        found = (self._assembly_manifest(place) for one in asked for place in manifest_places(one, parent(path)))
+        yield from ((place, one.problem) for place, one in (*places, *filter(None, found)) if one.problem)
 
-    def _manifest(self, path: str) -> Manifest | None:
+    def _manifest(self, path: str) -> tuple[str, Manifest] | None:
+        """Return (where it stands, the manifest) of an image."""
         image = self.image(path)
         if not isinstance(image, Image):
             return None
         if image.manifest is not None:
-            return image.manifest
+            return path, image.manifest
         entry = self.tree.file(external_manifest(path, is_dll=image.is_dll))
-        return read_manifest(entry.source) if entry is not None else None
+        manifest = read_manifest(entry.source) if entry is not None else None
+        return (entry.path, manifest) if entry is not None and manifest is not None else None
 
-    def _private_assembly(self, assembly: Assembly, folder: str) -> tuple[str, ...] | None:
-        for place in manifest_places(assembly, folder):
-            entry = self.tree.file(place)
-            if entry is None:
-                continue
-            if place.endswith(".manifest"):
-                manifest = read_manifest(entry.source)
-            else:
-                image = self.image(place)
-                manifest = image.manifest if isinstance(image, Image) else None
-            if manifest is not None and manifest.identity is not None:
-                return tuple(join(parent(entry.path), name.replace("\\", "/")) for name in manifest.files)
-        return None
+    def _assembly_manifest(self, place: str) -> tuple[str, Manifest] | None:
+        entry = self.tree.file(place)
+        if entry is None:
+            return None
+        if place.endswith(".manifest"):
+            manifest = read_manifest(entry.source)
+        else:
+            image = self.image(place)
+            manifest = image.manifest if isinstance(image, Image) else None
+        return (entry.path, manifest) if manifest is not None else None
 
     def _has_stdlib_files(self) -> bool:
         """Return True unless every extension module of the standard library is linked into the Python DLL."""
@@ -146,13 +151,33 @@ class World:
         package, _, name = module.rpartition(".")
         above = self.finder.find(package) if package else None
         folders = self.dist.layout.search_path if not package else above.folders if above is not None else ()
+        # What was installed as a source may have been compiled into the program, unless its package is a source here.
+        hidden = self.dist.freezer.hides_code and (above is None or above.kind is not ModuleKind.SOURCE)
         for folder in folders:
             found = self.records.module_file(folder, name)
-            if found:
+            if found and not (hidden and fold(found).endswith(".py")):
                 return found
             if package and self.tree.in_folder(folder, f"{name}.pyi") and not self.tree.in_folder(folder, f"{name}.py"):
                 return join(folder, f"{name}.pyd")
         return ""
+
+    def may_get(self, package: str, name: str) -> bool:
+        """Return True if code other than a package's own `__init__` may give it an attribute of that name.
+
+        That is compiled code in the package or in the program, and sources of the package that set names of modules.
+        """
+        found = self.finder.find(package)
+        if found is None or self.dist.freezer.hides_code:
+            return True
+        inside = tuple(f"{fold(folder)}/" for folder in found.folders)
+        for entry in self.tree:
+            if not fold(entry.path).startswith(inside):
+                continue
+            if fold(entry.path).endswith((".pyd", ".pyc")) and "/__pycache__/" not in fold(entry.path):
+                return True
+            if entry.kind is FileKind.SOURCE and sets_attribute(_content(entry.source), name):
+                return True
+        return False
 
     def named_dlls(self, path: str) -> tuple[str, ...]:
         """Return the DLL names that stand as strings in the data of an image, without those that its tables name."""
@@ -229,6 +254,14 @@ class World:
                 return True
             package = package.rpartition(".")[0]
         return False
+
+
+def _content(source: str) -> bytes:
+    try:
+        with open(source, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
 
 
 def _wanted_of(host: str, symbols: list[str], delayed: bool) -> ImportedDll:

@@ -5,14 +5,13 @@ Source: "Recording installed projects", https://packaging.python.org/specificati
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 
 from depfix.dist.tree import Tree
-from depfix.model.names import fold, join, parent
+from depfix.model.names import base_name, fold, join, parent
 
-_MODULES = (".pyd", ".py", ".dll")
+_SUFFIXES = (".pyd", ".py", ".dll")
+_TESTS = ("test", "tests")  # packages that freezers leave out, and that no program misses
 
 
 class Records:
@@ -25,12 +24,14 @@ class Records:
         self._gone: dict[str, tuple[str, ...]] = {}
 
     def module_file(self, folder: str, name: str) -> str:
-        """Return the dist-relative path of the file that held a module in `folder`, an empty string if none did."""
-        for path in self.in_folder(folder):
-            file = path.rpartition("/")[2]
-            if file.partition(".")[0] == name and not fold(file).endswith(".dll"):
+        """Return the dist-relative path of the file that held a module in `folder`, an empty string if none did.
+
+        Of a package that is its `__init__`.
+        """
+        for path in self.in_folder(join(folder, name)) if name not in _TESTS else ():
+            if base_name(parent(path)) == name and _is_module(path, "__init__"):
                 return path
-        return ""
+        return next((path for path in self.in_folder(folder) if _is_module(path, name)), "")
 
     def in_folder(self, folder: str) -> tuple[str, ...]:
         """Return the recorded files of one folder."""
@@ -60,16 +61,37 @@ class Records:
             if not fold(home).endswith(".dist-info") or fold(parent(home)) not in self._roots:
                 continue
             for path in _recorded(entry.source):
-                if path.endswith(_MODULES) and not path.startswith(("/", "..")):
+                if fold(path).endswith(_SUFFIXES) and not path.startswith(("/", "..")):
                     whole = join(parent(home), path)
                     found.setdefault(fold(parent(whole)), []).append(whole)
         return found
 
 
-@lru_cache(maxsize=512)
-def _recorded(source: str) -> tuple[str, ...]:
+def _is_module(path: str, name: str) -> bool:
+    """Return True if a file holds the module of that name: names compare with case, suffixes do not."""
+    file = base_name(path)
+    return file.partition(".")[0] == name and not fold(file).endswith(".dll")
+
+
+def _recorded(source: str) -> Iterator[str]:
+    """Yield the paths that a RECORD names, with `/`. A line that cannot be understood is worth no other line."""
     try:
-        with open(source, encoding="utf-8", errors="replace", newline="") as file:
-            return tuple(row[0].replace("\\", "/") for row in csv.reader(file) if row)
-    except (OSError, csv.Error):
-        return ()
+        with open(source, encoding="utf-8-sig", errors="replace") as file:
+            text = file.read()
+    except OSError:
+        return
+    for line in text.split("\n"):
+        path = _first_field(line)
+        if path:
+            yield path.replace("\\", "/")
+
+
+def _first_field(line: str) -> str:
+    """Return the first field of a line of CSV, an empty string if its quotation mark is never closed.
+
+    A quoted field with a line break in it would be no path: no file name of Windows holds one.
+    """
+    if not line.startswith('"'):
+        return line.partition(",")[0]
+    field, quote, rest = line[1:].replace('""', "\0").partition('"')
+    return field.replace("\0", '"') if quote and rest[:1] in ("", ",") else ""

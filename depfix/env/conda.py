@@ -30,6 +30,13 @@ _NATIVE_FOLDERS = (
     ("DLLs",),
 )
 
+# Where conda keeps what a library loads by its path, never through PATH: the plugins of Qt 5, Qt 6 and GStreamer.
+_PLUGIN_FOLDERS = (
+    ("Library", "plugins"),
+    ("Library", "lib", "qt6", "plugins"),
+    ("Library", "lib", "gstreamer-1.0"),
+)
+
 
 class _Package(msgspec.Struct):
     name: str = ""
@@ -38,7 +45,7 @@ class _Package(msgspec.Struct):
 
 
 class CondaEnvironment:
-    """A conda prefix: DLLs of its native folders first, then those inside packages."""
+    """A conda prefix: DLLs of its native folders first, then those inside packages, then plugins."""
 
     def __init__(self, root: str, spec: str) -> None:
         self._root = root
@@ -50,7 +57,7 @@ class CondaEnvironment:
         return EnvironmentInfo(self._spec, self._root, "conda", python, machine)
 
     def find(self, name: str) -> tuple[Candidate, ...]:
-        """Return the files with this name: native folders in the order of PATH, then site-packages and the rest."""
+        """Return the files with this name: native folders in the order of PATH, site-packages, plugins."""
         paths = dict.fromkeys(self._native.get(fold(name), ()))
         paths.update(dict.fromkeys(self._packaged.get(fold(name), ())))
         return tuple(self._candidate(path) for path in paths)
@@ -68,9 +75,9 @@ class CondaEnvironment:
     @cached_property
     def _packaged(self) -> dict[str, list[str]]:
         index: dict[str, list[str]] = {}
-        folder = self._site_packages
-        for path in libraries_below(folder) if folder else ():
-            index.setdefault(fold(os.path.basename(path)), []).append(path)
+        for folder in (self._site_packages, *(inside(self._root, *names) for names in _PLUGIN_FOLDERS)):
+            for path in libraries_below(folder) if folder else ():
+                index.setdefault(fold(os.path.basename(path)), []).append(path)
         return index
 
     @cached_property

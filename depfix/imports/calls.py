@@ -20,6 +20,7 @@ _HARMLESS = frozenset(
 _NO_BASES = frozenset(("object", "Generic", "Protocol", "ABC", "NamedTuple", "TypedDict"))
 _LABELS = frozenset(("__doc__", "__name__", "__qualname__", "__module__"))
 _ABSENCES = frozenset(("ImportError", "ModuleNotFoundError"))
+_ANNOTATED = (ast.AnnAssign,)
 _BLOCKS = (ast.If, ast.Try, ast.With, ast.For, ast.While, ast.ExceptHandler)
 
 # Instructions that take a name, and by how many bits their argument is shifted.
@@ -210,29 +211,37 @@ class _Definitions:
     def _alias(self, node: ast.stmt, prefix: str) -> bool:
         """Note `name = function` as a function that mentions the other one; return True if it is that.
 
-        `name = wrapper(function)` is the same: a decorator written out.
+        `name = wrapper(function)` is the same, a decorator written out, and so is a table of functions.
         """
-        if not isinstance(node, ast.Assign) or not all(isinstance(target, ast.Name) for target in node.targets):
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, _ANNOTATED) else []
+        )
+        names = [prefix + target.id for target in targets if isinstance(target, ast.Name)]
+        value = node.value if isinstance(node, (ast.Assign, *_ANNOTATED)) else None
+        if not names or len(names) < len(targets) or value is None:
             return False
-        if not isinstance(node.value, ast.Call) and not _dotted(node.value):
-            return False
-        self._give(node.value, [prefix + target.id for target in node.targets if isinstance(target, ast.Name)])
+        self._give(value, names)
         return True
 
     def _give(self, value: ast.expr, names: list[str]) -> None:
         """Note that `value`, or what it calls with its arguments, becomes a part of the functions of these names."""
-        parts = [value]
+        todo: list[ast.expr | None] = [value]
         if isinstance(value, ast.Call):
-            parts = value.args
-            for part in (value.func, *(keyword.value for keyword in value.keywords)):
-                self._mention(part)
-        for part in parts:
-            first, *attributes = _dotted(part).split(".")
-            if not first:
-                self._mention(part)
+            todo = [*value.args]
+            for inner in (value.func, *(keyword.value for keyword in value.keywords)):
+                self._mention(inner)
+        while todo:
+            part = todo.pop()
+            first, *attributes = _dotted(part).split(".") if part is not None else [""]
             for name in names if first else ():
                 self.mentions[name].names.add(first)
                 self.mentions[name].attributes.update(attributes)
+            if isinstance(part, ast.Dict):
+                todo += [*part.keys, *part.values]
+            elif isinstance(part, (ast.List, ast.Tuple, ast.Set)):
+                todo += part.elts
+            elif part is not None and not first:
+                self._mention(part)
 
     def _mention(self, node: ast.AST) -> None:
         todo = [node]

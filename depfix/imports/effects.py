@@ -7,10 +7,15 @@ Sources: "ctypes", Loading shared libraries https://docs.python.org/3/library/ct
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
+from itertools import pairwise
+
 from depfix.imports.known import as_text
-from depfix.imports.uses import CFFI
+from depfix.imports.uses import CFFI, SettingUse, Where
 from depfix.imports.values import (
     UNKNOWN,
+    Anchor,
     Constant,
     Items,
     Method,
@@ -59,6 +64,35 @@ def loader_attribute(name: str) -> str | None:
     """Return the DLL that `ctypes.windll.NAME` loads, else None."""
     owner, _, last = name.rpartition(".")
     return last if owner in LOADER_OBJECTS and last != "LoadLibrary" and not last.startswith("__") else None
+
+
+def found_on_path(path: Text) -> Text | None:
+    """Return the name of a DLL that was looked for along PATH, None if the path has another origin."""
+    if len(path.parts) != 2 or path.parts[0] is not Anchor.ON_PATH or not isinstance(path.parts[1], str):
+        return None
+    return made_of((path.parts[1].lstrip("/"),))
+
+
+def settings(name: str, arguments: list[Value], keywords: dict[str, Value]) -> list[tuple[str, str]]:
+    """Return (variable, value) that a call of `name` gives to the environment; an empty value is not known."""
+    if name == "os.environ.update":
+        rows = list(keywords.items())
+    elif name in ("os.environ.setdefault", "os.putenv") and len(arguments) == 2 and isinstance(arguments[0], Text):
+        rows = [(arguments[0].literal or "", arguments[1])]
+    else:
+        return []
+    known = [(key.upper(), value.literal if isinstance(value, Text) else None) for key, value in rows]
+    return [(key, value or "") for key, value in known if key.isidentifier() and key != "PATH"]
+
+
+def given_options(tree: ast.Module) -> Iterator[SettingUse]:
+    """Yield `-option value` where both stand, one after the other, in a list or tuple."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.List, ast.Tuple)):
+            texts = [one.value if isinstance(one, ast.Constant) else None for one in node.elts]
+            for option, value in pairwise(texts):
+                if isinstance(option, str) and option.startswith("-") and isinstance(value, str):
+                    yield SettingUse(Where(node.lineno), option, value)
 
 
 def added_directory(name: str, arguments: list[Value]) -> Value | None:

@@ -108,6 +108,10 @@ class Evaluator:
         """Take note of an attribute whose mere use has an effect; return its value then."""
         return None
 
+    def index_effect(self, node: ast.Subscript, name: str, index: Value) -> Value | None:
+        """Take note of `name[index]` whose mere use has an effect; return its value then."""
+        return None
+
     def _joined_text(self, node: ast.JoinedStr) -> Value:
         parts = [parts_of(self.evaluate(value)) for value in node.values]
         return made_of(tuple(part for row in parts for part in row))
@@ -162,6 +166,9 @@ class Evaluator:
         index = self.evaluate(node.slice)
         if receiver == Reference("os.environ"):
             return environment(index, UNKNOWN)
+        noted = self.index_effect(node, receiver.name, index) if isinstance(receiver, Reference) else None
+        if noted is not None:
+            return noted
         position = index.value if isinstance(index, Constant) else None
         if isinstance(receiver, Items):
             if (

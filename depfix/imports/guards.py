@@ -5,22 +5,26 @@ from __future__ import annotations
 import ast
 from typing import NamedTuple
 
+from depfix.imports.uses import Absence
+
 _CATCH_IMPORT = frozenset(("ImportError", "Exception", "BaseException"))
+_CATCH_ABSENCE = _CATCH_IMPORT | {"ModuleNotFoundError"}
 _CATCH_LOAD = frozenset(
     ("OSError", "WindowsError", "EnvironmentError", "IOError", "FileNotFoundError", "Exception", "BaseException")
 )
 
 
 class Guards(NamedTuple):
-    """Whether an ImportError passes, the OSError of a failed DLL load, the ModuleNotFoundError of an absent module."""
+    """Whether an ImportError passes, or the OSError of a failed DLL load; what becomes of a ModuleNotFoundError."""
 
     imports: bool = False
     loads: bool = False
-    absences: bool = False
+    absence: Absence = Absence.RAISED
 
     def __or__(self, other: Guards) -> Guards:
         """Return what either lets pass."""
-        return Guards(*(one or another for one, another in zip(self, other, strict=True)))
+        absence = other.absence if self.absence is Absence.RAISED else self.absence
+        return Guards(self.imports or other.imports, self.loads or other.loads, absence)
 
 
 def handlers_guard(handlers: list[ast.ExceptHandler]) -> Guards:
@@ -30,10 +34,15 @@ def handlers_guard(handlers: list[ast.ExceptHandler]) -> Guards:
     is the usual case.
     """
     caught: set[str] = set()
+    absence: Absence | None = None  # the first handler that fits decides
     for handler in handlers:
-        if not always_leaves(handler.body):
-            caught |= {"BaseException"} if handler.type is None else exception_names(handler.type)
-    return _guards(caught)
+        names = {"BaseException"} if handler.type is None else exception_names(handler.type)
+        leaves = always_leaves(handler.body)
+        if not leaves:
+            caught |= names
+        if absence is None and names & _CATCH_ABSENCE:
+            absence = Absence.CHANGED if leaves else Absence.CAUGHT
+    return Guards(bool(caught & _CATCH_IMPORT), bool(caught & _CATCH_LOAD), absence or Absence.RAISED)
 
 
 def suppress_guards(item: ast.withitem) -> Guards:
@@ -41,18 +50,15 @@ def suppress_guards(item: ast.withitem) -> Guards:
     call = item.context_expr
     if not isinstance(call, ast.Call) or _last_name(call.func) != "suppress":
         return Guards()
-    return _guards({name for argument in call.args for name in exception_names(argument)})
+    caught = {name for argument in call.args for name in exception_names(argument)}
+    absence = Absence.CAUGHT if caught & _CATCH_ABSENCE else Absence.RAISED
+    return Guards(bool(caught & _CATCH_IMPORT), bool(caught & _CATCH_LOAD), absence)
 
 
 def copes_with_absence(handlers: list[ast.ExceptHandler]) -> bool:
     """Return True if a `try` is there for the case that something cannot be imported: a handler says so by name."""
     named = [handler.type for handler in handlers if handler.type is not None and not always_leaves(handler.body)]
     return any(exception_names(each) & {"ImportError", "ModuleNotFoundError"} for each in named)
-
-
-def _guards(caught: set[str]) -> Guards:
-    imports = bool(caught & _CATCH_IMPORT)
-    return Guards(imports, bool(caught & _CATCH_LOAD), imports or "ModuleNotFoundError" in caught)
 
 
 def exception_names(node: ast.expr) -> set[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from depfix.imports.evaluator import Evaluator
 from depfix.imports.guards import Guards, always_leaves, handlers_guard, suppress_guards
-from depfix.imports.uses import ImportUse, SourceTarget, Use, Where
+from depfix.imports.uses import Absence, ImportUse, SourceTarget, Use, Where
 from depfix.imports.values import PARAMETER, UNKNOWN, Constant, Function, Reference, Value, choice, elements, text
 
 _SIMPLE = (ast.Compare, ast.BoolOp, ast.UnaryOp, ast.Attribute, ast.Name, ast.Constant)
@@ -32,7 +32,7 @@ class _State:
     conditional: bool = False
     import_guarded: bool = False
     load_guarded: bool = False
-    absence_guarded: bool = False
+    absence: Absence = Absence.RAISED
     raises_after: bool = False
 
 
@@ -62,7 +62,7 @@ class Interpreter(Evaluator):
             function, scopes, owner = self._functions[index]
             index += 1
             if id(function.node) not in self._run:
-                with self.within(deferred=True, import_guarded=False, load_guarded=False, absence_guarded=False):
+                with self.within(deferred=True, import_guarded=False, load_guarded=False, absence=Absence.RAISED):
                     self.scopes, outer = list(scopes), self.scopes
                     self._owner = owner
                     self.run_function(function, [], {}, unknown=PARAMETER)
@@ -71,7 +71,7 @@ class Interpreter(Evaluator):
     # --- circumstances ---
 
     @contextmanager
-    def within(self, **changes: bool) -> Iterator[None]:
+    def within(self, **changes: bool | Absence) -> Iterator[None]:
         """Change the circumstances for a while."""
         outer = self.state
         merged = {name: getattr(outer, name) for name in _State.__slots__}
@@ -81,11 +81,11 @@ class Interpreter(Evaluator):
         finally:
             self.state = outer
 
-    def _guarded(self, guards: Guards) -> dict[str, bool]:
+    def _guarded(self, guards: Guards) -> dict[str, bool | Absence]:
         return {
             "import_guarded": self.state.import_guarded or guards.imports,
             "load_guarded": self.state.load_guarded or guards.loads,
-            "absence_guarded": self.state.absence_guarded or guards.absences,
+            "absence": self.state.absence if guards.absence is Absence.RAISED else guards.absence,
         }
 
     def where(self, node: ast.AST) -> Where:
@@ -98,7 +98,7 @@ class Interpreter(Evaluator):
             state.conditional,
             state.import_guarded,
             state.load_guarded,
-            state.absence_guarded,
+            state.absence,
             state.raises_after,
             self._owner if state.deferred else "",
         )

@@ -179,6 +179,21 @@ def _getenv(arguments: list[Value], keywords: dict[str, Value]) -> Value:
     return environment(arguments[0], default)
 
 
+def _find_library(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
+    """Return what ctypes.util.find_library gives on Windows: a path of a folder of PATH, or None.
+
+    Source: "ctypes", Finding shared libraries https://docs.python.org/3/library/ctypes.html#finding-shared-libraries ;
+    the C runtime that Python itself uses has been no answer since Python 3.5.
+    """
+    known = arguments[0].literal if arguments and isinstance(arguments[0], Text) else None
+    if not known or set(known) & set("/\\:"):
+        return UNKNOWN
+    if known in ("c", "m"):
+        return Constant(None)
+    file = known if known.lower().endswith(".dll") else f"{known}.dll"
+    return Choice((Text((Anchor.ON_PATH, f"/{file}")), Constant(None)))
+
+
 def _split(path: Text) -> Value:
     return Items((texts.directory(path), texts.last_component(path)))
 
@@ -240,6 +255,7 @@ _CALLS: dict[str, PureCall] = {
     "os.fsdecode": _TEXT,
     "builtins.str": _TEXT,
     "builtins.bytes": _TEXT,
+    "ctypes.util.find_library": _find_library,
     "os.getenv": _getenv,
     "os.environ.get": _getenv,
     "glob.glob": _GLOBBED,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import TypeAlias
 
 from depfix.imports.values import Text
@@ -18,15 +18,22 @@ class Strength(IntEnum):
     REQUIRED = 3  # it runs whenever the module is imported
 
 
+class Absence(Enum):
+    """What becomes of the ModuleNotFoundError of an absent module where it is imported."""
+
+    RAISED = "raised"
+    CAUGHT = "caught"  # and the program goes on
+    CHANGED = "changed"  # into another error: `except ImportError: raise ImportError(advice)`
+
+
 @dataclass(frozen=True, slots=True)
 class Where:
     """Where and under which circumstances something stands in a source.
 
     `deferred`: in a function that importing the module does not call; `function` is its name, `Class.method` for a
     method, the outermost one of nested functions. `conditional`: under a test that depends on more than the target.
-    `import_guarded`, `load_guarded` and `absence_guarded`: an ImportError, the OSError of a failed DLL load, the
-    ModuleNotFoundError of an absent module is caught and the program goes on. `last_resort`: unless something here
-    returns, what follows raises an exception.
+    `import_guarded` and `load_guarded`: an ImportError, or the OSError of a failed DLL load, is caught and the program
+    goes on. `last_resort`: unless something here returns, what follows raises an exception.
     """
 
     line: int
@@ -34,7 +41,7 @@ class Where:
     conditional: bool = False
     import_guarded: bool = False
     load_guarded: bool = False
-    absence_guarded: bool = False
+    absence: Absence = Absence.RAISED
     last_resort: bool = False
     function: str = ""
 
@@ -43,7 +50,7 @@ class Where:
 
         `absent`: the failure is that there is no such module, and no worse.
         """
-        if (self.load_guarded if load else self.import_guarded) or (absent and self.absence_guarded):
+        if (self.load_guarded if load else self.import_guarded) or (absent and self.absence is Absence.CAUGHT):
             return Strength.OPTIONAL
         return Strength.PROBABLE if self.deferred or self.conditional else Strength.REQUIRED
 
@@ -52,7 +59,8 @@ class Where:
 class ImportUse:
     """`import module` (no names) or `from module import names`; `level` counts the leading dots.
 
-    `aliases` are (local name, name) for names that are bound under another one.
+    `aliases` are (local name, name) for names that are bound under another one. `mentioned`: it stands for an
+    attribute, `module.name`, and not for a statement.
     """
 
     where: Where
@@ -60,6 +68,7 @@ class ImportUse:
     names: tuple[str, ...] = ()
     level: int = 0
     aliases: tuple[tuple[str, str], ...] = ()
+    mentioned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +101,21 @@ class PathUse:
     path: Text
 
 
+@dataclass(frozen=True, slots=True)
+class SettingUse:
+    """A text given to a variable of the environment, or after an option in a list of arguments: `name` is `-option`.
+
+    An empty `value` is not known. `default`: only if the variable was not set.
+    """
+
+    where: Where
+    name: str
+    value: str
+    default: bool = False
+
+
 CFFI = -1  # cffi's own choice of flags
+SEARCHED = 0  # a path that was searched along PATH: the standard search is the one that looks there
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +130,7 @@ class LoadUse:
     flags: int | None
 
 
-Use: TypeAlias = "ImportUse | DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse"
+Use: TypeAlias = "ImportUse | DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse | SettingUse"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ class Anchor(Enum):
     PROGRAM = "program"  # the folder of sys.executable
     CWD = "cwd"  # the current directory
     SYSTEM = "system"  # the Windows folder
+    ON_PATH = "on path"  # the folder of PATH that has the file
 
 
 @dataclass(frozen=True, slots=True)

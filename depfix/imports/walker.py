@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -14,7 +14,9 @@ from depfix.imports.uses import (
     ImportUse,
     LoadUse,
     PathUse,
+    SettingUse,
     SourceFacts,
+    Use,
     Where,
 )
 from depfix.knowledge.stdlib import Needs
@@ -43,7 +45,8 @@ class ModuleWalker:
     """Resolves what modules import, over several finders in order (the dist, then the program's own project).
 
     The standard library lies inside an archive or the program, where it cannot be read; `stdlib` says which extension
-    modules its modules need. `recorded` tells whether something that is left of a package says that it had a module.
+    modules its modules need. `recorded` tells whether something that is left of a package says that it had a module,
+    `may_get` whether code beside a package's own may give it an attribute.
     """
 
     def __init__(
@@ -52,17 +55,21 @@ class ModuleWalker:
         read: Callable[[FileEntry], SourceFacts],
         stdlib: Mapping[str, Needs],
         recorded: Callable[[str], bool],
+        may_get: Callable[[str, str], bool],
     ) -> None:
         self._finders = tuple(finders)
         self._read = read
         self._stdlib = stdlib
         self._recorded = recorded
+        self._may_get = may_get
         self._scripts: dict[str, ModuleFile] = {}
         self._steps: dict[str, tuple[Step, ...]] = {}
+        self._settings: dict[str, str] | None = None
 
     def add_script(self, name: str, entry: FileEntry) -> None:
         """Make a program's own script known under a name that no import statement can have."""
         self._scripts[name] = ModuleFile(name, ModuleKind.SOURCE, entry)
+        self._settings = None
 
     def find(self, name: str) -> ModuleFile | None:
         """Return the module of this name, from the first finder that has its top-level package."""
@@ -83,6 +90,42 @@ class ModuleWalker:
                 self._steps[name] = self._resolved(module, self._read(module.entry))
         return self._steps[name]
 
+    def settings(self) -> dict[str, str]:
+        """Return what the program's scripts, and the modules of its project, surely give to variables and options.
+
+        By name, options with their dash; an empty text is not known.
+        """
+        if self._settings is None:
+            self._settings = {}
+            for use in self._run_surely():
+                if isinstance(use, SettingUse) and not (use.default and use.name in self._settings):
+                    self._settings[use.name] = use.value
+        return self._settings
+
+    def _run_surely(self) -> Iterator[Use]:
+        """Yield what the program's own sources surely do, in the order in which they run."""
+        seen: set[str] = set()
+        stack = [(script, iter(self._read_own(script))) for script in reversed(self._scripts.values())]
+        while stack:
+            module, uses = stack[-1]
+            use = next(uses, None)
+            if use is None:
+                stack.pop()
+                continue
+            if use.where.deferred or use.where.conditional:
+                continue
+            yield use
+            for name in reversed(self._targets(module, use)) if isinstance(use, ImportUse) else ():
+                found = self.find(name) if self._finders[0].find(name.partition(".")[0]) is None else None
+                if found is not None and name not in seen:
+                    seen.add(name)
+                    stack.append((found, iter(self._read_own(found))))
+
+    def _read_own(self, module: ModuleFile) -> tuple[Use, ...]:
+        if module.kind is not ModuleKind.SOURCE or module.entry is None:
+            return ()
+        return self._read(module.entry).uses
+
     def _resolved(self, module: ModuleFile, facts: SourceFacts) -> tuple[Step, ...]:
         steps: list[Step] = []
         for use in facts.uses:
@@ -90,7 +133,7 @@ class ModuleWalker:
                 steps += [ImportStep(use.where, target) for target in self._targets(module, use)]
                 steps += self._absent(module, use)
                 steps += self._of_stdlib(use)
-            else:
+            elif not isinstance(use, SettingUse):
                 steps.append(use)
         return tuple(dict.fromkeys(steps))
 
@@ -141,15 +184,21 @@ class ModuleWalker:
         for count in range(len(parts)):
             package, name = ".".join(parts[:count]), ".".join(parts[: count + 1])
             if self._is_gone(name):
-                surely = bool(package) and self._is_plain_package(package)
+                surely = bool(package) and not use.mentioned and self._is_plain_package(package)
                 return [ImportStep(use.where, name, absent=True)] if surely or self._recorded(name) else []
         names = [join_name(base, name) for name in use.names if name != "*" and not self._may_bind(base, name)]
-        # Of a name that is no module compiled code may have made an attribute of the package.
         return [
             ImportStep(use.where, name, absent=True, as_name=True)
             for name in names
-            if self._is_gone(name) and self._recorded(name)
+            if self._is_gone(name) and (self._recorded(name) or (not use.mentioned and self._lacks(base, name)))
         ]
+
+    def _lacks(self, package: str, name: str) -> bool:
+        """Return True if nothing can give a package an attribute that is no module of it."""
+        found = self.find(package)
+        if not self._is_plain_package(package) or found is None or found.entry is None:
+            return False
+        return not self._read(found.entry).adds_names and not self._may_get(package, name.rpartition(".")[2])
 
     def _is_gone(self, name: str) -> bool:
         """Return True if a module is not here; a folder of stubs that is left of it does not count."""

@@ -18,7 +18,10 @@ class Member(msgspec.Struct, frozen=True):
 
     `need`: `required` for what the family does, `processor`: on some processors, `optional`: for a feature. Of the
     members of one `group` any one will do. `folders`, relative to the trigger's, are where it lies if not beside it.
-    `if_named`: releases differ, and it belongs to those whose trigger holds its name.
+    `if_named`: releases differ, and it belongs to those whose trigger holds its name. `named`: the trigger holds an end
+    of the name only: an expression for it, of which what the group has is `{named}`. `chosen_by`: variables of the
+    environment or options, the strongest first, by which a program may ask for another one, `chosen_name` with
+    `{chosen}`.
     """
 
     name: str
@@ -27,6 +30,9 @@ class Member(msgspec.Struct, frozen=True):
     folders: tuple[str, ...] = ()
     group: str = ""
     if_named: bool = False
+    named: str = ""
+    chosen_by: tuple[str, ...] = ()
+    chosen_name: str = ""
 
 
 class Family(msgspec.Struct, frozen=True):

@@ -13,6 +13,8 @@ _SCHEMAS = {
     "win8.1": "api-sets-win8.1.tsv",
     "win10": "api-sets-10.0.17134.tsv",
 }
+_OF_WINDOWS = "microsoft.windows."
+_BASE_BUILD = 17134  # of the newest API set table that is whole
 _TABLE_OF = {Machine.AMD64: "amd64", Machine.X86: "x86", Machine.ARM64: "arm64"}
 
 
@@ -26,6 +28,19 @@ class VcRuntime:
     redistributable: str
     packages: str
     kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class WindowsAssembly:
+    """A side-by-side assembly that Windows or a redistributable brings.
+
+    `present` says whether a clean Windows has it, `files` are the lower-case names of DLLs that it serves and System32
+    may lack, `redistributable` is what brings it where Windows does not.
+    """
+
+    present: bool
+    files: tuple[str, ...]
+    redistributable: str
 
 
 @lru_cache(maxsize=16)
@@ -73,10 +88,15 @@ def _host(text: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def newer_api_sets() -> dict[str, tuple[int, str]]:
-    """Return {API set without its last number: (first build that is known to have it, host)} beyond the tables."""
+def newer_api_sets() -> dict[str, tuple[int, int, str]]:
+    """Return {API set without its last number: (last build known to lack it, first known to have it, host)}.
+
+    These are the sets beyond the tables; of the builds between the two nothing is known.
+    """
     rows = read_rows("api-sets-additions.tsv")
-    return {row[0].rpartition("-")[0]: (int(row[1]), _host(row[2])) for row in rows}
+    builds = sorted({_BASE_BUILD, *(int(row[1]) for row in rows)})
+    before = dict(zip(builds[1:], builds, strict=False))
+    return {row[0].rpartition("-")[0]: (before[int(row[1])], int(row[1]), _host(row[2])) for row in rows}
 
 
 @lru_cache(maxsize=1)
@@ -95,15 +115,33 @@ def vc_runtimes() -> dict[str, VcRuntime]:
 
 
 @lru_cache(maxsize=1)
-def assemblies() -> dict[str, bool]:
-    """Return {lower-case name of a side-by-side assembly: whether a clean Windows has it}."""
-    return {row[0]: row[1] == "yes" for row in read_rows("assemblies.tsv")}
+def assemblies() -> dict[str, WindowsAssembly]:
+    """Return {lower-case name of a side-by-side assembly: what is known of it}."""
+    return {
+        row[0]: WindowsAssembly(row[1] == "yes", tuple(row[2].split(",")) if row[2] else (), row[3])
+        for row in read_rows("assemblies.tsv")
+    }
 
 
 def has_assembly(name: str) -> bool:
     """Return True if a clean Windows has a side-by-side assembly, one of its own that no table names included."""
     folded = name.lower()
-    return assemblies().get(folded, folded.startswith("microsoft.windows."))
+    known = assemblies().get(folded)
+    return known.present if known is not None else folded.startswith(_OF_WINDOWS)
+
+
+@lru_cache(maxsize=1)
+def assembly_dlls() -> frozenset[str]:
+    """Return the lower-case names of the DLLs that Windows serves to every process from assemblies of its own."""
+    return frozenset(
+        file for name, one in assemblies().items() if one.present and name.startswith(_OF_WINDOWS) for file in one.files
+    )
+
+
+@lru_cache(maxsize=1)
+def debug_redistributables() -> frozenset[str]:
+    """Return what brings the debug runtimes, as the column `redistributable` of the tables spells it."""
+    return frozenset(row.redistributable for row in vc_runtimes().values() if row.kind == "debug")
 
 
 @lru_cache(maxsize=1)

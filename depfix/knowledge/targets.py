@@ -37,7 +37,7 @@ class Target:
     def runs(self, process: Machine) -> bool:
         """Return True if this Windows can start a program for the machine `process`."""
         if self.machine is None:
-            return process in self.machines
+            return any(replace(self, machine=machine).runs(process) for machine in self.machines)
         if process is self.machine:
             return True
         if self.machine is Machine.AMD64:
@@ -47,11 +47,28 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """Why a clean Windows lacks a DLL. `kind`: driver, redistributable, windows-feature or windows-release."""
+    """Why a clean Windows lacks a DLL. `kind`: driver, redistributable, windows-feature or windows-release.
+
+    `sure` is False if the tables do not tell whether this Windows lacks it.
+    """
 
     key: str
     kind: str
     words: str
+    sure: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureDll:
+    """A DLL that some clean Windows lacks.
+
+    `absent` holds `always`, `table` (only in the releases that the system tables name), `n`, `core` or a target's name.
+    `build` is the first build that has it where the releases of the tables are too coarse, else 0.
+    """
+
+    feature: Feature
+    absent: frozenset[str]
+    build: int
 
 
 @lru_cache(maxsize=1)
@@ -82,7 +99,9 @@ def target_named(name: str) -> Target:
         target = known[stem]
         if machine in target.machines:
             return replace(target, name=wanted, words=f"{target.words} on {machine.value}", machine=machine)
-        raise UnknownTargetError(name, stem, f"there is no {target.words} for {last}")
+        there = " and ".join(each.value for each in target.machines)
+        why = f"there is no {target.words} for {last}, only for {there}"
+        raise UnknownTargetError(name, stem, f"{why}; it runs 32-bit programs" if machine is Machine.X86 else why)
     near = difflib.get_close_matches(wanted, list(known), n=1)
     raise UnknownTargetError(name, "".join(near), "known are " + ", ".join(known))
 
@@ -107,14 +126,15 @@ def oldest_target(python: tuple[int, int]) -> str:
 
 
 @lru_cache(maxsize=1)
-def features() -> dict[str, tuple[Feature, frozenset[str]]]:
-    """Return {lower-case DLL name: (what brings it, where it is absent: `always`, `n`, `core` or a target's name)}."""
+def features() -> dict[str, FeatureDll]:
+    """Return {lower-case DLL name: what brings it, and where it is absent}."""
     kinds = {key: Feature(key, kind, words) for key, kind, words, *_ in read_rows("feature-kinds.tsv")}
     found = {}
     for name, key, absent, *_ in read_rows("features.tsv"):
         if key not in kinds:
             raise DataFileError("features.tsv", f"unknown feature {key!r}")
-        found[name] = (kinds[key], frozenset(absent.split(",")))
+        build = absent.removeprefix("before:") if absent.startswith("before:") else ""
+        found[name] = FeatureDll(kinds[key], frozenset(("table",) if build else absent.split(",")), int(build or 0))
     return found
 
 

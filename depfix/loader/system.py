@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from depfix.knowledge.tables import api_sets, known_dlls, newer_api_sets, releases_with, system_dlls
+from depfix.knowledge.tables import (
+    api_sets,
+    assembly_dlls,
+    carried_system_dlls,
+    known_dlls,
+    newer_api_sets,
+    releases_with,
+    system_dlls,
+)
 from depfix.knowledge.targets import Feature, Target, features
 from depfix.model.machine import Machine
 
@@ -19,23 +27,27 @@ class CleanSystem:
     machine: Machine
 
     def has(self, name: str) -> bool:
-        """Return True if System32 (SysWOW64 for a 32-bit process) has a DLL of this folded name."""
-        return self._in_release(name) and self._edition_lacks(name) is None
+        """Return True if Windows itself serves a DLL of this folded name.
+
+        It lies in System32 (SysWOW64 for a 32-bit process), or in a side-by-side assembly that serves every process.
+        """
+        return self._in_release(name) and not self._edition_lacks(name)
 
     def absence(self, name: str) -> Feature | None:
         """Return what would bring a DLL or API set that this Windows lacks, None if it is nothing of Windows."""
-        lacking = self._edition_lacks(name)
-        if lacking is not None:
-            return lacking
-        if self._in_release(name) or self.api_set_host(name) is not None:
+        if self.has(name) or self.api_set_host(name) is not None:
             return None
-        releases = releases_with(name, self.machine)
-        newer_set = _set_name(name) in api_sets("win10") or _set_name(name) in newer_api_sets()
-        if name in features() and (releases or newer_set or "always" in features()[name][1]):
-            return features()[name][0]
-        if releases:
-            return Feature("release", "windows-release", f"{_RELEASES[releases[0]]}, which has it by itself")
-        return Feature("release", "windows-release", "a newer Windows, which has this API set") if newer_set else None
+        if carried_system_dlls().get(name) == "other-project":
+            return None  # who needs it means the one that the program carries
+        known = features().get(name)
+        gap = self._gap(name)
+        if known is not None and self._edition_lacks(name) and (self._in_release(name) or gap is not None):
+            return known.feature
+        if gap is not None:
+            return gap
+        if known is not None and known.absent & {"always", "table"}:
+            return known.feature
+        return self._newer(name)
 
     def always_system(self, name: str) -> bool:
         """Return True for a KnownDLL: no file beside the program can take its place."""
@@ -53,21 +65,50 @@ class CleanSystem:
         for part in (name.removesuffix(".dll"), _set_name(name)):
             if part in sets:
                 return sets[part]
-        build, host = newer_api_sets().get(_set_name(name), (0, ""))
+        _, build, host = newer_api_sets().get(_set_name(name), (0, 0, ""))
         return host if build and self.target.build >= build else None
 
     def _in_release(self, name: str) -> bool:
+        known = features().get(name)
+        if known is not None and known.build and self.target.build >= known.build:
+            return True
+        if name in assembly_dlls():
+            return True
         if self.target.machine is Machine.ARM64 and self.machine is Machine.AMD64:
             # The System32 of Windows on Arm serves both kinds of process, as far as its files are ARM64X.
             if name not in system_dlls(self.target.release, Machine.ARM64):
                 return False
         return name in system_dlls(self.target.release, self.machine)
 
-    def _edition_lacks(self, name: str) -> Feature | None:
-        feature = features().get(name)
-        if feature is None or not feature[1] & {self.target.edition, self.target.name}:
+    def _edition_lacks(self, name: str) -> bool:
+        known = features().get(name)
+        return known is not None and bool(known.absent & {self.target.edition, self.target.name})
+
+    def _gap(self, name: str) -> Feature | None:
+        """Return what is known of a DLL that only the list for amd64 names: the one for arm64 is not complete."""
+        on_arm = Machine.ARM64 in (self.machine, self.target.machine) and self.machine is not Machine.X86
+        if not on_arm or self._in_release(name) or name not in system_dlls(self.target.release, Machine.AMD64):
             return None
-        return feature[0]
+        return Feature("release", "windows-release", f"{_RELEASES[self.target.release]} for amd64", sure=False)
+
+    def _newer(self, name: str) -> Feature | None:
+        """Return the newer Windows that has a name by itself."""
+        order = list(_RELEASES)
+        releases = [
+            release
+            for release in releases_with(name, self.machine)
+            if order.index(release) > order.index(self.target.release)
+        ]
+        if releases:
+            # Windows Server is built between two releases of the tables: it may have what the newer one has.
+            between = self.target.edition == "core"
+            words = f"{_RELEASES[releases[0]]}, which has it by itself"
+            return Feature("release", "windows-release", words, sure=not between)
+        lacking, build, _ = newer_api_sets().get(_set_name(name), (0, 0, ""))
+        if not build and _set_name(name) not in api_sets("win10"):
+            return None
+        sure = not lacking < self.target.build < build
+        return Feature("release", "windows-release", "a newer Windows, which has this API set", sure=sure)
 
 
 def _set_name(name: str) -> str:

@@ -37,7 +37,8 @@ def read_manifest(path: str | Path) -> Manifest | None:
 def parse_manifest(data: bytes) -> Manifest:
     """Return what a manifest says, its `problem` set if the XML cannot be read. Never raises.
 
-    Elements count by their local names: their namespaces (asm.v1 to asm.v3, compatibility.v1) differ by age only.
+    Elements count by their local names: their namespaces (asm.v1 to asm.v3, compatibility.v1) differ by age only. An
+    identity without a name identifies nothing and is left out.
     """
     if len(data) > _LARGEST:
         return _unreadable(f"it is larger than {_LARGEST:,} bytes")
@@ -50,10 +51,8 @@ def parse_manifest(data: bytes) -> Manifest:
     if _local(root) != "assembly":
         return _unreadable(f"its root element is {_local(root)}, not assembly")
     return Manifest(
-        identity=next((_assembly(one) for one in _children(root, "assemblyIdentity")), None),
-        dependencies=tuple(
-            _assembly(one) for one in _below(root, "dependency", "dependentAssembly", "assemblyIdentity")
-        ),
+        identity=next(_named(_children(root, "assemblyIdentity")), None),
+        dependencies=tuple(_named(_below(root, "dependency", "dependentAssembly", "assemblyIdentity"))),
         files=tuple(one.get("name", "") for one in _children(root, "file") if one.get("name")),
         supported_os=tuple(
             one.get("Id", "").lower() for one in _below(root, "compatibility", "application", "supportedOS")
@@ -74,6 +73,10 @@ def _without_padding(data: bytes) -> bytes:
     while end > 2 and data[end - 2 : end] == b"\0\0":
         end -= 2
     return data[:end]
+
+
+def _named(elements: Iterator[ElementTree.Element]) -> Iterator[Assembly]:
+    return (_assembly(one) for one in elements if one.get("name"))
 
 
 def _assembly(element: ElementTree.Element) -> Assembly:

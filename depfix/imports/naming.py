@@ -1,0 +1,49 @@
+"""Names that a module may have without an import statement or an assignment of its own that says so."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+# Where one of these stands, a package may have attributes and submodules that no statement names.
+_BY_CODE = (
+    b"sys.modules",
+    b"globals()",
+    b"__path__",
+    b"setattr(",
+    b"exec(",
+    b"vars()",
+    b"locals()",
+    b"__dict__",
+    b"f_globals",
+    b"declare_namespace",
+)
+# What gives attributes to another module. A read of sys.modules, or a method that sets those of `self`, does not.
+_TO_MODULES = re.compile(rb"modules\s*\[[^\]\n]*\]\s*=(?!=)|modules\.(?:update|setdefault)\b|setattr\((?!self\b|cls\b)")
+
+
+def binds_by_code(data: bytes) -> bool:
+    """Return True if a source has what may bind names of its module that no statement names."""
+    return any(word in data for word in _BY_CODE)
+
+
+def sets_attribute(data: bytes, name: str) -> bool:
+    """Return True if a source has what may set an attribute of that name of another module."""
+    assigned = rb"\.%s\b\s*(?::[^=\n]*)?=(?!=)" % re.escape(name.encode())
+    return _TO_MODULES.search(data) is not None or re.search(assigned, data) is not None
+
+
+def bound_in_passing(tree: ast.Module) -> Iterator[str]:
+    """Yield names that a module may bind by other means than those that are followed."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Global):
+            yield from node.names
+        elif isinstance(node, ast.NamedExpr):
+            yield node.target.id
+        elif isinstance(node, (ast.MatchAs, ast.MatchStar)) and node.name:
+            yield node.name
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            yield node.rest
+        elif type(node).__name__ == "TypeAlias":  # Python 3.12
+            yield from (inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
