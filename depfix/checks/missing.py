@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from depfix.checks.findings import confidence_of, finding, locations_of, severity_of, surest_first
+from depfix.checks.runtimes import is_debug
 from depfix.closure.build import Closure
 from depfix.closure.graph import Edge, EdgeKind, Node, NodeKind, chain_texts
 from depfix.closure.world import World
@@ -15,6 +16,8 @@ from depfix.loader.resolve import trail_texts
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.image import Image
 from depfix.model.names import fold
+
+_DEBUG = "it is the debug runtime, which only developers' machines have and nobody may ship"
 
 
 def check_missing(closure: Closure) -> Iterator[Finding]:
@@ -61,7 +64,7 @@ def _missing(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> 
     absence = closure.world.system.absence(name)
 
     def weight(row: tuple[Strength, Edge]) -> tuple[Severity, Confidence]:
-        return _weight(_rule_name(name, row[1], bool(elsewhere), absence), row[0], row[1], absence)
+        return _weight(_rule_name(closure.world, name, row[1], bool(elsewhere), absence), row[0], row[1], absence)
 
     deciding = min(rows, key=lambda row: (weight(row)[0].rank, _kind_rank(row[1].kind)))
     edge = deciding[1]
@@ -73,7 +76,7 @@ def _missing(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> 
     if len(last) > 1 and len(chain) > 1 and chain[-1] == edge.source.name:
         chain = chain[:-1]  # the place in its source says more than its name
     return finding(
-        _rule_name(name, edge, bool(elsewhere), absence),
+        _rule_name(closure.world, name, edge, bool(elsewhere), absence),
         name,
         _message(closure.world, name, edge, elsewhere, absence, len({row[1].source for row in alike})),
         severity=severity,
@@ -106,9 +109,9 @@ def _last_steps(edge: Edge, name: str) -> tuple[str, ...]:
     return (name,)
 
 
-def _rule_name(name: str, edge: Edge, elsewhere: bool, absence: Feature | None) -> str:
+def _rule_name(world: World, name: str, edge: Edge, elsewhere: bool, absence: Feature | None) -> str:
     runtime = vc_runtimes().get(name)
-    if runtime is not None and runtime.kind == "debug":
+    if is_debug(world, name):
         return "debug-runtime"
     if edge.kind is EdgeKind.ASSEMBLY:
         brought_by = assemblies()[name].redistributable if name in assemblies() else ""
@@ -180,6 +183,8 @@ def _message(
         return f"{who} {verb} it{others}; an assembly has it at {edge.expected}, which is not there{there}"
     if edge.expected:
         return f"{who} loads {edge.expected}, which is not there{others}{note}"
+    if is_debug(world, name):
+        return f"{who} {verb} it{others}; {_DEBUG}"
     where = "".join(elsewhere[:1])
     if elsewhere and edge.unsure:
         return f"{who} {verb} it{others}; it is at {where}, found only if code inside the program adds that folder"
@@ -205,8 +210,6 @@ def _assembly_words(name: str, edge: Edge, windows: str) -> str:
 
 
 def _runtime_words(runtime: VcRuntime, windows: str) -> str:
-    if runtime.kind == "debug":
-        return "it is the debug runtime, which only developers' machines have and nobody may ship"
     if runtime.kind == "tools":
         return f"it comes with {runtime.redistributable}, and no redistributable has it"
     return f"it belongs to {runtime.redistributable}, which {windows} does not have by itself"

@@ -245,11 +245,15 @@ def _fails(findings: tuple[Finding, ...], level: str) -> bool:
 
 
 def _scan_hints(dist: str, report: Report, values: dict[str, Any]) -> None:
+    from depfix.repair.planner import copied_in
+
     if values["quiet"] or not _fails(report.findings, "warning"):
         return
     environments = " ".join(f"--env {_quoted(spec)}" for spec in values["environments"])
     if any(finding.fix for finding in report.findings):
         hint(f"depfix repair {_quoted(dist)} {environments}".rstrip())
+    elif not any(copied_in(finding) for finding in report.findings if _fails((finding,), "warning")):
+        return
     elif report.environments:
         hint("no environment given has what is missing; `depfix envs` lists others")
     else:
