@@ -244,4 +244,4 @@ def leading_to(edge: Edge, target: Node, asked: str) -> Edge:
 def missing_edge(edge: Edge, asked: str, trail: tuple[Place, ...], expected: str, unsure: bool) -> Edge:
     """Return `edge` as one that leads nowhere."""
     node = Node(NodeKind.MISSING, fold(dll_file_name(asked)))
-    return Edge(edge.source, node, edge.kind, edge.strength, asked, edge.path, edge.line, trail, expected, unsure)
+    return replace(edge, target=node, asked=asked, trail=trail, expected=expected, unsure=unsure)

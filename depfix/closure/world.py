@@ -237,6 +237,8 @@ class World:
                 yield Binding(name, base, name)
             for local, name in use.aliases:
                 yield Binding(local, base, name)
+        for name in self.facts.source(found.entry).lazy:
+            yield Binding(name, self.walker.lazy_module(module, name), name)
 
     def source_path(self, module: str) -> str:
         """Return the dist-relative path of a module's file, an empty string if it has none."""

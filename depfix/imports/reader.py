@@ -26,7 +26,7 @@ from depfix.imports.effects import (
     texts_of,
 )
 from depfix.imports.interpreter import Interpreter
-from depfix.imports.naming import binds_by_code, bound_in_passing
+from depfix.imports.naming import binds_by_code, bound_in_passing, lazy_names
 from depfix.imports.uses import (
     SEARCHED,
     DefaultDirectoriesUse,
@@ -97,7 +97,8 @@ def read_source(
         reader.uses += given_options(tree)
     calls = read_calls(tree) if target.calls else None
     binds = _bound(tree, reader) if is_package else {}
-    return SourceFacts(tuple(dict.fromkeys(reader.uses)), "", binds, _adds_names(data, reader), calls)
+    lazy = lazy_names(tree) if is_package and "__getattr__" in reader.scopes[0] else {}
+    return SourceFacts(tuple(dict.fromkeys(reader.uses)), "", binds, _adds_names(data, reader), calls, lazy)
 
 
 def _bound(tree: ast.Module, reader: _Reader) -> dict[str, str]:

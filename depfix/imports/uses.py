@@ -171,7 +171,8 @@ class SourceFacts:
 
     `binds` are the names that the module itself binds, with what an import gives them (`..name` for `from . import
     name`, `package.name`), else an empty string. `adds_names` tells how it may bind others: `star`, by an import of all
-    public names of a module, `code`, in a way that cannot be followed. `calls` is None unless asked for.
+    public names of a module, `code`, in a way that cannot be followed. `calls` is None unless asked for. `lazy` says
+    from which module a package's `__getattr__` takes a name; with a leading dot it is one of the package.
     """
 
     uses: tuple[Use, ...]
@@ -179,6 +180,7 @@ class SourceFacts:
     binds: dict[str, str] = field(default_factory=dict)
     adds_names: str = ""
     calls: Calls | None = None
+    lazy: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

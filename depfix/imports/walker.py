@@ -162,11 +162,20 @@ class ModuleWalker:
             return []
         parts = base.split(".")
         wanted = [".".join(parts[: count + 1]) for count in range(len(parts))] if base else []
-        wanted += [join_name(base, name) for name in use.names if name != "*"]
+        for name in use.names if "*" not in use.names else ():
+            wanted += [join_name(base, name), *filter(None, (self.lazy_module(base, name),))]
         twin = _twin(module, use)
         if twin and self._is_extension(twin):
             wanted.append(twin)
         return [name for name in dict.fromkeys(wanted) if name != module.name and self.find(name) is not None]
+
+    def lazy_module(self, package: str, name: str) -> str:
+        """Return the module from which a package's `__getattr__` takes a name, an empty string if it does not."""
+        found = self.find(package) if package else None
+        if found is None or found.entry is None or found.kind is not ModuleKind.SOURCE or not found.is_package:
+            return ""
+        module = self._read(found.entry).lazy.get(name, "")
+        return f"{package}.{module.lstrip('.')}" if module.startswith(".") else module
 
     def _is_extension(self, name: str) -> bool:
         found = self.find(name)
