@@ -65,7 +65,7 @@ def found(make_dist: DistMaker, folder: Path, sources: dict[str, str], program: 
         (
             {
                 "pkg/__init__.py": LATER
-                + "def run():\n    try:\n        later()\n    except ImportError:\n        pass\n"
+                + "def run():\n    try:\n        later()\n    except (ImportError, OSError):\n        pass\n"
             },
             "import pkg; pkg.run()",
             ASLEEP,
