@@ -27,6 +27,7 @@ _BLOCKS = (ast.If, ast.Try, ast.With, ast.For, ast.While, ast.ExceptHandler)
 # Source: dis, "Python Bytecode Instructions" https://docs.python.org/3/library/dis.html
 _NAMES = {"LOAD_GLOBAL": int(sys.version_info >= (3, 11)), "LOAD_NAME": 0, "IMPORT_FROM": 0}
 _ATTRIBUTES = {"LOAD_ATTR": int(sys.version_info >= (3, 12)), "LOAD_METHOD": 0}
+_PSEUDO = 256  # instructions from here on stand in no code object
 _EXTENDED_ARG = opmap["EXTENDED_ARG"]
 
 
@@ -112,9 +113,9 @@ def _add_mentions(code: CodeType, found: _Found) -> None:
 def _named(code: CodeType, operations: bytes, arguments: bytes, instructions: dict[str, int]) -> Iterator[str]:
     """Yield the names that some instructions of a code object take."""
     for instruction, shift in instructions.items():
-        if instruction not in opmap:
+        number = opmap.get(instruction, _PSEUDO)
+        if number >= _PSEUDO:
             continue
-        number = opmap[instruction]
         place = operations.find(number)
         while place >= 0:
             index, before, bits = arguments[place], place - 1, 8
