@@ -29,7 +29,9 @@ def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> 
     recorded = closure.world.recorded_file(name)
     if strength < Strength.PROBABLE and (not recorded or edge.asked):
         return  # a guarded import of what the package never had
-    sure = _is_unconditional(closure, edge)
+    # A program need not import what of the standard library lies in its folder.
+    of_stdlib = not closure.from_entry and closure.world.is_stdlib(edge.source.name)
+    sure = _is_unconditional(closure, edge) and not of_stdlib
     severity, confidence = _weight(strength, bool(recorded) or sure or (bool(edge.asked) and closure.from_entry))
     if edge.asked and severity is Severity.INFO and strength >= Strength.PROBABLE:
         severity, confidence = Severity.WARNING, Confidence.PROBABLE

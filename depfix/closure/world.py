@@ -143,6 +143,10 @@ class World:
         """Return True unless every extension module of the standard library is linked into the Python DLL."""
         return any(self.finder.find(name) is not None for name in stdlib_extensions(self.version))
 
+    def is_stdlib(self, module: str) -> bool:
+        """Return True for modules of the standard library that need extension modules, and for what is in them."""
+        return module.partition(".")[0] in {name.partition(".")[0] for name in stdlib_needs(self.version)}
+
     def recorded_file(self, module: str) -> str:
         """Return the file that once held a module by what is left of its package, an empty string if nothing tells.
 

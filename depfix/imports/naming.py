@@ -18,6 +18,8 @@ _BY_CODE = (
     b"__dict__",
     b"f_globals",
     b"declare_namespace",
+    b"global_enum",
+    b"_convert",
 )
 # What gives attributes to another module. A read of sys.modules, or a method that sets those of `self`, does not.
 _TO_MODULES = re.compile(rb"modules\s*\[[^\]\n]*\]\s*=(?!=)|modules\.(?:update|setdefault)\b|setattr\((?!self\b|cls\b)")

@@ -203,11 +203,15 @@ class ModuleWalker:
         ]
 
     def _lacks(self, package: str, name: str) -> bool:
-        """Return True if nothing can give a package an attribute that is no module of it."""
+        """Return True if nothing can give a package an attribute that is no module of it.
+
+        Modules have short, all-lowercase names. Source: PEP 8 https://peps.python.org/pep-0008/#package-and-module-names
+        """
         found = self.find(package)
-        if not self._is_plain_package(package) or found is None or found.entry is None:
+        last = name.rpartition(".")[2]
+        if not self._is_plain_package(package) or found is None or found.entry is None or last != last.lower():
             return False
-        return not self._read(found.entry).adds_names and not self._may_get(package, name.rpartition(".")[2])
+        return not self._read(found.entry).adds_names and not self._may_get(package, last)
 
     def _is_gone(self, name: str) -> bool:
         """Return True if a module is not here; a folder of stubs that is left of it does not count."""
