@@ -150,7 +150,7 @@ class World:
     def recorded_file(self, module: str) -> str:
         """Return the file that once held a module by what is left of its package, an empty string if nothing tells.
 
-        That is the RECORD of its distribution, or the stub that lies beside an extension module.
+        That is the RECORD of its distribution, or without one the stub that lies beside an extension module.
         """
         package, _, name = module.rpartition(".")
         above = self.finder.find(package) if package else None
@@ -161,7 +161,9 @@ class World:
             found = self.records.module_file(folder, name)
             if found and not (hidden and fold(found).endswith(".py")):
                 return found
-            if package and self.tree.in_folder(folder, f"{name}.pyi") and not self.tree.in_folder(folder, f"{name}.py"):
+            if not package or self.records.in_folder(folder):
+                continue
+            if self.tree.in_folder(folder, f"{name}.pyi") and not self.tree.in_folder(folder, f"{name}.py"):
                 return join(folder, f"{name}.pyd")
         return ""
 
