@@ -153,3 +153,12 @@ def test_an_absent_module_that_is_told_with_another_error_passes_no_guard(make_d
     (tmp_path / "program.py").write_text("try:\n    import pkg\nexcept ModuleNotFoundError:\n    pass\n")
     report = scan(str(dist), Options(entries=(str(tmp_path / "program.py"),), environ={}))
     assert [(row.subject, row.severity.value) for row in report.findings] == [("pkg.core", "error")]
+
+
+def test_what_a_package_copes_with_on_import_it_copes_with_later(make_dist: DistMaker, tmp_path: Path) -> None:
+    library = "try:\n    import pkg\nexcept ModuleNotFoundError:\n    pkg = None\ndef later():\n    import pkg\n"
+    sources = {"pkg/__init__.py": "from pkg.core import x", "pkg-1.dist-info/RECORD": "pkg/core.pyd,,\n"}
+    dist = make_dist({}, {"lib/__init__.py": library, **sources})
+    (tmp_path / "program.py").write_text("import lib; lib.later()")
+    report = scan(str(dist), Options(entries=(str(tmp_path / "program.py"),), environ={}))
+    assert [(row.subject, row.severity.value) for row in report.findings] == [("pkg.core", "info")]

@@ -160,11 +160,19 @@ class Graph:
                         self._parent[edge.target] = edge
                         reached.append(edge.target)
         self._absence = {self.root: Strength.REQUIRED}
+        coped = {edge.target for edge in self._edges.values() if edge.absence is Absence.CAUGHT and self._runs(edge)}
         for level in sorted(Strength, reverse=True):
-            self._settle_absences(level)
+            self._settle_absences(level, coped if level is Strength.PROBABLE else set())
 
-    def _settle_absences(self, level: Strength) -> None:
-        """Find which nodes must not fail with a ModuleNotFoundError, at one level of strength."""
+    def _runs(self, edge: Edge) -> bool:
+        return self.edge_strength(edge) is Strength.REQUIRED
+
+    def _settle_absences(self, level: Strength, coped: set[Node]) -> None:
+        """Find which nodes must not fail with a ModuleNotFoundError, at one level of strength.
+
+        Those of `coped` are tried when the program starts, and it goes on without them: what its functions import later
+        depends on that (`HAS_NUMPY`).
+        """
         changed = [edge for edge in self._edges.values() if edge.absence is Absence.CHANGED]
         reached = deque(self._absence)
         for edge in changed:
@@ -178,7 +186,9 @@ class Graph:
                 strength = edge.strength
                 if edge.absence is Absence.CAUGHT:
                     strength = min(strength, Strength.OPTIONAL)
-                if strength >= level and edge.target not in self._absence:
+                if edge.target in self._absence or edge.target in coped or _climbs(edge):
+                    continue
+                if strength >= level:
                     self._absence[edge.target] = level
                     reached.append(edge.target)
 
@@ -211,6 +221,11 @@ class Graph:
             if edge.source in self._strength:
                 drawn.add_edge(edge.source, edge.target, edge=edge)
         return drawn
+
+
+def _climbs(edge: Edge) -> bool:
+    """Return True if a module imports a package that it is in: that one's import has begun, and fails elsewhere."""
+    return edge.kind is EdgeKind.IMPORT and edge.source.name.startswith(f"{edge.target.name}.")
 
 
 def chain_texts(chain: tuple[Edge, ...], root: Node) -> tuple[str, ...]:
