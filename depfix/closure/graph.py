@@ -176,8 +176,9 @@ class Graph:
         changed = [edge for edge in self._edges.values() if edge.absence is Absence.CHANGED]
         reached = deque(self._absence)
         for edge in changed:
+            known = edge.target in self._absence or edge.target in coped
             strength = self.edge_strength(edge)
-            if strength is not None and strength >= level and edge.target not in self._absence:
+            if strength is not None and strength >= level and not known:
                 self._absence[edge.target] = level
                 reached.append(edge.target)
         while reached:
