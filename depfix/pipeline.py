@@ -178,7 +178,7 @@ class _Session:
 
     def examine_again(self, written: tuple[Action, ...]) -> Examined:
         """As `examine`, for the folder as it is on disk after these actions."""
-        self._facts.forget(os.path.join(self.dist.root, *action.destination.split("/")) for action in written)
+        self._facts.forget([os.path.join(self.dist.root, *action.destination.split("/")) for action in written])
         return self.examine(read_tree(self.dist.root))
 
     def _offers(self, name: str, by: str) -> Strength | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from depfix.checks.findings import confidence_of, finding, locations_of, severity_of, surest_first, version_words
@@ -64,11 +64,12 @@ def check_symbols(closure: Closure) -> Iterator[Finding]:
     0xC06D007F. Source: Microsoft Learn, "Error handling and notification" of delay-loaded DLLs
     https://learn.microsoft.com/cpp/build/reference/error-handling-and-notification
     """
-    for lack in lacks(closure):
+    asked = tuple(requests(closure))
+    for lack in lacks(closure, asked):
         rows = surest_first(closure.graph, lack.requests)
         if rows:
             yield _finding(closure, lack, lack.requests[rows[0][1]])
-    yield from _unreadable(closure)
+    yield from _unreadable(closure, asked)
 
 
 def requests(closure: Closure) -> Iterator[Request]:
@@ -87,10 +88,10 @@ def requests(closure: Closure) -> Iterator[Request]:
             todo = [further for request in todo for further in _forwarded(closure, request, hosts)]
 
 
-def lacks(closure: Closure) -> tuple[Lack, ...]:
+def lacks(closure: Closure, asked: Iterable[Request]) -> tuple[Lack, ...]:
     """Return what is lacking, by the DLL that lacks it: static imports and delayed ones apart."""
     found: dict[tuple[str, bool], Lack] = {}
-    for request in requests(closure):
+    for request in asked:
         exports = exports_of(closure, request.provider)
         missing = [name for name in request.symbols if not exported(exports, name)] if exports is not None else []
         if missing:
@@ -182,10 +183,10 @@ def _asked(closure: Closure, request: Request, symbol: str) -> str:
     return symbol
 
 
-def _unreadable(closure: Closure) -> Iterator[Finding]:
+def _unreadable(closure: Closure, asked: Iterable[Request]) -> Iterator[Finding]:
     """Yield a finding for each DLL whose exports somebody asks for and that cannot be read."""
     told: set[str] = set()
-    for request in requests(closure):
+    for request in asked:
         path = request.provider
         image, entry = closure.world.image(path), closure.world.tree.file(path)
         if path in told or entry is None or not isinstance(image, Image) or not closure.world.fits(image):

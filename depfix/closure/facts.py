@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -97,14 +97,18 @@ class Facts:
 
     def passed(self, entry: FileEntry, names: frozenset[str]) -> frozenset[str]:
         """Return which of these names a source gives to some function as the first argument."""
-        try:
-            with open(entry.source, "rb") as file:
-                data = file.read()
-        except OSError:
-            return frozenset()
+        data = self.content(entry)
         return frozenset(
             name for name in names if re.search(rb"\w\(\s*['\"]" + re.escape(name.encode()) + rb"['\"]", data)
         )
+
+    def content(self, entry: FileEntry) -> bytes:
+        """Return the bytes of a file, none if it cannot be read."""
+        try:
+            with open(entry.source, "rb") as file:
+                return file.read()
+        except OSError:
+            return b""
 
     def same_content(self, one: FileEntry, two: FileEntry) -> bool:
         """Return True if two files hold the same bytes; True too if one of them cannot be read."""
@@ -121,7 +125,7 @@ class Facts:
             self._sources[entry.source] = _read(entry.source, self._target, is_program)
         return self._sources[entry.source]
 
-    def forget(self, sources: Iterable[str]) -> None:
+    def forget(self, sources: Collection[str]) -> None:
         """Read these files anew when they are next asked for: their content was replaced."""
         for source in sources:
             self._images.pop(source, None)
@@ -130,6 +134,8 @@ class Facts:
             self._imported.pop(source, None)
             self._versions.pop(source, None)
             self._dll_names.pop(source, None)
+        gone = frozenset(sources)
+        self._dotted = {key: names for key, names in self._dotted.items() if key[0] not in gone}
 
     def read_ahead(self, entries: Iterable[FileEntry]) -> None:
         """Read many sources at once, in several processes where that pays."""

@@ -171,7 +171,7 @@ class Graph:
         """Find which nodes must not fail with a ModuleNotFoundError, at one level of strength.
 
         Those of `coped` are tried when the program starts, and it goes on without them: what its functions import later
-        depends on that (`HAS_NUMPY`).
+        depends on that (`HAS_FAST_PATH`).
         """
         changed = [edge for edge in self._edges.values() if edge.absence is Absence.CHANGED]
         reached = deque(self._absence)

@@ -181,7 +181,7 @@ class World:
                 continue
             if fold(entry.path).endswith((".pyd", ".pyc")) and "/__pycache__/" not in fold(entry.path):
                 return True
-            if entry.kind is FileKind.SOURCE and sets_attribute(_content(entry.source), name):
+            if entry.kind is FileKind.SOURCE and sets_attribute(self.facts.content(entry), name):
                 return True
         return False
 
@@ -262,14 +262,6 @@ class World:
                 return True
             package = package.rpartition(".")[0]
         return False
-
-
-def _content(source: str) -> bytes:
-    try:
-        with open(source, "rb") as file:
-            return file.read()
-    except OSError:
-        return b""
 
 
 def _wanted_of(host: str, symbols: list[str], delayed: bool) -> ImportedDll:
