@@ -120,7 +120,8 @@ class UnknownEnvironmentError(InputError):
             return f"did you mean {self.near}?"
         if self.known:
             return f"found here: {', '.join(self.known)}"
-        return "give conda:NAME, conda:FOLDER, or dir:FOLDER with the DLLs; `depfix envs` lists what is found here"
+        kinds = "conda:NAME, conda:FOLDER, venv:FOLDER, python:FOLDER, or dir:FOLDER with the DLLs"
+        return f"give {kinds}; `depfix envs` lists what is found here"
 
 
 class WrongEnvironmentError(InputError):
@@ -152,7 +153,7 @@ class NoEnvironmentError(InputError):
     def hint(self) -> str:
         if self.known:
             return f"add --env {self.known[0]}" + (f" (or: {', '.join(self.known[1:])})" if self.known[1:] else "")
-        return "add --env conda:NAME, --env conda:FOLDER or --env dir:FOLDER"
+        return "add --env conda:NAME (or conda:FOLDER, venv:FOLDER, python:FOLDER, dir:FOLDER)"
 
 
 class UnknownRuleError(InputError):

@@ -6,128 +6,101 @@ https://docs.conda.io/projects/conda/en/stable/user-guide/concepts/environments.
 
 from __future__ import annotations
 
-import os
-from functools import cached_property
-from pathlib import Path
+from functools import cached_property, partial
 
-import msgspec
-
-from depfix.env.listing import entries, inside, libraries_below, relative, windows_python
-from depfix.env.protocol import EnvironmentInfo
+from depfix.env.conda_meta import CondaPackage, CondaRecords, safe_files
+from depfix.env.layout import installation_layout
+from depfix.env.listing import inside, path_key, windows_python
+from depfix.env.packages import ExistingFiles, Installed, PackageFolder, top_level_of
+from depfix.env.protocol import Distribution
+from depfix.env.python import PythonEnvironment
+from depfix.env.records import normalized
 from depfix.errors import WrongEnvironmentError
-from depfix.model.names import fold
-from depfix.model.source import Candidate
-
-# Where an activated environment lets Windows find DLLs, in this order: the folder of python.exe, then what activation
-# puts on PATH; DLLs is Python's own folder. Source: conda's activate.py, _get_path_dirs
-_NATIVE_FOLDERS = (
-    (),
-    ("Library", "mingw-w64", "bin"),
-    ("Library", "usr", "bin"),
-    ("Library", "bin"),
-    ("Scripts",),
-    ("bin",),
-    ("DLLs",),
-)
-
-# Where conda keeps what a library loads by its path, never through PATH: the plugins of Qt 5, Qt 6 and GStreamer.
-_PLUGIN_FOLDERS = (
-    ("Library", "plugins"),
-    ("Library", "lib", "qt6", "plugins"),
-    ("Library", "lib", "gstreamer-1.0"),
-)
 
 
-class _Package(msgspec.Struct):
-    name: str = ""
-    version: str = ""
-    files: list[str] = []
-
-
-class CondaEnvironment:
-    """A conda prefix: DLLs of its native folders first, then those inside packages, then plugins."""
+class CondaEnvironment(PythonEnvironment):
+    """A conda prefix: a file belongs to the distribution whose RECORD names it, else to the package of conda-meta."""
 
     def __init__(self, root: str, spec: str) -> None:
-        self._root = root
-        self._spec = spec
+        super().__init__(root, spec, "conda", partial(installation_layout, root))
+        self._conda = CondaRecords(root)
+        self._made_of_conda: dict[str, Distribution] = {}
+
+    def distribution_of(self, path: str) -> Distribution | None:
+        """Return the distribution of a RECORD, else the conda package; None for the stdlib's and for nobody's."""
+        found = super().distribution_of(path)
+        if found is not None or self.is_stdlib(path):
+            return found
+        package = self._conda.owner(self._place_key(path_key(path)))
+        return self._of_package(package) if package is not None else None
+
+    def distribution(self, name: str) -> Distribution | None:
+        """Return the distribution of this name, else the conda package; None if neither is installed."""
+        found = super().distribution(name)
+        package = self._conda.named(normalized(name)) if found is None else None
+        return self._of_package(package) if package is not None else found
+
+    def _of_package(self, package: CondaPackage) -> Distribution:
+        found = self._python_of.get(package.name, ())
+        if len(found) == 1:
+            return self._distribution(*found[0])
+        if package.name not in self._made_of_conda:
+            paths = dict.fromkeys(ExistingFiles().below(self._root, safe_files(package)))
+            own = [path for path in paths if self._recorded_owner(path_key(path)) is None]
+            files, outside = self._parted(own)
+            top_level = top_level_of(self.destination(path) for path in files if path not in set(outside))
+            made = Distribution(package.name, package.version, "", files, outside, top_level=top_level)
+            self._made_of_conda[package.name] = made
+        return self._made_of_conda[package.name]
 
     @cached_property
-    def info(self) -> EnvironmentInfo:
-        python, machine = windows_python(self._root)
-        return EnvironmentInfo(self._spec, self._root, "conda", python, machine)
+    def _python_of(self) -> dict[str, list[tuple[PackageFolder, Installed]]]:
+        """{conda package: the Python distributions that it installed}: conda-meta lists their metadata, too."""
+        found: dict[str, list[tuple[PackageFolder, Installed]]] = {}
+        for folder in self._package_folders:
+            for one in folder.installed:
+                package = self._package_of(one)
+                if package is not None:
+                    found.setdefault(package.name, []).append((folder, one))
+        return found
 
-    def find(self, name: str) -> tuple[Candidate, ...]:
-        """Return the files with this name: native folders in the order of PATH, site-packages, plugins."""
-        paths = dict.fromkeys(self._native.get(fold(name), ()))
-        paths.update(dict.fromkeys(self._packaged.get(fold(name), ())))
-        return tuple(self._candidate(path) for path in paths)
+    def _package_of(self, one: Installed) -> CondaPackage | None:
+        """Return the conda package that installed a distribution; None for what pip installed."""
+        place = self._place_key(path_key(one.folder))
+        inner = (f"{place}/metadata", f"{place}/pkg-info", place)
+        return next((package for name in inner if (package := self._conda.owner(name)) is not None), None)
 
-    @cached_property
-    def _native(self) -> dict[str, list[str]]:
-        index: dict[str, list[str]] = {}
-        for names in _NATIVE_FOLDERS:
-            folder = inside(self._root, *names)
-            for name, path in entries(folder).items() if folder else ():
-                if name.endswith((".dll", ".pyd")):
-                    index.setdefault(name, []).append(path)
-        return index
+    def _also_installed(self, one: Installed) -> tuple[str, ...]:
+        package = self._package_of(one)
+        if package is None or len(self._python_of.get(package.name, ())) != 1:
+            return ()
+        return safe_files(package)
 
-    @cached_property
-    def _packaged(self) -> dict[str, list[str]]:
-        index: dict[str, list[str]] = {}
-        for folder in (self._site_packages, *(inside(self._root, *names) for names in _PLUGIN_FOLDERS)):
-            for path in libraries_below(folder) if folder else ():
-                index.setdefault(fold(os.path.basename(path)), []).append(path)
-        return index
+    def _shadowed_owner(self, one: Installed, files: tuple[str, ...]) -> str:
+        if self._package_of(one) is not None:
+            return ""
+        owners = (self._conda.owner(self._place_key(path_key(path))) for path in files)
+        return next((f"{package.name} {package.version}" for package in owners if package is not None), "")
 
-    @cached_property
-    def _site_packages(self) -> str | None:
-        return inside(self._root, "Lib", "site-packages")
+    def _owner_name(self, key: str) -> tuple[str, str]:
+        """A conda package goes by conda's name, unless pip put its own file in the place."""
+        package = self._conda.owner(self._place_key(key))
+        if package is None:
+            return super()._owner_name(key)
+        found = self._recorded_owner(key) if self._folder_on_path(key) else None
+        if found is not None and self._package_of(found[1]) is None:
+            return found[1].name, found[1].version
+        return package.name, package.version
 
-    @cached_property
-    def _owners(self) -> dict[str, tuple[str, str]]:
-        """{folded path in the prefix: (package, version)}, from conda-meta; a damaged record owns nothing."""
-        owners: dict[str, tuple[str, str]] = {}
-        decoder = msgspec.json.Decoder(_Package)
-        folder = inside(self._root, "conda-meta")
-        for name, path in sorted(entries(folder).items()) if folder else ():
-            if not name.endswith(".json"):
-                continue
-            try:
-                package = decoder.decode(Path(path).read_bytes())
-            except (OSError, msgspec.MsgspecError):
-                continue
-            owners.update(dict.fromkeys(map(fold, package.files), (package.name, package.version)))
-        return owners
-
-    @cached_property
-    def _installed_by_pip(self) -> dict[str, tuple[str, str]]:
-        """{folded path below site-packages: (distribution, version)}, from the RECORD files."""
-        from importlib_metadata import distributions
-
-        owners: dict[str, tuple[str, str]] = {}
-        for distribution in distributions(path=[self._site_packages or ""]):
-            owner = (distribution.name or "", distribution.version or "")
-            owners.update((fold(str(file)), owner) for file in distribution.files or ())
-        return owners
-
-    def _candidate(self, path: str) -> Candidate:
-        place = relative(self._root, path)
-        package_path = relative(self._site_packages, path) if self._site_packages else ""
-        if package_path.startswith("../"):
-            package_path = ""
-        owner = self._owners.get(fold(place))
-        if owner is None and package_path:
-            owner = self._installed_by_pip.get(fold(package_path))
-        name, version = owner or ("", "")
-        return Candidate(path, place, self._spec, package_path, name, version)
+    def _place_key(self, key: str) -> str:
+        return key.removeprefix(path_key(self._root) + "/")
 
 
 def conda_problem(root: str) -> tuple[str, str]:
     """Return (why no Windows files can come from this folder as a conda environment, what to do), empty if they can."""
     if inside(root, "conda-meta") is None:
         return "it is no conda environment: it has no conda-meta folder", f"for a plain folder of DLLs use dir:{root}"
-    if windows_python(root)[0] or inside(root, "python.exe") or inside(root, "Library"):
+    if windows_python(root).version or inside(root, "python.exe") or inside(root, "Library"):
         return "", ""
     if inside(root, "bin", "python") or inside(root, "bin", "python3") or inside(root, "lib"):
         advice = "the program runs on Windows: give the Windows environment, copied to this machine"

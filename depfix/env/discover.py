@@ -1,11 +1,13 @@
-"""Finds conda environments on this machine: by name, or all of them."""
+"""Finds environments on this machine: conda's by name, or all of them; the active virtual environment."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from depfix.env.conda import CondaEnvironment, conda_problem
+from depfix.env.installed import open_venv, venv_problem
 from depfix.env.listing import entries
 from depfix.env.protocol import EnvironmentInfo
 from depfix.model.names import fold
@@ -64,14 +66,17 @@ def environment_name(prefix: str) -> str:
 
 
 def list_environments(environ: Mapping[str, str]) -> tuple[EnvironmentInfo, ...]:
-    """Return every conda environment found, with why one cannot serve as a note."""
+    """Return the active virtual environment if it can serve, and all of conda's, with a note why one cannot."""
     rows: list[EnvironmentInfo] = []
+    venv = environ.get("VIRTUAL_ENV", "")
+    if venv and not venv_problem(venv)[0]:
+        rows.append(open_venv(venv, f"venv:{venv}").info)
     for prefix in conda_prefixes(environ):
         reason, _ = conda_problem(prefix)
         info = CondaEnvironment(prefix, f"conda:{environment_name(prefix)}").info
         first = not any(row.spec == info.spec for row in rows)
         spec = info.spec if first else f"conda:{prefix}"
-        rows.append(EnvironmentInfo(spec, prefix, "conda", info.python, info.machine, reason))
+        rows.append(replace(info, spec=spec, note=reason))
     return tuple(rows)
 
 

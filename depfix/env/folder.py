@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from depfix.env.listing import libraries_below, relative
-from depfix.env.protocol import EnvironmentInfo
+from depfix.env.protocol import Distribution, EnvironmentInfo
 from depfix.errors import UnknownEnvironmentError, WrongEnvironmentError
 from depfix.model.names import fold
 from depfix.model.source import Candidate
@@ -29,6 +29,37 @@ class FolderEnvironment:
         """Return the files with this name, nearest to the folder itself first."""
         paths = sorted(self._index.get(fold(name), ()), key=lambda path: (path.count(os.sep), path))
         return tuple(Candidate(path, relative(self._root, path), self._spec) for path in paths)
+
+    @property
+    def search_path(self) -> tuple[str, ...]:
+        """None: no Python is here."""
+        return ()
+
+    @property
+    def stdlib_folders(self) -> tuple[str, ...]:
+        """None: no Python is here."""
+        return ()
+
+    @property
+    def stdlib_archive(self) -> str:
+        """None: no Python is here."""
+        return ""
+
+    def is_stdlib(self, path: str) -> bool:
+        """Return False."""
+        return False
+
+    def distribution_of(self, path: str) -> Distribution | None:
+        """Return None: nobody installed these files."""
+        return None
+
+    def distribution(self, name: str) -> Distribution | None:
+        """Return None: nothing is installed here."""
+        return None
+
+    def destination(self, path: str) -> str:
+        """Return the name of a file: it goes beside the program."""
+        return os.path.basename(path)
 
     def __len__(self) -> int:
         return sum(map(len, self._index.values()))

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from depfix.env.conda import conda_problem, open_conda
 from depfix.env.discover import conda_prefixes, environment_name, find_by_name
 from depfix.env.folder import open_folder
+from depfix.env.installed import open_python, open_venv, python_problem, venv_problem
 from depfix.env.listing import inside
 from depfix.env.protocol import Environment
 from depfix.errors import UnknownEnvironmentError, WrongEnvironmentError
 from depfix.model.machine import Machine
 
-_SCHEMES = ("conda", "dir")
-_LATER = ("venv", "python", "wheels")
+_OPENERS: dict[str, Callable[[str, str], Environment]] = {
+    "venv": open_venv,
+    "python": open_python,
+    "dir": open_folder,
+}
+_SCHEMES = ("conda", *_OPENERS)
+_LATER = ("wheels",)
 
 
 def open_environment(spec: str, environ: Mapping[str, str]) -> Environment:
-    """Return the environment that `spec` names: `conda:NAME`, `conda:PREFIX` or `dir:FOLDER`.
+    """Return the environment that `spec` names: `conda:NAME`, or `conda:`, `venv:`, `python:` or `dir:` with a folder.
 
     Raises UnknownEnvironmentError if there is none, WrongEnvironmentError if Windows files cannot come from it.
     """
@@ -27,17 +33,22 @@ def open_environment(spec: str, environ: Mapping[str, str]) -> Environment:
     if not colon or len(scheme) == 1:  # a bare name or path, with a drive letter perhaps
         raise UnknownEnvironmentError(spec, "it does not say what kind it is", _guess(spec))
     if scheme in _LATER:
-        raise UnknownEnvironmentError(spec, f"{scheme}: is not supported yet", _nearest_to(scheme, value))
+        raise UnknownEnvironmentError(spec, f"{scheme}: is not supported yet")
     if scheme not in _SCHEMES:
         near = difflib.get_close_matches(scheme, _SCHEMES, n=1)
         raise UnknownEnvironmentError(spec, f"unknown kind {scheme!r}", f"{near[0]}:{value}" if near else "")
     if not value:
         raise UnknownEnvironmentError(spec, "it names nothing")
-    return open_folder(value, spec) if scheme == "dir" else open_conda(_prefix(value, spec, environ), spec)
+    if scheme == "conda":
+        return open_conda(_prefix(value, spec, environ), spec)
+    return _OPENERS[scheme](value, spec)
 
 
 def active_environment(environ: Mapping[str, str]) -> Environment | None:
-    """Return the activated conda environment if Windows files can come from it."""
+    """Return the activated virtual or conda environment if Windows files can come from it."""
+    venv = environ.get("VIRTUAL_ENV", "")
+    if venv and os.path.isdir(venv) and not venv_problem(venv)[0]:
+        return open_venv(venv, f"venv:{venv}")
     prefix = environ.get("CONDA_PREFIX", "")
     if not prefix or not os.path.isdir(prefix) or conda_problem(prefix)[0]:
         return None
@@ -69,9 +80,9 @@ def _prefix(value: str, spec: str, environ: Mapping[str, str]) -> str:
 
 def _guess(spec: str) -> str:
     if os.path.isdir(spec):
+        if not venv_problem(os.path.abspath(spec))[0]:
+            return f"venv:{spec}"
+        if not python_problem(os.path.abspath(spec))[0]:
+            return f"python:{spec}"
         return f"conda:{spec}" if inside(spec, "conda-meta") else f"dir:{spec}"
     return f"conda:{spec}"
-
-
-def _nearest_to(scheme: str, value: str) -> str:
-    return "" if scheme == "wheels" else f"dir:{value}"
