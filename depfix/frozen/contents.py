@@ -46,16 +46,12 @@ class Usage:
 class Contents(Protocol):
     """The inside of one frozen program.
 
-    `origin` says in words where this was read (`the compilation report main.report.xml`). `hides_folders`: submodules
-    of a package that is inside are not looked up in its folder. `problem` says what could not be read, and why; an
-    empty string if nothing is unknown.
+    `origin` says in words where this was read (`the compilation report main.report.xml`). `problem` says what could not
+    be read, and why; an empty string if nothing is unknown.
     """
 
     @property
     def origin(self) -> str: ...
-
-    @property
-    def hides_folders(self) -> bool: ...
 
     @property
     def problem(self) -> str: ...
@@ -67,6 +63,14 @@ class Contents(Protocol):
 
     def code(self, name: str) -> bytes | None:
         """Return the marshalled code object of a BYTECODE module, None if it cannot be had."""
+        ...
+
+    def source(self, name: str) -> bytes | None:
+        """Return the source of a module that is kept as one, None for any other."""
+        ...
+
+    def hides(self, package: str) -> bool:
+        """Return True if submodules of a package that is inside are not looked up in its folder."""
         ...
 
     def usages(self, name: str) -> tuple[Usage, ...]:
