@@ -26,12 +26,12 @@ COLUMNS = {
     **dict.fromkeys(
         ("api-sets-10.0.17134.tsv", "api-sets-additions.tsv", "api-sets-win7.tsv", "api-sets-win8.1.tsv"), 3
     ),
-    **dict.fromkeys(("system-dlls-amd64.tsv", "system-dlls-arm64.tsv", "system-dlls-x86.tsv"), 2),
+    **dict.fromkeys(("system-dlls-amd64.tsv", "system-dlls-arm64.tsv", "system-dlls-x86.tsv", "stdlib-modules.tsv"), 2),
     **dict.fromkeys(("features.tsv", "python-targets.tsv", "stdlib-extensions.tsv"), 3),
     **dict.fromkeys(("feature-kinds.tsv", "redistributable-system.tsv", "vc-runtime.tsv"), 4),
     "assemblies.tsv": 5,
     "known-dlls.tsv": 1,
-    "targets.tsv": 8,
+    **dict.fromkeys(("opcodes.tsv", "targets.tsv"), 8),
 }
 # Columns that may be empty: an edition, emulation, DLLs of an assembly and what brings it, who carries a runtime, needs of two kinds.
 MAY_BE_EMPTY = {"targets.tsv": {3, 5}, "assemblies.tsv": {2, 3}, "vc-runtime.tsv": {2}, "stdlib-extensions.tsv": {1, 2}}
@@ -102,7 +102,9 @@ def test_keys_are_unique_and_in_order(name: str) -> None:
     assert [key for key, count in Counter(keys).items() if count > 1] == []
     if name not in IN_ORDER_OF_AGE | GROUPED:
         assert keys == sorted(keys)
-    if name != "stdlib-extensions.tsv":  # names of modules compare with case, names of DLLs do not
+    if not name.startswith(
+        ("stdlib-", "opcodes")
+    ):  # names of modules and instructions compare with case, names of DLLs do not
         assert [key for key in keys if key != key.lower()] == []
 
 

@@ -9,6 +9,7 @@ from depfix.errors import DataFileError
 from depfix.knowledge.tables import read_rows
 
 _TABLE = "stdlib-extensions.tsv"
+_MODULES = "stdlib-modules.tsv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,23 @@ def stdlib_needs(version: tuple[int, int]) -> dict[str, Needs]:
 def stdlib_extensions(version: tuple[int, int]) -> frozenset[str]:
     """Return the names of the extension modules of the standard library."""
     return _extensions(stdlib_needs(version))
+
+
+@lru_cache(maxsize=4)
+def stdlib_modules(version: tuple[int, int]) -> dict[str, bool]:
+    """Return {module: whether it is a package} of the standard library on Windows, tests left out.
+
+    What is linked into the Python DLL is not among them. A Python newer or older than the table has the nearest one's.
+    """
+    rows = read_rows(_MODULES)
+    known = sorted({int(minor) for _, minors in rows for minor in minors.split(",")})
+    if not known:
+        raise DataFileError(_MODULES, "it is empty")
+    nearest = str(min(known, key=lambda minor: abs(minor - version[1])))
+    found = {name.rstrip("."): name.endswith(".") for name, minors in rows if nearest in minors.split(",")}
+    if not {"os", "logging.handlers", "_socket"} <= found.keys() or not found["logging"]:
+        raise DataFileError(_MODULES, "os or logging.handlers is absent")
+    return found
 
 
 def _extensions(table: dict[str, Needs]) -> frozenset[str]:
