@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
 from depfix.checks import run_checks
-from depfix.closure.build import Entry, build_closure
+from depfix.closure.build import Closure, Entry, build_closure
 from depfix.closure.facts import Facts, Progress, no_progress
 from depfix.closure.graph import Edge, Graph, Node
+from depfix.closure.inside import Inside
+from depfix.closure.supply import Supply
 from depfix.dist.identify import Dist, dist_root, identify, open_dist
 from depfix.dist.tree import FileEntry, FileKind, Tree, read_tree
 from depfix.env.discover import list_environments
 from depfix.env.open import active_environment, check_machine, open_environment
 from depfix.env.protocol import Environment
 from depfix.errors import EntryNotFoundError, NoEnvironmentError, RolledBackError, UnknownNameError
-from depfix.imports.uses import SourceTarget, Strength
+from depfix.frozen.read import packed_words, read_builtin, read_contents
+from depfix.frozen.zips import unpack_modules
+from depfix.imports.finder import module_suffixes
+from depfix.imports.uses import SourceTarget
 from depfix.knowledge.rules import rule
 from depfix.knowledge.targets import default_target, target_named
 from depfix.loader.system import CleanSystem
@@ -26,7 +34,7 @@ from depfix.model.finding import Confidence, Finding, Fix, Severity
 from depfix.model.names import base_name, fold
 from depfix.model.plan import Action, Plan
 from depfix.model.report import DistSummary, EnvironmentSummary, Report, Verification
-from depfix.repair.planner import Cures, Examined, first_cures, key_of, plan_repair
+from depfix.repair.planner import Choices, Cures, Examined, first_cures, key_of, plan_repair
 from depfix.repair.transaction import Copied, apply_plan, locked, undo_last
 
 _NO_PYTHON = (3, 8)
@@ -43,6 +51,10 @@ class Options:
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     overwrite: bool = False
+    report: str = ""
+    slim: bool = False
+    completion: bool = True
+    lift_guard: bool = False
     workers: int = 1
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     progress: Progress = no_progress
@@ -92,6 +104,13 @@ def undo(path: str) -> tuple[str, ...]:
         return undo_last(root)
 
 
+def closure_of(path: str, options: Options) -> Closure:
+    """Return the closure of the dist at `path`: its graph, and the world that it was made in."""
+    session = _Session(path, options)
+    session.environments()
+    return session.examine(session.dist.tree).closure
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """Who needs a name: the node it stands for, and each chain from the program, shortest first."""
@@ -103,19 +122,36 @@ class Explanation:
 def why(path: str, name: str, options: Options) -> tuple[Explanation, ...]:
     """Return the chains that need a DLL, module or file. Raises UnknownNameError if nothing bears that name."""
     session = _Session(path, options)
-    closure = session.examine(session.dist.tree).closure
-    graph = closure.graph
-    wanted = fold(name.replace("\\", "/"))
-    nodes = [node for node in graph.nodes() if wanted in (fold(node.name), fold(base_name(node.name)))]
-    if not nodes:
-        known = {base_name(node.name) for node in graph.nodes()}
-        if session.dist.tree.named(name) or session.dist.tree.file(name):
-            return ()
-        import difflib
+    graph = session.examine(session.dist.tree).closure.graph
+    return tuple(Explanation(node, _chains(graph, node)) for node in _nodes_named(session, graph, name))
 
-        near = difflib.get_close_matches(wanted, [fold(one) for one in known], n=1)
-        raise UnknownNameError(name, "".join(near))
-    return tuple(Explanation(node, _chains(graph, node)) for node in nodes)
+
+def tree(path: str, name: str, options: Options) -> tuple[Graph, tuple[Node, ...]]:
+    """Return the graph of the dist, and the nodes that bear a name, or without one the program.
+
+    Raises UnknownNameError if nothing bears that name.
+    """
+    session = _Session(path, options)
+    graph = session.examine(session.dist.tree).closure.graph
+    return graph, _nodes_named(session, graph, name) if name else (graph.root,)
+
+
+def _nodes_named(session: _Session, graph: Graph, name: str) -> tuple[Node, ...]:
+    """Return the nodes with this name or file name; none if it is a file of the dist that nothing needs."""
+    wanted = fold(name.replace("\\", "/"))
+    nodes = tuple(node for node in graph.nodes() if wanted in _names_of(node))
+    if nodes or session.dist.tree.named(name) or session.dist.tree.file(name):
+        return nodes
+    import difflib
+
+    known = {fold(base_name(node.name)) for node in graph.nodes()}
+    raise UnknownNameError(name, "".join(difflib.get_close_matches(wanted, sorted(known), n=1)))
+
+
+def _names_of(node: Node) -> tuple[str, str]:
+    """Return what a node can be called by: its name, or the file's alone; a script's without its brackets."""
+    name = fold(node.name.strip("<>").replace("\\", "/"))
+    return name, base_name(name)
 
 
 def _chains(graph: Graph, node: Node) -> tuple[tuple[Edge, ...], ...]:
@@ -147,15 +183,22 @@ class _Session:
         self.dist = open_dist(path)
         python = self.dist.python
         target = SourceTarget(
-            python.version if python is not None else _NO_PYTHON, self.dist.machine.value, calls=bool(options.entries)
+            python.version if python is not None else _NO_PYTHON,
+            self.dist.machine.value,
+            calls=bool(options.entries) or self.dist.freezer.hides_code,
         )
+        if options.report and not os.path.isfile(options.report):
+            raise EntryNotFoundError(options.report, "no such compilation report")
         self._facts = Facts(target, options.workers, options.progress)
+        self._target = target
         if options.target:
             windows = target_named(options.target)
         else:
             windows = default_target(python.version if python is not None else None, self.dist.machine)
         self._system = CleanSystem(windows, self.dist.machine)
-        self._opened: tuple[Environment, ...] = ()
+        self._supply = Supply()
+        self._inside: Inside | None = None
+        self._scratch = ""
         self._entries = tuple(_entry(one) for one in options.entries)
         if options.project and not os.path.isdir(options.project):
             raise EntryNotFoundError(options.project, "no such project folder")
@@ -172,22 +215,35 @@ class _Session:
     def examine(self, tree: Tree) -> Examined:
         """Return the closure of a tree and what the checks say of it, as far as the user wants to see it."""
         dist = self.dist if tree is self.dist.tree else identify(tree)
-        closure = build_closure(dist, tree, self._system, self._facts, self._entries, self._project, self._offers)
+        closure = build_closure(
+            dist, tree, self._system, self._facts, self._entries, self._project, self._supply, self.inside
+        )
         findings = tuple(finding for finding in run_checks(closure) if self._shown(finding))
         return Examined(closure, findings)
 
     def examine_again(self, written: tuple[Action, ...]) -> Examined:
         """As `examine`, for the folder as it is on disk after these actions."""
-        self._facts.forget([os.path.join(self.dist.root, *action.destination.split("/")) for action in written])
+        copies = {self._path_of(action): action.made or action.source for action in written}
+        self._facts.forget(copies)
+        self._facts.adopt(copies)  # they were hashed while they were copied
+        self._inside = None
         return self.examine(read_tree(self.dist.root))
 
-    def _offers(self, name: str, by: str) -> Strength | None:
-        """Return how likely a DLL of an environment is meant where the DLL `by` names it: more so in one package."""
-        found = [candidate for environment in self._opened for candidate in environment.find(name)]
-        if not found:
-            return None
-        owners = {one.provider for environment in self._opened for one in environment.find(by) if one.owner}
-        return Strength.PROBABLE if any(one.provider in owners for one in found) else Strength.POSSIBLE
+    def _path_of(self, action: Action) -> str:
+        return os.path.join(self.dist.root, *action.destination.split("/"))
+
+    @property
+    def inside(self) -> Inside:
+        """What is inside the program."""
+        if self._inside is None:
+            self.options.progress("reading the program", 0, 1)
+            contents = read_contents(self.dist, self.options.report)
+            self._inside = Inside(contents, read_builtin(self.dist), self._target, packed_words(self.dist))
+        return self._inside
+
+    def lift(self, names: Set[str]) -> None:
+        """Let the program import modules that it refuses, as if it had been changed already."""
+        self._inside = self.inside.without_refusal(names)
 
     def environments(self) -> tuple[Environment, ...]:
         """Open the environments that the user named, else the active one. To be called before `examine`."""
@@ -198,8 +254,30 @@ class _Session:
             opened = [active] if active is not None and fits else []
         for environment in opened:
             check_machine(environment, self.dist.machine)
-        self._opened = tuple(opened)
-        return self._opened
+        python = self.dist.python
+        suffixes = module_suffixes(python, self.dist.machine)
+        version = python.version if python is not None else _NO_PYTHON
+        self._supply = Supply(opened, self.dist.layout, suffixes, version, self.unpacked)
+        return tuple(opened)
+
+    def keep(self, content: bytes) -> str:
+        """Write content that depfix makes to a file that lives as long as this run, and return its path."""
+        handle, path = tempfile.mkstemp(dir=self._scratch_folder())
+        with open(handle, "wb") as file:
+            file.write(content)
+        return path
+
+    def unpacked(self, archive: str) -> str:
+        """Unpack a zip of modules for as long as this run lives; return the folder."""
+        folder = tempfile.mkdtemp(dir=self._scratch_folder())
+        unpack_modules(archive, folder)
+        return folder
+
+    def _scratch_folder(self) -> str:
+        if not self._scratch:
+            self._scratch = tempfile.mkdtemp(prefix="depfix-")
+            weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+        return self._scratch
 
     def wanted(self, finding: Finding) -> bool:
         """Return True if a repair should cure a finding."""
@@ -208,6 +286,11 @@ class _Session:
     def _shown(self, finding: Finding) -> bool:
         return finding.rule not in self._ignored and (not self._selected or finding.rule in self._selected)
 
+    def _reach(self) -> str:
+        if self._entries or self.dist.python is None:
+            return "entry"
+        return "program" if self.inside.has_program else "everything"
+
     def report(self, findings: tuple[Finding, ...], environments: tuple[Environment, ...]) -> Report:
         """Return the report of a scan."""
         infos = [environment.info for environment in environments]
@@ -215,18 +298,20 @@ class _Session:
             _summary(self.dist),
             self._system.target.name,
             self._system.target.words,
-            "entry" if self._entries or self.dist.python is None else "everything",
+            self._reach(),
             tuple(EnvironmentSummary(info.spec, info.root, info.kind, info.python) for info in infos),
             findings,
+            inside=self.inside.words,
         )
 
 
 def _planned(session: _Session) -> tuple[Examined, Report]:
     environments = session.environments()
     start = session.examine(session.dist.tree)
-    planned = plan_repair(
-        start, session.examine, environments, overwrite=session.options.overwrite, wanted=session.wanted
-    )
+    options = session.options
+    lift = session.lift if options.lift_guard else None
+    choices = Choices(options.overwrite, options.completion, options.slim, session.keep, lift)
+    planned = plan_repair(start, session.examine, environments, choices, session.wanted)
     if not environments and not session.options.environments:
         _need_environment(session, planned.plan)
     findings = _with_fixes(start.findings, planned.cures)

@@ -148,7 +148,7 @@ def test_the_mode_of_a_load_is_kept(call: str, flags: int | None) -> None:
         ("import platform\ndef f():\n    if platform.system() == 'Windows':\n        return\n    import a\nf()",
          {"platform": Strength.REQUIRED}),
         ("class A:\n    import a", {"a": Strength.REQUIRED}),
-        ("if __name__ == '__main__':\n    import a", {"a": Strength.PROBABLE}),
+        ("if __name__ == '__main__':\n    import a", {}),
     ],
 )  # fmt: skip
 def test_imports_with_how_surely_they_run(source: str, expected: dict[str, Strength]) -> None:

@@ -1,4 +1,4 @@
-"""DF201, DF202, DF203 and DF204: modules that their package, or the standard library, lacks."""
+"""DF201 to DF204, DF210 and DF211: modules that some code imports and that cannot be imported."""
 
 from __future__ import annotations
 
@@ -7,18 +7,26 @@ from collections.abc import Iterator
 from depfix.checks.findings import confidence_of, finding, severity_of, surest_first
 from depfix.closure.build import Closure
 from depfix.closure.graph import Edge, EdgeKind, Node, NodeKind, chain_texts
+from depfix.closure.world import Lack
+from depfix.imports.finder import ModuleKind
 from depfix.imports.uses import Strength
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.names import fold
 
+_MOST_LOCATIONS = 20
+_FROM_ELSEWHERE = (Lack.PROVIDED, Lack.STDLIB, Lack.HIDDEN, Lack.EXCLUDED)
+
 
 def check_modules(closure: Closure) -> Iterator[Finding]:
-    """Yield a finding for each module that is imported from a package of the dist and is in no file of it."""
+    """Yield a finding for each module that is imported and cannot be, the uppermost one if its package is missing."""
     needs: dict[Node, list[Edge]] = {}
     for edge in closure.graph.edges():
         if edge.target.kind is NodeKind.NO_MODULE:
             needs.setdefault(edge.target, []).append(edge)
     for node, edges in needs.items():
+        package = node.name.rpartition(".")[0]
+        if package and Node(NodeKind.NO_MODULE, package) in needs:
+            continue
         rows = surest_first(closure.graph, edges)
         if rows:
             yield from _finding(closure, node.name, rows)
@@ -26,41 +34,82 @@ def check_modules(closure: Closure) -> Iterator[Finding]:
 
 def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> Iterator[Finding]:
     strength, edge = rows[0]
-    recorded = closure.world.recorded_file(name)
+    lack = closure.world.lack(name)
+    recorded = closure.world.recorded_file(name) if lack is Lack.PACKAGE else ""
     if strength < Strength.PROBABLE and (not recorded or edge.asked):
-        return  # a guarded import of what the package never had
+        return  # a guarded import of what nobody misses
     # A program need not import what of the standard library lies in its folder.
-    of_stdlib = not closure.from_entry and closure.world.is_stdlib(edge.source.name)
+    of_stdlib = not closure.from_program and closure.world.is_stdlib(edge.source.name)
     sure = _is_unconditional(closure, edge) and not of_stdlib
-    severity, confidence = _weight(strength, bool(recorded) or sure or (bool(edge.asked) and closure.from_entry))
-    if edge.asked and severity is Severity.INFO and strength >= Strength.PROBABLE:
+    if lack is Lack.UNKNOWN and not sure:
+        return  # there is no telling whether anybody ever had it
+    if strength < Strength.REQUIRED and _is_freezers_choice(closure, edge):
+        return
+    if lack in _FROM_ELSEWHERE and any(step.one_of_many for step in (*closure.graph.chain(edge.source), edge)):
+        return  # whether that one is ever meant is not known
+    expected = lack in _FROM_ELSEWHERE or bool(edge.asked)
+    severity, confidence = _weight(strength, bool(recorded) or sure or (expected and closure.from_program))
+    if expected and severity is Severity.INFO and strength >= Strength.PROBABLE:
         severity, confidence = Severity.WARNING, Confidence.PROBABLE
-    where = f"{edge.path}:{edge.line}" if edge.path and edge.line else edge.path or edge.source.name
-    verb = "may import" if edge.kind is EdgeKind.HIDDEN else "imports"
-    known = f"; {recorded} was installed with the package" if recorded else ""
-    absent = f"{where} {verb} {name}, which is not in the dist{known}"
-    if edge.asked:
-        needing = f" {edge.asked}, which needs" if edge.asked != name else ""
-        absent = f"{where} {verb}{needing} {name}.pyd of the standard library, and that is not in the dist"
+    if lack in _FROM_ELSEWHERE and (edge.kind is EdgeKind.HIDDEN or edge.note) and severity is Severity.ERROR:
+        severity, confidence = Severity.WARNING, Confidence.PROBABLE  # a word in compiled code; or it copes without
     chain = chain_texts(closure.graph.chain(edge.source), closure.graph.root)
     if len(chain) > 1 and chain[-1] in (edge.source.name, edge.path):
         chain = chain[:-1]  # the place in its source says more than its name
     yield finding(
-        _rule_name(strength, recorded, edge.asked),
+        _rule_name(strength, lack, recorded, edge.asked),
         name,
-        absent,
+        _message(closure, name, edge, lack, recorded),
         severity=severity,
         confidence=confidence,
-        locations=tuple(dict.fromkeys(Location(row[1].path, row[1].line) for row in rows if row[1].path))[:20],
-        chain=(*chain, where, name),
+        locations=tuple(dict.fromkeys(Location(row[1].path, row[1].line) for row in rows if row[1].path))[
+            :_MOST_LOCATIONS
+        ],
+        chain=(*chain, _place(edge), name),
     )
 
 
-def _rule_name(strength: Strength, recorded: str, through: str) -> str:
-    if through and strength >= Strength.PROBABLE:
-        return "missing-stdlib-module"
+def _is_freezers_choice(closure: Closure, edge: Edge) -> bool:
+    """Return True if the standard library inside the program lacks more of itself, and nothing was copied in.
+
+    What its functions import was left out because nothing in the program was seen to call them. What a freezer puts
+    into files is bytecode.
+    """
+    source = closure.world.walker.find(edge.source.name)
+    inside = source is not None and source.kind is ModuleKind.FROZEN and closure.world.is_stdlib_name(source.name)
+    return inside and not any(module.kind is ModuleKind.SOURCE for module in closure.world.modules)
+
+
+def _place(edge: Edge) -> str:
+    return f"{edge.path}:{edge.line}" if edge.path and edge.line else edge.path or edge.source.name
+
+
+def _message(closure: Closure, name: str, edge: Edge, lack: Lack | None, recorded: str) -> str:
+    where = _place(edge)
+    verb = "may import" if edge.kind is EdgeKind.HIDDEN else "imports"
+    if edge.asked and not recorded:
+        needing = f" {edge.asked}, which needs" if edge.asked != name else ""
+        return f"{where} {verb}{needing} {name}.pyd of the standard library, and that is not in the dist"
+    if lack is Lack.EXCLUDED:
+        return f"{where} {verb} {name}, and the program refuses to import that, wherever it is"
+    if lack is Lack.HIDDEN:
+        package = name.rpartition(".")[0]
+        return f"{where} {verb} {name}; the package {package} is inside the program, which looks for no more of it"
+    if lack is Lack.STDLIB:
+        return f"{where} {verb} {name} of the standard library, which is not in the dist"
+    known = f"; {recorded} was installed with the package" if recorded else f"; {edge.note}" if edge.note else ""
+    return f"{where} {verb} {name}, which is not in the dist{known}"
+
+
+def _rule_name(strength: Strength, lack: Lack | None, recorded: str, through: str) -> str:
     if strength < Strength.PROBABLE:
         return "missing-optional-module"
+    if lack is Lack.EXCLUDED:
+        return "excluded-module-guard"
+    if lack is Lack.HIDDEN:
+        return "hidden-module"
+    if through or lack is Lack.STDLIB:
+        return "missing-stdlib-module"
     return "missing-extension-module" if fold(recorded).endswith(".pyd") else "missing-module"
 
 

@@ -19,6 +19,10 @@ def check_skipped(closure: Closure) -> Iterator[Finding]:
         if fold(skipped.path) not in reached:  # those have a finding with their chain
             message = f"{skipped.path}: {skipped.reason.lower()}; what is in it is unknown"
             yield finding("not-looked-at", skipped.path, message, locations=(Location(skipped.path),))
+    problem = closure.world.inside.problem
+    if problem:
+        program = closure.world.dist.host.path
+        yield finding("not-looked-at", program, f"{program}: {problem}", locations=(Location(program),))
     for node in closure.graph.nodes():
         module = closure.world.walker.find(node.name) if node.kind is NodeKind.MODULE else None
         if module is None or module.kind is not ModuleKind.SOURCE or module.entry is None:

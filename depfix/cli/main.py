@@ -61,8 +61,29 @@ def scan(dist: str, **values: Any) -> None:
 @click.option("--plan", "plan_file", metavar="FILE", default="", help="Write the plan as JSON to a file.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask on a terminal before copying.")
 @click.option("--overwrite", is_flag=True, help="Replace files with other content; undo brings the old ones back.")
+@click.option("--slim", is_flag=True, help="Of whole packages leave out what the program does not reach.")
+@click.option(
+    "--no-completion",
+    is_flag=True,
+    help="Do not complete packages that are inside the program; say how to freeze it again instead.",
+)
+@click.option(
+    "--lift-guard",
+    is_flag=True,
+    help="Let the program import modules that it was frozen to refuse: changes the exe, and ends its signature.",
+)
 @report_options
-def repair(dist: str, dry_run: bool, plan_file: str, yes: bool, overwrite: bool, **values: Any) -> None:
+def repair(
+    dist: str,
+    dry_run: bool,
+    plan_file: str,
+    yes: bool,
+    overwrite: bool,
+    slim: bool,
+    no_completion: bool,
+    lift_guard: bool,
+    **values: Any,
+) -> None:
     """Copy everything that DIST lacks from an environment, in one transaction, and scan again."""
     from depfix import pipeline
 
@@ -80,7 +101,8 @@ def repair(dist: str, dry_run: bool, plan_file: str, yes: bool, overwrite: bool,
             sizes[0] += size
             show("copying", sizes[0], sizes[1])
 
-        options = options_from(values, overwrite=overwrite, progress=show)
+        decided = {"overwrite": overwrite, "slim": slim, "completion": not no_completion, "lift_guard": lift_guard}
+        options = options_from(values, progress=show, **decided)
         report = pipeline.repair(dist, options, dry_run=dry_run, agreed=agreed, copied=copied)
     if not report.applied and (dry_run or not report.plan or not report.plan.actions):
         _show_plan(report, plan_file, values, ask=False)
@@ -122,6 +144,38 @@ def why(dist: str, name: str, everything: bool, **values: Any) -> None:
     with ProgressBar(values["quiet"]) as show:
         found = pipeline.why(dist, name, options_from(values, progress=show))
     print_lines(chain_lines(name, found, None if everything else 10))
+
+
+@cli.command()
+@dist_argument
+@click.argument("name", metavar="[FILE]", required=False, default="")
+@scan_options
+@click.option("--depth", type=click.IntRange(min=0), metavar="N", help="Show so many levels only.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="The form."
+)
+@click.option("-o", "--output", metavar="FILE", default="", help="Write the tree to a file instead.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+def tree(dist: str, name: str, depth: int | None, **values: Any) -> None:
+    """Show what DIST needs as a tree, from the program down, or from FILE alone.
+
+    FILE is a DLL, a .pyd, a module or a script, by its name or its path in DIST.
+    """
+    from depfix import pipeline
+    from depfix.reports.tree import tree_json, tree_lines
+
+    check_outputs(values["output"])
+    with ProgressBar(values["quiet"]) as show:
+        graph, tops = pipeline.tree(dist, name, options_from({"environments": (), **values}, progress=show))
+    if values["form"] == "text" and not values["output"]:
+        print_lines(tree_lines(graph, tops, name, depth))
+        return
+    as_json = values["form"] == "json"
+    text = tree_json(graph, tops, depth) if as_json else plain(tree_lines(graph, tops, name, depth))
+    if values["output"]:
+        write_report(values["output"], text)
+    else:
+        print_text(text)
 
 
 @cli.command()
@@ -197,7 +251,7 @@ def _print_scan(report: Report, values: dict[str, Any]) -> None:
 def _show_plan(report: Report, plan_file: str, values: dict[str, Any], *, ask: bool) -> bool:
     """Show a plan, write it where the user wants it, and return True if it is to be carried out."""
     from depfix.reports.json import plan_json
-    from depfix.reports.text import plan_lines
+    from depfix.reports.plans import plan_lines
 
     if plan_file and report.plan is not None:
         write_report(plan_file, plan_json(report.plan))
@@ -210,7 +264,8 @@ def _show_plan(report: Report, plan_file: str, values: dict[str, Any], *, ask: b
 
 
 def _print_repair(report: Report, values: dict[str, Any]) -> None:
-    from depfix.reports.text import Line, plan_lines, repair_lines, verdict
+    from depfix.reports.plans import plan_lines
+    from depfix.reports.text import Line, repair_lines, verdict
 
     if values["form"] == "json":
         _emit_json(report, values["output"])

@@ -19,7 +19,8 @@ environment_option = click.option(
     "environments",
     multiple=True,
     metavar="SPEC",
-    help="Where files can be taken from: conda:NAME, conda:FOLDER or dir:FOLDER. Repeatable, in order of preference.",
+    help="Where files can be taken from: conda:NAME, conda:FOLDER, venv:FOLDER, python:FOLDER or, for DLLs alone, "
+    "dir:FOLDER. Repeatable, in order of preference.",
 )
 _MOST_WORKERS = 8
 _SHARED = (
@@ -36,6 +37,12 @@ _SHARED = (
         metavar="DIR",
         default="",
         help="Where the program's own modules are, if not beside the entry.",
+    ),
+    click.option(
+        "--report",
+        metavar="FILE",
+        default="",
+        help="Nuitka's compilation report of DIST; one that lies beside DIST is found.",
     ),
     click.option(
         "--target",
@@ -91,6 +98,7 @@ def options_from(values: dict[str, Any], **more: Any) -> Options:
         target=values["target"],
         entries=tuple(values["entries"]),
         project=values["project"],
+        report=values["report"],
         environments=tuple(values["environments"]),
         select=tuple(values["select"]),
         ignore=tuple(values["ignore"]),

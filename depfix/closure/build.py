@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from depfix.closure.facts import Facts
 from depfix.closure.graph import Edge, EdgeKind, Graph, Node, NodeKind
+from depfix.closure.inside import PROGRAM, Inside
 from depfix.closure.liveness import Liveness
 from depfix.closure.process import Process
-from depfix.closure.world import Offers, World, no_offers
+from depfix.closure.supply import Supply
+from depfix.closure.world import World
+from depfix.dist.freezers import Freezer
 from depfix.dist.identify import Dist
 from depfix.dist.tree import FileEntry, Tree
+from depfix.frozen.contents import Storage
 from depfix.imports.finder import ModuleFile, ModuleKind, join_name
 from depfix.imports.uses import Strength
 from depfix.imports.walker import ImportStep
@@ -31,12 +36,13 @@ class Entry:
 class Closure:
     """The graph of a dist, with the world that it was made in.
 
-    `from_entry`: it was followed from the program's script, in one process; else everything that can be imported was.
+    `from_program`: it was followed from the program's script or from what is inside the program, in one process; else
+    everything that can be imported was.
     """
 
     graph: Graph
     world: World
-    from_entry: bool
+    from_program: bool
 
 
 def build_closure(
@@ -46,24 +52,27 @@ def build_closure(
     facts: Facts,
     entries: tuple[Entry, ...],
     project: tuple[str, ...] = (),
-    offers: Offers = no_offers,
+    supply: Supply | None = None,
+    inside: Inside | None = None,
 ) -> Closure:
     """Return the closure of `tree`, which is the dist or the dist with a plan laid over it.
 
-    With `entries`, from what those scripts import; else from everything that can be imported from the dist. `offers`
-    tells which DLLs environments have.
+    With `entries`, from what those scripts import; else from the program's own code, if it can be read; else from
+    everything that can be imported from the dist. `supply` is what environments have, `inside` what the program holds.
     """
     folders = tuple(dict.fromkeys([*project, *(entry.project for entry in entries)]))
-    world = World(dist, tree, system, facts, folders, offers)
+    world = World(dist, tree, system, facts, folders, supply, inside)
     graph = Graph(Node(NodeKind.PROGRAM, dist.host.path))
     host = _start_programs(world, graph)
     if dist.python is not None:
         if entries:
             _run_entries(world, graph, host, entries)
+        elif world.inside.has_program:
+            _run_program(world, graph, host)
         else:
             _run_everything(world, graph, host)
     graph.settle()
-    return Closure(graph, world, bool(entries) or dist.python is None)
+    return Closure(graph, world, bool(entries) or dist.python is None or world.inside.has_program)
 
 
 def _start_programs(world: World, graph: Graph) -> Process:
@@ -97,40 +106,103 @@ def _run_entries(world: World, graph: Graph, host: Process, entries: tuple[Entry
         process = host.fork()
         liveness = Liveness(world.calls, world.bindings, world.is_own)
         process.run(name, liveness)
-        _run_spelled(world, graph, process, liveness)
+        _run_unseen(world, graph, process, liveness)
         host = process
     _run_hidden(world, graph, host)
     host.fork().run_asleep()
 
 
-def _run_spelled(world: World, graph: Graph, process: Process, liveness: Liveness) -> None:
-    """Import the packages that only compiled code imports, by the names in its data, until there are no more.
+def _run_program(world: World, graph: Graph, host: Process) -> None:
+    """Run what the program starts with, then what it holds besides: a freezer takes in what something imports."""
+    graph.add(_start_edge(graph, Node(NodeKind.MODULE, PROGRAM), Strength.REQUIRED))
+    process = host.fork()
+    liveness = Liveness(world.calls, world.bindings, world.is_own)
+    process.run(PROGRAM, liveness)
+    for name in _taken_in(world):
+        if name not in process.imported:
+            graph.add(_start_edge(graph, Node(NodeKind.MODULE, name), Strength.PROBABLE, EdgeKind.HIDDEN))
+            process.run(name, liveness)
+    _run_unseen(world, graph, process, liveness)
+    _run_hidden(world, graph, process)
+    process.fork().run_asleep()
+
+
+def _taken_in(world: World) -> list[str]:
+    """Return the modules that a freezer found to be imported, as far as its decision is to be seen.
+
+    Of bytecode, which is mostly the standard library's, it takes more than the program needs.
+    """
+    contents = world.inside.contents
+    rows = contents.modules.values() if contents is not None else ()
+    found = [row.name for row in rows if row.storage in (Storage.COMPILED, Storage.EXTENSION)]
+    if world.dist.freezer in (Freezer.PYINSTALLER, Freezer.CX_FREEZE):
+        found += [module.name for module in world.modules if module.kind is ModuleKind.EXTENSION]
+    return [name for name in found if world.walker.find(name) is not None]
+
+
+def _run_unseen(world: World, graph: Graph, process: Process, liveness: Liveness) -> None:
+    """Import what only compiled code imports, by the names in its data, and what is known to be, until all is.
 
     Of a package that a source imports too, the source knows better whether the program needs it.
     """
-    tops = world.tops
     seen: set[str] = set()
     while True:
         graph.settle()
-        spelled: dict[str, Node] = {}
-        for module in _surely_used(world, graph):
-            if module.entry is None or module.kind is not ModuleKind.EXTENSION or module.name in seen:
-                continue
-            seen.add(module.name)
-            for name in world.facts.dotted_names(module.entry, tops):
-                if name.partition(".")[0] not in process.imported and world.walker.find(name) is not None:
-                    spelled.setdefault(name, Node(NodeKind.IMAGE, module.entry.path))
-        if not spelled:
+        unseen: dict[str, Edge] = {}
+        for module in tuple(_surely_used(world, graph)):
+            if module.name not in seen:
+                seen.add(module.name)
+                for edge in (*_spelled_edges(world, module, process.imported), *_configured_edges(world, module)):
+                    unseen.setdefault(edge.target.name, edge)
+        if not unseen:
             return
-        for name, image in sorted(spelled.items()):
-            edge = Edge(image, Node(NodeKind.MODULE, name), EdgeKind.HIDDEN, Strength.PROBABLE, path=image.name)
+        for name, edge in sorted(unseen.items()):
             graph.add(edge)
-            process.run(name, liveness)
+            if edge.strength is Strength.PROBABLE and world.walker.find(name) is not None:
+                process.run(name, liveness)
+
+
+def _spelled_edges(world: World, module: ModuleFile, imported: set[str]) -> Iterator[Edge]:
+    """Yield what an extension module that is here may import, by the names in its data."""
+    if module.entry is None or module.kind is not ModuleKind.EXTENSION or module.is_provided:
+        return
+    image = Node(NodeKind.IMAGE, module.entry.path)
+    for name, strength in _spelled_by(world, module, imported):
+        yield Edge(image, world.module_node(name), EdgeKind.HIDDEN, strength, path=image.name)
+
+
+def _configured_edges(world: World, module: ModuleFile) -> Iterator[Edge]:
+    """Yield what a module in a file imports unseen, as an installed Nuitka knows; for those inside it saw to it."""
+    if module.kind is ModuleKind.FROZEN or not world.inside.is_readable:
+        return
+    for row in world.configured.imports(module):
+        found = world.walker.find(row.name)
+        if found is not None:
+            strength = Strength.PROBABLE if row.sure else Strength.POSSIBLE
+            source, path = world.module_node(module.name), world.source_path(module.name)
+            yield Edge(source, world.module_node(row.name), EdgeKind.HIDDEN, strength, path=path, note=row.words)
+
+
+def _spelled_by(world: World, module: ModuleFile, imported: set[str]) -> Iterator[tuple[str, Strength]]:
+    """Yield the modules that compiled code names: of packages that are here, and what its own package may lack.
+
+    Of a package that is inside the program, the freezer knows better what it needs.
+    """
+    if module.entry is None:
+        return
+    for name in world.facts.dotted_names(module.entry, world.tops):
+        if name not in imported and world.walker.find(name) is not None:
+            yield name, Strength.POSSIBLE if name.partition(".")[0] in imported else Strength.PROBABLE
+    top = world.walker.find(module.name.partition(".")[0])
+    if top is not None and top.kind is not ModuleKind.FROZEN and top.is_package:
+        absent = world.absent_stdlib | world.supply.absent_requirements(top.name, world.walker.find)
+        named = world.facts.whole_strings(module.entry, absent)
+        yield from ((name, Strength.PROBABLE) for name in named if name not in imported)
 
 
 def _surely_used(world: World, graph: Graph) -> Iterator[ModuleFile]:
     for node in graph.nodes():
-        strength = graph.strength(node) if node.kind is NodeKind.MODULE else None
+        strength = graph.strength(node) if node.kind in (NodeKind.MODULE, NodeKind.NO_MODULE) else None
         module = world.walker.find(node.name) if strength is not None and strength >= Strength.PROBABLE else None
         if module is not None:
             yield module
@@ -140,14 +212,11 @@ def _run_hidden(world: World, graph: Graph, process: Process) -> None:
     """Import extension modules that no source of their package names: compiled code may import them."""
     modules = world.modules
     hidden = [m for m in modules if m.kind is ModuleKind.EXTENSION and _is_within(m, process.imported)]
-    tops = {module.name.partition(".")[0] for module in hidden if module.name not in process.imported}
-    _read_ahead(world, (module for module in modules if module.name.partition(".")[0] in tops))
+    unseen = [module.name for module in hidden if module.name not in process.imported]
+    naming = _sources_with(world, modules, unseen)
+    _read_ahead(world, naming)
     named = {
-        step.target
-        for module in modules
-        if module.name.partition(".")[0] in tops
-        for step in world.walker.steps(module.name)
-        if isinstance(step, ImportStep)
+        step.target for module in naming for step in world.walker.steps(module.name) if isinstance(step, ImportStep)
     }
     graph.settle()
     silent = [m.name for m in hidden if m.name not in process.imported and m.name not in named]
@@ -162,6 +231,20 @@ def _run_hidden(world: World, graph: Graph, process: Process) -> None:
     for name in absent:
         if name in spelled and name not in noted:  # a source that imports it knows better how much it matters
             graph.add(_spelled_edge(world, spelled[name], name))
+
+
+def _sources_with(world: World, modules: Iterable[ModuleFile], names: Sequence[str]) -> list[ModuleFile]:
+    """Return the modules, of the packages that these names are in, in whose text the last part of one stands."""
+    tops = {name.partition(".")[0] for name in names}
+    lasts = sorted({re.escape(name.rpartition(".")[2].encode()) for name in names})
+    pattern = re.compile(rb"\b(?:" + b"|".join(lasts) + rb")\b")
+    found = []
+    for module in modules if names else ():
+        if module.entry is None or not module.has_code or module.name.partition(".")[0] not in tops:
+            continue
+        if module.kind is not ModuleKind.SOURCE or pattern.search(world.facts.content(module.entry)):
+            found.append(module)
+    return found
 
 
 def _spelled_edge(world: World, spelled: str, name: str) -> Edge:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from typing import Any
 
 from depfix.dist.tree import FileEntry
+from depfix.imports.lazy import read_stub
 from depfix.imports.reader import read_source
 from depfix.imports.uses import SourceFacts, SourceTarget
 from depfix.model.image import Exports, ImageOrProblem, ImageProblem, ImportedDll, VersionInfo
 from depfix.model.names import dll_file_name, fold
 from depfix.pe.reader import read_image
-from depfix.pe.strings import dll_names, dotted_names, has_string
+from depfix.pe.strings import dll_names, dotted_names, has_string, whole_strings
 from depfix.pe.symbols import read_exports, read_imported_symbols
 from depfix.pe.version import read_version
 
@@ -40,6 +43,8 @@ class Facts:
         self._exports: dict[str, Exports | ImageProblem] = {}
         self._imported: dict[str, dict[str, ImportedDll]] = {}
         self._dotted: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
+        self._stubs: dict[str, dict[str, str]] = {}
+        self._whole: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
         self._dll_names: dict[str, tuple[str, ...]] = {}
         self._versions: dict[str, VersionInfo | None] = {}
 
@@ -95,6 +100,13 @@ class Facts:
         """Return which of these names stand as strings in the data of the image in a file."""
         return has_string(entry.source, names) if names else frozenset()
 
+    def whole_strings(self, entry: FileEntry, names: frozenset[str]) -> frozenset[str]:
+        """Return which of these module names are whole strings in the data of the image in a file."""
+        key = (entry.source, names)
+        if key not in self._whole:
+            self._whole[key] = whole_strings(entry.source, names)
+        return self._whole[key]
+
     def passed(self, entry: FileEntry, names: frozenset[str]) -> frozenset[str]:
         """Return which of these names a source gives to some function as the first argument."""
         data = self.content(entry)
@@ -109,6 +121,16 @@ class Facts:
                 return file.read()
         except OSError:
             return b""
+
+    def stub(self, source: str) -> dict[str, str]:
+        """Return what a stub says that its package takes lazily, by name; nothing if it cannot be read."""
+        if source not in self._stubs:
+            try:
+                with open(source, "rb") as file:
+                    self._stubs[source] = read_stub(file.read())
+            except OSError:
+                self._stubs[source] = {}
+        return self._stubs[source]
 
     def same_content(self, one: FileEntry, two: FileEntry) -> bool:
         """Return True if two files hold the same bytes; True too if one of them cannot be read."""
@@ -134,8 +156,26 @@ class Facts:
             self._imported.pop(source, None)
             self._versions.pop(source, None)
             self._dll_names.pop(source, None)
+            self._stubs.pop(source, None)
         gone = frozenset(sources)
         self._dotted = {key: names for key, names in self._dotted.items() if key[0] not in gone}
+        self._whole = {key: names for key, names in self._whole.items() if key[0] not in gone}
+
+    def adopt(self, copies: Mapping[str, str]) -> None:
+        """Take what is known of files as known of their copies, {copy: original}, which have the same content."""
+        known: tuple[dict[str, Any], ...] = (
+            self._images,
+            self._sources,
+            self._exports,
+            self._imported,
+            self._versions,
+            self._dll_names,
+        )
+        for found in known:
+            found.update({copy: found[original] for copy, original in copies.items() if original in found})
+        copy_of = {original: copy for copy, original in copies.items()}
+        for named in (self._dotted, self._whole):
+            named.update({(copy_of[key[0]], key[1]): names for key, names in named.items() if key[0] in copy_of})
 
     def read_ahead(self, entries: Iterable[FileEntry]) -> None:
         """Read many sources at once, in several processes where that pays."""
@@ -195,5 +235,9 @@ def _read(path: str, target: SourceTarget, is_program: bool) -> SourceFacts:
             data = file.read()
     except OSError as error:
         return SourceFacts((), f"it cannot be read ({(error.strerror or str(error)).lower()})")
-    is_package = path.endswith(("/__init__.py", "\\__init__.py"))
+    is_package = os.path.splitext(os.path.basename(path))[0] == "__init__"
+    if path.lower().endswith(".pyc"):
+        from depfix.imports.bytecode import read_pyc
+
+        return read_pyc(data, target, is_package=is_package)
     return read_source(data, target, is_program=is_program, is_package=is_package)

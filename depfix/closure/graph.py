@@ -24,13 +24,14 @@ class NodeKind(Enum):
     SYSTEM = "system"
     MISSING = "missing"
     NO_MODULE = "no module"
+    NO_METADATA = "no metadata"
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
     """A program or image (dist-relative path), a module (dotted name), a DLL of Windows or a missing one (name).
 
-    NO_MODULE is a module that is in no file here although its package is.
+    NO_MODULE is a module that is in no file here and ought to be, NO_METADATA a distribution without its metadata.
     """
 
     kind: NodeKind
@@ -51,6 +52,7 @@ class EdgeKind(Enum):
     FAMILY = "family"
     ASSEMBLY = "assembly"
     HIDDEN = "hidden"
+    METADATA = "metadata"
 
     @property
     def words(self) -> str:
@@ -70,6 +72,7 @@ _WORDS = {
     EdgeKind.FAMILY: "loads",
     EdgeKind.ASSEMBLY: "needs the side-by-side assembly",
     EdgeKind.HIDDEN: "may import",
+    EdgeKind.METADATA: "asks for the metadata of",
 }
 
 
@@ -80,7 +83,8 @@ class Edge:
     `asked` is the name as the importer spells it. `path` and `line` say where in a source it stands. For a missing
     target, `trail` holds the places looked at and `expected` the dist-relative path if code asks for one exact path;
     `unsure` is True if code that cannot be read may add places. `note` is what is known of such a need. `absence`: what
-    becomes here of the error if the target, or what it imports in turn, is absent.
+    becomes here of the error if the target, or what it imports in turn, is absent. `one_of_many`: the name is computed,
+    and may mean others as well.
     """
 
     source: Node
@@ -95,6 +99,7 @@ class Edge:
     unsure: bool = False
     note: str = ""
     absence: Absence = Absence.RAISED
+    one_of_many: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +229,9 @@ class Graph:
         return drawn
 
 
+_WITH_PLACE = (EdgeKind.IMPORT, EdgeKind.LOAD, EdgeKind.HIDDEN, EdgeKind.METADATA)
+
+
 def _climbs(edge: Edge) -> bool:
     """Return True if a module imports a package that it is in: that one's import has begun, and fails elsewhere."""
     return edge.kind is EdgeKind.IMPORT and edge.source.name.startswith(f"{edge.target.name}.")
@@ -233,7 +241,7 @@ def chain_texts(chain: tuple[Edge, ...], root: Node) -> tuple[str, ...]:
     """Return a chain as the steps that a person follows: files with lines, then images, then what is missing."""
     steps = [root.name]
     for edge in chain:
-        if edge.path and edge.kind in (EdgeKind.IMPORT, EdgeKind.LOAD, EdgeKind.HIDDEN):
+        if edge.path and edge.kind in _WITH_PLACE:
             place = f"{edge.path}:{edge.line}" if edge.line else edge.path
             if steps[-1] in (edge.path, edge.source.name):
                 steps[-1] = place

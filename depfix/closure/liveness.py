@@ -78,6 +78,10 @@ class Liveness:
         scope = self._scopes[module]
         return scope is None or function not in scope.calls.functions or (module, function) in self._live
 
+    def mentions(self, name: str) -> bool:
+        """Return True if live code mentions an attribute of that name."""
+        return name in self._attributes
+
     def _attributes_of(self, module: str) -> set[str]:
         scope = self._scopes.get(module)
         return scope.attributes if scope is not None else set()

@@ -39,7 +39,7 @@ def named_needs(world: World, path: str, directories: Directories, loaded: dict[
         if entry is not None:
             yield Edge(node, Node(NodeKind.IMAGE, entry.path), EdgeKind.NAMED, Strength.POSSIBLE, name), entry
             continue
-        offered = world.offers(name, base_name(path)) if not world.tree.named(name) else None
+        offered = world.supply.dll_strength(name, base_name(path)) if not world.tree.named(name) else None
         if offered is not None:
             trail = named_places(path, directories)
             note = "the name stands in its data"
@@ -109,7 +109,7 @@ def _worth_telling(world: World, path: str, member: Member, name: str) -> bool:
     """Return True if a missing member is more than a name: releases of a family differ in what they have."""
     if member.if_named and name not in world.named_dlls(path):
         return False
-    return member.need != "optional" or world.offers(name, base_name(path)) is not None
+    return member.need != "optional" or world.supply.dll_strength(name, base_name(path)) is not None
 
 
 def _missing_member(

@@ -18,11 +18,22 @@ from depfix.closure.paths import Pattern, Surroundings, folders_of, for_other_sy
 from depfix.closure.world import World
 from depfix.dist.tree import FileEntry
 from depfix.imports.finder import ModuleKind
-from depfix.imports.uses import CFFI, Absence, DefaultDirectoriesUse, DllDirectoryUse, LoadUse, PathUse, Strength
-from depfix.imports.values import OWN_FILE, Hole
+from depfix.imports.uses import (
+    CFFI,
+    Absence,
+    DefaultDirectoriesUse,
+    DllDirectoryUse,
+    LoadUse,
+    MetadataUse,
+    PackagePathUse,
+    PathUse,
+    SearchPathUse,
+    Strength,
+)
+from depfix.imports.values import OWN_FILE, Hole, own_name
 from depfix.imports.walker import ImportStep, Step
 from depfix.loader.search import ALTERED, Place, cffi_flags, ctypes_flags, python_import_flags, search_places
-from depfix.model.names import base_name, dll_file_name, fold, parent
+from depfix.model.names import base_name, dll_file_name, fold, normalised, parent
 
 
 class Process:
@@ -42,6 +53,7 @@ class Process:
         self._directories = directories
         self._loader = loader if loader is not None else ProcessLoader(world, graph, directories)
         self._imported: set[str] = set()
+        self._certain: set[str] = set()  # of those: what the program imports whenever it starts
         self._deferred: deque[tuple[str, Step]] = deque()
         self._asleep: list[tuple[str, Step]] = []
         self._surest = Strength.REQUIRED
@@ -52,6 +64,7 @@ class Process:
         directories = self._directories.copy()
         twin = Process(self._world, self._graph, directories, self._loader.fork(directories))
         twin._imported = set(self._imported)
+        twin._certain = set(self._certain)
         twin._asleep = list(self._asleep)
         return twin
 
@@ -84,11 +97,12 @@ class Process:
         With `liveness`, functions that nothing calls are left for `run_asleep`.
         """
         self._liveness = liveness
+        self._certain.add(module)
         self._import(module)
         while self._deferred:
             while self._deferred:
                 name, step = self._deferred.popleft()
-                if liveness is not None and not liveness.is_live(name, step.where.function):
+                if liveness is not None and not _is_awake(liveness, name, step):
                     self._asleep.append((name, step))
                 else:
                     self._step(name, step)
@@ -100,7 +114,7 @@ class Process:
     def _wake(self, liveness: Liveness) -> None:
         still: list[tuple[str, Step]] = []
         for name, step in self._asleep:
-            (self._deferred if liveness.is_live(name, step.where.function) else still).append((name, step))
+            (self._deferred if _is_awake(liveness, name, step) else still).append((name, step))
         self._asleep = still
 
     def run_asleep(self) -> None:
@@ -131,8 +145,7 @@ class Process:
             elif step.where.deferred:
                 self._deferred.append((module, step))
             elif isinstance(step, ImportStep):
-                self._note_import(module, step)
-                if not step.absent:
+                if self._note_import(module, step):
                     self._enter(step.target, stack)
             else:
                 self._step(module, step)
@@ -148,21 +161,57 @@ class Process:
             if module is None:
                 continue
             if module.kind is ModuleKind.EXTENSION and module.entry is not None:
+                if module.is_provided:
+                    continue  # once it is here, what it needs in turn is looked for
                 stack.append((module_name, iter(())))
                 self._load_extension(module_name, module.entry)
             else:
                 stack.append((module_name, iter(self._world.walker.steps(module_name))))
 
-    def _note_import(self, module: str, step: ImportStep) -> None:
-        if not self._world.is_first_note(module, step):
-            return
-        absent = step.absent and not step.as_name
+    def _note_import(self, module: str, step: ImportStep) -> bool:
+        """Note an import; return True if the module is to be imported: it is here, or it would have to be."""
+        found = self._world.walker.find(step.target)
+        is_provided = found is not None and found.is_provided
+        absent = (step.absent or is_provided) and not step.as_name
         strength = min(step.where.strength(load=False, absent=absent), self._surest)
-        target = Node(NodeKind.NO_MODULE if step.absent else NodeKind.MODULE, step.target)
-        source, path = self._world.module_node(module), self._world.source_path(module)
-        absence = Absence.CHANGED if step.as_name else step.where.absence
-        edge = Edge(source, target, EdgeKind.IMPORT, strength, step.through, path, step.where.line, absence=absence)
-        self._graph.add(edge)
+        asks = is_provided or step.one_of_many
+        required = self._world.supply.requires(module, step.target) if asks else None
+        if is_provided and required is False and not (strength is Strength.REQUIRED and module in self._certain):
+            strength = min(strength, Strength.OPTIONAL)  # what its distribution does not ask for, for some feature
+        elif is_provided and strength is Strength.OPTIONAL and required:
+            strength = Strength.PROBABLE  # it copes with the absence of what its distribution asks for
+        note = "its distribution requires it" if required and absent and step.where.absence is Absence.CAUGHT else ""
+        if self._world.is_first_note(module, step):
+            target = Node(NodeKind.NO_MODULE if step.absent or is_provided else NodeKind.MODULE, step.target)
+            source, path = self._world.module_node(module), self._world.source_path(module)
+            absence = Absence.CHANGED if step.as_name else step.where.absence
+            edge = Edge(
+                source,
+                target,
+                EdgeKind.IMPORT,
+                strength,
+                step.through,
+                path,
+                step.where.line,
+                note=note,
+                absence=absence,
+                one_of_many=step.one_of_many and not required,
+            )
+            self._graph.add(edge)
+        follows = not step.absent and (not is_provided or strength >= Strength.PROBABLE)
+        if follows and module in self._certain and self._is_certain(module, step):
+            self._certain.add(step.target)
+        return follows
+
+    def _is_certain(self, module: str, step: ImportStep) -> bool:
+        """Return True if the program cannot start without an import, as far as its importer is concerned.
+
+        Of machine code nothing is known but what it imports.
+        """
+        importer = self._world.walker.find(module)
+        of_machine_code = importer is not None and self._world.inside.is_machine_code(importer.name)
+        where = step.where
+        return not where.deferred and not where.import_guarded and (of_machine_code or not where.conditional)
 
     def _load_extension(self, name: str, entry: FileEntry) -> None:
         node = Node(NodeKind.IMAGE, entry.path)
@@ -174,17 +223,37 @@ class Process:
 
     def _step(self, module: str, step: Step) -> None:
         if isinstance(step, ImportStep):
-            self._note_import(module, step)
-            if not step.absent:
+            if self._note_import(module, step):
                 self._import(step.target)
+        elif self._world.module_node(module).kind is NodeKind.NO_MODULE:
+            return  # the files that it would look for come with it
         elif isinstance(step, LoadUse):
             self._run_load(module, step)
+        elif isinstance(step, MetadataUse):
+            self._ask_metadata(module, step)
+        elif isinstance(step, (SearchPathUse, PackagePathUse)):
+            self._world.add_folders(module, step)
         elif isinstance(step, DefaultDirectoriesUse):
             self._directories.set_default(step.flags)
         elif step.path is None:
             self._directories.set(None)
         else:
             self._run_directory(module, step)
+
+    def _ask_metadata(self, module: str, use: MetadataUse) -> None:
+        """Note which distributions some code asks about whose metadata are not there."""
+        found = self._world.walker.find(module)
+        is_package = found is not None and found.is_package
+        name = own_name(use.distribution, module, is_package=is_package)
+        names = [name] if name else list(self._world.metadata.with_entry_points(use.group)) if use.group else []
+        strength = Strength.OPTIONAL if use.guarded else use.where.strength(load=False)
+        for one in names:
+            if self._world.metadata.lacks(one):
+                source, path = self._world.module_node(module), self._world.source_path(module)
+                target = Node(NodeKind.NO_METADATA, normalised(one))
+                strength = min(strength, self._surest)
+                edge = Edge(source, target, EdgeKind.METADATA, strength, one, path, use.where.line, note=use.group)
+                self._graph.add(edge)
 
     def _run_directory(self, module: str, use: DllDirectoryUse | PathUse) -> None:
         pattern = self._surroundings(module).pattern(use.path) if use.path is not None else None
@@ -264,6 +333,8 @@ class Process:
 
     def _load_edge(self, module: str, use: LoadUse, pattern: Pattern) -> Edge:
         strength = min(use.where.strength(load=True), self._surest)
+        if use.where.deferred and self._world.is_stdlib_name(module):
+            strength = Strength.POSSIBLE  # functions that look for libraries, and tests of them
         if not pattern.exact and not pattern.each:
             strength = min(strength, Strength.PROBABLE)
         source = self._world.module_node(module)
@@ -288,7 +359,17 @@ class Process:
         return search_places(flags, asked_folder, self._directories.now())
 
     def _surroundings(self, module: str) -> Surroundings:
-        return Surroundings(parent(self._world.source_path(module)), self._world.dist.layout, self._world.walker)
+        return self._world.surroundings(module)
+
+
+def _is_awake(liveness: Liveness, module: str, step: Step) -> bool:
+    """Return True if something may call the function in which a step stands, and if its import is meant there.
+
+    Of modules that code imports by a computed name, those are meant whose name is mentioned somewhere.
+    """
+    if isinstance(step, ImportStep) and step.computed and not liveness.mentions(step.target.rpartition(".")[2]):
+        return False
+    return liveness.is_live(module, step.where.function)
 
 
 def _lost(edge: Edge, path: str) -> Edge:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Iterator
+from enum import Enum
 from functools import cached_property
 
+from depfix.closure.configured import Configured
 from depfix.closure.facts import Facts
 from depfix.closure.graph import Node, NodeKind
+from depfix.closure.inside import PROGRAM, Inside
 from depfix.closure.liveness import Binding
+from depfix.closure.metadata import Metadata
+from depfix.closure.paths import Surroundings, folders_of
+from depfix.closure.supply import Supply
 from depfix.dist.identify import Dist
 from depfix.dist.records import Records
 from depfix.dist.tree import FileKind, Tree
 from depfix.imports.finder import DiskFolders, ModuleFile, ModuleFinder, ModuleKind, all_modules, module_suffixes
 from depfix.imports.naming import sets_attribute
-from depfix.imports.uses import Calls, ImportUse, Strength
+from depfix.imports.uses import Calls, ImportUse, PackagePathUse, SearchPathUse, SourceFacts
 from depfix.imports.walker import ImportStep, ModuleWalker, absolute_name
-from depfix.knowledge.stdlib import stdlib_extensions, stdlib_needs
+from depfix.knowledge.stdlib import stdlib_extensions, stdlib_modules, stdlib_needs
 from depfix.loader.assemblies import NeededAssembly, external_manifest, manifest_places, needed_assemblies
 from depfix.loader.system import CleanSystem
 from depfix.model.image import Exports, Image, ImageOrProblem, ImageProblem, ImportedDll, Manifest
@@ -26,13 +33,16 @@ from depfix.pe.reader import map_file
 
 _NO_PYTHON = (3, 8)
 
-# (name of a DLL, name of the DLL that names it) -> how likely an environment's file is meant, None if it has none
-Offers = Callable[[str, str], Strength | None]
 
+class Lack(Enum):
+    """Why a module that is not here ought to be here."""
 
-def no_offers(_name: str, _by: str) -> Strength | None:
-    """Offer nothing: there is no environment."""
-    return None
+    EXCLUDED = "excluded"  # the program's loader refuses it, wherever it is
+    HIDDEN = "hidden"  # its package is inside the program, and files in that package's folder are not looked at
+    STDLIB = "stdlib"
+    PACKAGE = "package"  # its package is here, or what is left of it
+    PROVIDED = "provided"  # an environment has it
+    UNKNOWN = "unknown"  # some code imports it, and everything that could have it was looked through
 
 
 class World:
@@ -45,21 +55,33 @@ class World:
         system: CleanSystem,
         facts: Facts,
         project: tuple[str, ...],
-        offers: Offers = no_offers,
+        supply: Supply | None = None,
+        inside: Inside | None = None,
     ) -> None:
         self.dist = dist
         self.tree = tree
         self.system = system
         self.facts = facts
-        self.offers = offers
+        self.supply = supply or Supply()
+        self.inside = inside or Inside()
         self.records = Records(tree, dist.layout.search_path)
         self.version = dist.python.version if dist.python is not None else _NO_PYTHON
         suffixes = module_suffixes(dist.python, dist.machine)
-        self.finder = ModuleFinder(tree, dist.layout.search_path, suffixes)
+        self.finder = ModuleFinder(tree, dist.layout.search_path, suffixes, self.inside.contents)
         finders = [self.finder] + [ModuleFinder(DiskFolders(root), ("",), suffixes) for root in project]
-        stdlib = stdlib_needs(self.version) if self._has_stdlib_files() else {}
+        is_read = self.knows_stdlib or not self._has_stdlib_files()
         self.walker = ModuleWalker(
-            finders, facts.source, stdlib, lambda name: bool(self.recorded_file(name)), self.may_get
+            finders,
+            self.read,
+            {} if is_read else stdlib_needs(self.version),
+            lambda name: self.lack(name) is not None,
+            self.may_get,
+            self.provided,
+            lambda: (module.name for module in self.modules),
+            self._stub,
+            self.inside.builtin,
+            knows_all=self.knows_stdlib and bool(self.inside.builtin),
+            extend=self.add_folders,
         )
         self._noted: set[tuple[str, int]] = set()
         self.start_directories = (
@@ -143,6 +165,104 @@ class World:
         """Return True unless every extension module of the standard library is linked into the Python DLL."""
         return any(self.finder.find(name) is not None for name in stdlib_extensions(self.version))
 
+    # --- modules that are not here ---
+
+    @cached_property
+    def knows_stdlib(self) -> bool:
+        """True if every module of the standard library that the program has can be found here."""
+        return self.inside.has_stdlib or self.finder.find("os") is not None
+
+    @cached_property
+    def configured(self) -> Configured:
+        """What an installed Nuitka knows of imports that no code shows."""
+        return Configured(self.supply, self.version, self.dist.machine)
+
+    @cached_property
+    def metadata(self) -> Metadata:
+        """The metadata of distributions."""
+        return Metadata(self.tree, self.dist.layout.search_path, self.supply, self.walker.find)
+
+    @cached_property
+    def absent_stdlib(self) -> frozenset[str]:
+        """The modules of the standard library that are not here; none, if it cannot be known which are."""
+        if not self.knows_stdlib:
+            return frozenset()
+        return frozenset(name for name in stdlib_modules(self.version) if self.finder.find(name) is None)
+
+    def provided(self, name: str) -> ModuleFile | None:
+        """Return a module that is not here as an environment would provide it.
+
+        Nothing can be said of what may be inside a program that cannot be read.
+        """
+        if not self.supply or not self.knows_stdlib or name in self.inside.builtin or self.is_excluded(name):
+            return None
+        if name in stdlib_modules(self.version):
+            return self.supply.stdlib_module(name)
+        return self.supply.stdlib_module(name) or self.supply.module(name)
+
+    def is_excluded(self, name: str) -> bool:
+        """Return True if the program's loader refuses to import a module."""
+        return self.inside.refusal(name) is not None
+
+    def lack(self, name: str) -> Lack | None:
+        """Return why a module that cannot be found ought to be here, None if nothing says so."""
+        if self.is_excluded(name):
+            return Lack.EXCLUDED
+        if name in self.inside.builtin:
+            return None
+        package = name.rpartition(".")[0]
+        above = self.finder.find(package) if package else None
+        known = self.knows_stdlib and name in stdlib_modules(self.version)
+        if known or (self.knows_stdlib and self.supply.stdlib_module(name) is not None):
+            return Lack.HIDDEN if above is not None and self.finder.hides(above) else Lack.STDLIB
+        if self.recorded_file(name):
+            return Lack.PACKAGE
+        if self.provided(name) is not None:
+            return Lack.HIDDEN if above is not None and self.finder.hides(above) else Lack.PROVIDED
+        knows_all = self.knows_stdlib and bool(self.inside.builtin)
+        return Lack.UNKNOWN if knows_all and not package else None
+
+    def is_importable(self, name: str) -> bool:
+        """Return True for what machine code would import from outside the program, or be refused.
+
+        What of the standard library and of packages inside the program machine code imports is inside, too: there the
+        freezer followed its imports.
+        """
+        if name in stdlib_modules(self.version) or name in self.inside.builtin:
+            return False
+        if self.is_excluded(name):
+            return True
+        top = self.walker.find(name.partition(".")[0])
+        if top is None or top.kind is ModuleKind.FROZEN:
+            return False
+        found = self.walker.find(name)
+        return found is not None and (found.entry is not None or bool(found.folders))
+
+    # --- modules that are here ---
+
+    def read(self, module: ModuleFile) -> SourceFacts:
+        """Return what a module's code uses, wherever that code is."""
+        if module.kind is ModuleKind.FROZEN:
+            twin = self.supply.stdlib_module(module.name) if self.inside.lacks_code(module.name) else None
+            if twin is not None and twin.entry is not None:
+                return self.facts.source(twin.entry)  # the same module of the same Python
+            return self.inside.facts(module, self.is_importable)
+        if module.entry is None:
+            return SourceFacts(())
+        return self.facts.source(module.entry)
+
+    def _stub(self, module: ModuleFile, name: str) -> dict[str, str]:
+        """Return what the stub beside a package says that it takes lazily."""
+        if module.entry is None:
+            return {}
+        source = os.path.join(os.path.dirname(module.entry.source), name)
+        beside = None if module.is_provided else self.tree.in_folder(parent(module.entry.path), name)
+        return self.facts.stub(beside.source if beside is not None else source)
+
+    def is_stdlib_name(self, module: str) -> bool:
+        """Return True for a module of the standard library of the dist's Python."""
+        return module in stdlib_modules(self.version)
+
     def is_stdlib(self, module: str) -> bool:
         """Return True for modules of the standard library that need extension modules, and for what is in them."""
         return module.partition(".")[0] in {name.partition(".")[0] for name in stdlib_needs(self.version)}
@@ -194,6 +314,22 @@ class World:
         known = {fold(dll_file_name(name)) for name in (*image.imports, *image.delay_imports)}
         return tuple(name for name in self.facts.dll_names(entry) if name not in known)
 
+    def surroundings(self, module: str) -> Surroundings:
+        """Return what the anchors of texts mean in a module."""
+        return Surroundings(parent(self.source_path(module)), self.dist.layout, self.walker)
+
+    def add_folders(self, module: str, use: SearchPathUse | PackagePathUse) -> None:
+        """Let modules be found in further folders of the dist from now on."""
+        package = (use.package or module) if isinstance(use, PackagePathUse) else ""
+        if use.path is None:
+            folders = [join(root, package.replace(".", "/")) for root in self.dist.layout.search_path]
+        else:
+            pattern = self.surroundings(module).pattern(use.path)
+            folders = list(folders_of(pattern, self.tree)) if pattern is not None else []
+        for folder in folders:
+            if self.tree.has_folder(folder):
+                self.walker.add_folder(self.tree.spelled(folder), package)
+
     def is_first_note(self, module: str, step: ImportStep) -> bool:
         """Return True once for each import statement: it says the same in every process."""
         key = (module, id(step))
@@ -203,19 +339,20 @@ class World:
         return True
 
     def module_node(self, module: str) -> Node:
-        return Node(NodeKind.MODULE, module)
+        found = self.walker.find(module)
+        return Node(NodeKind.NO_MODULE if found is None or found.is_provided else NodeKind.MODULE, module)
 
     def calls(self, module: str) -> Calls | None:
         """Return who may call whom in a module's source, None if that is unknown."""
         found = self.walker.find(module)
-        if found is None or found.entry is None or found.kind is not ModuleKind.SOURCE:
-            return None
-        return self.facts.source(found.entry).calls
+        return self.read(found).calls if found is not None and found.has_code else None
 
     def is_own(self, module: str) -> bool:
-        """Return True for the program's script and the modules of its project, which are not in the dist."""
+        """Return True for the program's script and the modules of its project that are not in the dist."""
         found = self.walker.find(module)
-        return found is not None and found.entry is not None and self.tree.file(found.entry.path) is not found.entry
+        if found is None or found.is_provided or found.entry is None:
+            return module == PROGRAM
+        return self.tree.file(found.entry.path) is not found.entry
 
     @cached_property
     def modules(self) -> tuple[ModuleFile, ...]:
@@ -230,9 +367,9 @@ class World:
     def bindings(self, module: str) -> Iterator[Binding]:
         """Yield the names that the import statements of a module bind, wherever they stand."""
         found = self.walker.find(module)
-        if found is None or found.entry is None or found.kind is not ModuleKind.SOURCE:
+        if found is None or not found.has_code:
             return
-        for use in self.facts.source(found.entry).uses:
+        for use in self.read(found).uses:
             base = absolute_name(found, use) if isinstance(use, ImportUse) else None
             if base is None or not isinstance(use, ImportUse):
                 continue
@@ -243,7 +380,7 @@ class World:
                 yield Binding(name, base, name)
             for local, name in use.aliases:
                 yield Binding(local, base, name)
-        for name in self.facts.source(found.entry).lazy:
+        for name in self.read(found).lazy:
             yield Binding(name, self.walker.lazy_module(module, name), name)
 
     def source_path(self, module: str) -> str:

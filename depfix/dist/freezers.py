@@ -48,7 +48,8 @@ class Layout:
     `search_path` is `sys.path` without what is inside archives, `prefix` is `sys.prefix`, `user_directories` are those
     that the freezer's own start-up code gives to AddDllDirectory, `dll_directory` the one that it gives to
     SetDllDirectory; `beside` is where a DLL without a package belongs.
-    `startup` are the modules that Python imports before the program, if the site module runs.
+    `startup` are the modules that Python imports before the program, if the site module runs. `packages`, `stdlib` and
+    `extensions` are where a distribution, a module and an extension module of the standard library belong.
     """
 
     search_path: tuple[str, ...]
@@ -57,6 +58,9 @@ class Layout:
     beside: str
     startup: tuple[str, ...] = ()
     dll_directory: str | None = None
+    packages: str = ""
+    stdlib: str = ""
+    extensions: str = ""
 
 
 def detect_freezer(tree: Tree, program: str, has_python: bool, looks_like_nuitka: bool) -> Freezer:
@@ -80,13 +84,16 @@ def layout(freezer: Freezer, tree: Tree) -> Layout:
     """
     if freezer is Freezer.PYINSTALLER:
         home = "_internal" if tree.in_folder("_internal", "base_library.zip") else ""
-        return Layout((home,), home, (), home, dll_directory=home)
+        return Layout((home,), home, (), home, dll_directory=home, packages=home, stdlib=home, extensions=home)
     if freezer is Freezer.CX_FREEZE:
         home = "lib" if tree.has_folder("lib") else ""
-        return Layout((home,), "", ("lib",), home)
+        return Layout((home,), "", ("lib",), home, packages=home, stdlib=home, extensions=home)
     if freezer is Freezer.PYTHON:
         search_path, startup = _python_search_path(tree)
-        return Layout(search_path, "", (), "", startup)
+        runs_site = "sitecustomize" in startup
+        packages = _SITE_PACKAGES if runs_site else search_path[-1] if search_path else ""
+        stdlib, extensions = ("Lib" if tree.has_folder("Lib") else ""), ("DLLs" if tree.has_folder("DLLs") else "")
+        return Layout(search_path, "", (), "", startup, packages=packages, stdlib=stdlib, extensions=extensions)
     return Layout(("",), "", (), "")
 
 

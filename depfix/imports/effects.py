@@ -34,7 +34,6 @@ _LIBRARY_LOADERS = frozenset(f"{name}.LoadLibrary" for name in LOADER_OBJECTS)
 _LOAD_LIBRARY = frozenset(("LoadLibraryW", "LoadLibraryA"))
 _LOAD_LIBRARY_EX = frozenset(("LoadLibraryExW", "LoadLibraryExA", "LoadLibraryEx"))
 _SET_DIRECTORY = frozenset(("SetDllDirectoryW", "SetDllDirectoryA", "SetDllDirectory"))
-IMPORT_FUNCTIONS = frozenset(("builtins.__import__", "importlib.import_module", "importlib.__import__"))
 
 
 def loaded_library(name: str, arguments: list[Value], keywords: dict[str, Value]) -> tuple[Value, int | None] | None:
@@ -140,16 +139,6 @@ def texts_of(value: Value) -> tuple[Text, ...]:
         inner = elements(one) if isinstance(one, Items) else (one,)
         found += [text for text in map(as_text, inner) if isinstance(text, Text)]
     return tuple(dict.fromkeys(found))
-
-
-def module_names(value: Value) -> list[str]:
-    """Return the module names, known to the letter, that a value can be."""
-    names: list[str] = []
-    for one in alternatives(value):
-        known = one.literal if isinstance(one, Text) else None
-        if known and all(part.isidentifier() for part in known.lstrip(".").split(".")):
-            names.append(known)
-    return names
 
 
 def _winmode(arguments: list[Value], keywords: dict[str, Value]) -> int | None:

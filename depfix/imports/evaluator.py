@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from depfix.imports import texts
-from depfix.imports.known import as_text, environment, facts_of, join_values, pure_calls
-from depfix.imports.methods import attribute_of, call_method, grown
+from depfix.imports.known import as_text, environment, facts_of, join_values, module_attribute, pure_calls
+from depfix.imports.methods import attribute_of, call_method, entry_of, grown, with_entries
 from depfix.imports.operators import compare, numeric
+from depfix.imports.probes import compared, joined, negated
 from depfix.imports.uses import SourceTarget
 from depfix.imports.values import (
-    OWN_FILE,
     PARAMETER,
     UNKNOWN,
     Choice,
@@ -20,8 +20,8 @@ from depfix.imports.values import (
     Function,
     Items,
     Method,
-    PackageFolder,
     Reference,
+    Table,
     Text,
     Unknown,
     Value,
@@ -29,9 +29,11 @@ from depfix.imports.values import (
     choice,
     elements,
     made_of,
+    pairs_of,
     parts_of,
     text,
     truth,
+    unpacked,
 )
 
 
@@ -62,6 +64,9 @@ class Evaluator:
         """Return what a function of this source gives."""
         return UNKNOWN
 
+    def defined(self, function: Function) -> None:
+        """Take note of a lambda."""
+
     def lookup(self, name: str) -> Value:
         """Return the value bound to a name."""
         for scope in reversed(self.scopes):
@@ -74,10 +79,20 @@ class Evaluator:
         if isinstance(target, ast.Name):
             self.scopes[-1][target.id] = value
         elif isinstance(target, (ast.Tuple, ast.List)):
-            given = value.values if isinstance(value, Items) and len(value.values) == len(target.elts) else None
+            given = unpacked(value, len(target.elts))
             rest = PARAMETER if value == PARAMETER else UNKNOWN
             for index, each in enumerate(target.elts):
                 self.bind(each.value if isinstance(each, ast.Starred) else each, given[index] if given else rest)
+        elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+            table = self.lookup(target.value.id)
+            if isinstance(table, Table):
+                self._rebind(target.value.id, with_entries(table, (self.evaluate(target.slice),), (value,)))
+
+    def _rebind(self, name: str, value: Value) -> None:
+        for scope in reversed(self.scopes):
+            if name in scope:
+                scope[name] = value
+                return
 
     def test(self, node: ast.expr) -> bool | None:
         """Return the truth of a condition, None if it depends on more than the target."""
@@ -97,9 +112,15 @@ class Evaluator:
 
     def _attribute(self, node: ast.Attribute) -> Value:
         receiver = self.evaluate(node.value)
+        if isinstance(receiver, Choice) and any(isinstance(one, Reference) for one in receiver.values):
+            given = [one for one in receiver.values if one != Constant(None)]
+            return choice([self._attribute_of(node, one) for one in given])
+        return self._attribute_of(node, receiver)
+
+    def _attribute_of(self, node: ast.Attribute, receiver: Value) -> Value:
         if isinstance(receiver, Reference):
             name = f"{receiver.name}.{node.attr}"
-            known = self._facts.get(name) or _module_attribute(receiver.name, node.attr)
+            known = self._facts.get(name) or module_attribute(receiver.name, node.attr)
             return known or self.attribute_effect(node, name) or Reference(name)
         found = attribute_of(receiver, node.attr)
         return found if found is not None else Method(receiver, node.attr)
@@ -128,7 +149,7 @@ class Evaluator:
         for each in node.elts:
             if isinstance(each, ast.Starred):
                 inner = self.evaluate(each.value)
-                values += elements(inner)
+                values += [inner] if isinstance(inner, Reference) else elements(inner)
                 exact = exact and isinstance(inner, Items) and inner.exact
             else:
                 values.append(self.evaluate(each))
@@ -138,26 +159,51 @@ class Evaluator:
         return Items(tuple(values), exact)
 
     def _dictionary(self, node: ast.Dict) -> Value:
-        for key in node.keys:
+        keys: list[Value] = []
+        values: list[Value] = []
+        exact = True
+        for key, given in zip(node.keys, node.values, strict=True):
+            value = self.evaluate(given)
             if key is not None:
-                self.evaluate(key)
-        return Items(tuple(self.evaluate(value) for value in node.values), exact=False)
+                keys.append(self.evaluate(key))
+                values.append(value)
+            elif isinstance(value, Table):
+                keys += value.keys
+                values += value.values
+                exact = exact and value.exact
+            else:
+                exact = False
+        return Table(tuple(keys), tuple(values), exact)
 
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> Value:
         self.scopes.append({})
+        exact = self._generators(node.generators)
+        value = self.evaluate(node.elt)
+        self.scopes.pop()
+        return Items(alternatives(value), exact)
+
+    def _table_comprehension(self, node: ast.DictComp) -> Value:
+        self.scopes.append({})
+        self._generators(node.generators)
+        pairs = pairs_of(self.evaluate(node.key), self.evaluate(node.value))
+        self.scopes.pop()
+        return Table(tuple(key for key, _ in pairs), tuple(value for _, value in pairs), exact=False)
+
+    def _generators(self, generators: list[ast.comprehension]) -> bool:
+        """Bind the names of a comprehension; return True if all that it gives is known."""
         exact = True
-        for generator in node.generators:
+        for generator in generators:
             iterable = self.evaluate(generator.iter)
             exact = exact and isinstance(iterable, Items) and iterable.exact and not generator.ifs
             self.bind(generator.target, choice(list(elements(iterable))) if elements(iterable) else UNKNOWN)
             for condition in generator.ifs:
                 self.evaluate(condition)
-        value = self.evaluate(node.elt)
-        self.scopes.pop()
-        return Items(alternatives(value), exact)
+        return exact
 
     def _lambda(self, node: ast.Lambda) -> Value:
-        return Function(node)
+        function = Function(node)
+        self.defined(function)
+        return function
 
     def _subscript(self, node: ast.Subscript) -> Value:
         receiver = self.evaluate(node.value)
@@ -169,18 +215,7 @@ class Evaluator:
         noted = self.index_effect(node, receiver.name, index) if isinstance(receiver, Reference) else None
         if noted is not None:
             return noted
-        position = index.value if isinstance(index, Constant) else None
-        if isinstance(receiver, Items):
-            if (
-                receiver.exact
-                and isinstance(position, int)
-                and -len(receiver.values) <= position < len(receiver.values)
-            ):
-                return receiver.values[position]
-            return choice(list(receiver.values)) if receiver.values else UNKNOWN
-        if isinstance(receiver, Constant) and isinstance(receiver.value, tuple) and isinstance(position, int):
-            return Constant(receiver.value[position]) if abs(position) < len(receiver.value) else UNKNOWN
-        return receiver if isinstance(receiver, Unknown) else UNKNOWN
+        return choice([_item_of(one, index) for one in alternatives(receiver)])
 
     def _sliced(self, receiver: Value, bounds: ast.Slice) -> Value:
         limits: list[int | None] = []
@@ -193,6 +228,10 @@ class Evaluator:
             return UNKNOWN
         if isinstance(receiver, Constant) and isinstance(receiver.value, tuple):
             return Constant(receiver.value[slice(*limits)])
+        if isinstance(receiver, Items) and receiver.exact:
+            return Items(receiver.values[slice(*limits)])
+        if isinstance(receiver, Text) and limits[0] is None and limits[2] is None:
+            return texts.shortened(receiver, limits[1])
         known = receiver.literal if isinstance(receiver, Text) else None
         if known is not None:
             return text(known[slice(*limits)])
@@ -206,14 +245,15 @@ class Evaluator:
             return join_values([left, right])
         if isinstance(node.op, ast.Mod) and isinstance(left, Text):
             return self._percent(left, right)
+        if isinstance(left, Table) and isinstance(right, Table):
+            return with_entries(left, right.keys, right.values, right.exact)
         if isinstance(left, Items) or isinstance(right, Items):
             rows = [elements(one) if isinstance(one, Items) else (one,) for one in (left, right)]
             return Items(tuple(dict.fromkeys(one for row in rows for one in row)), exact=False)
         if isinstance(left, Constant) and isinstance(right, Constant):
             return numeric(node.op, left.value, right.value)
         if isinstance(node.op, ast.Add) and isinstance(left, (Text, Choice)) | isinstance(right, (Text, Choice)):
-            pairs = [(one, other) for one in alternatives(left) for other in alternatives(right)]
-            return choice([texts.concat(parts_of(one), parts_of(other)) for one, other in pairs])
+            return choice([texts.concat(parts_of(one), parts_of(other)) for one, other in pairs_of(left, right)])
         return PARAMETER if PARAMETER in (left, right) else UNKNOWN
 
     def _percent(self, template: Text, value: Value) -> Value:
@@ -232,7 +272,9 @@ class Evaluator:
             if known is None:
                 reached.append(value)
             last = value
-        return last if not reached else self._either(reached, last)
+        if not reached:
+            return last
+        return joined(reached, decides=decides) or self._either(reached, last)
 
     @staticmethod
     def _either(reached: list[Value], last: Value) -> Value:
@@ -245,7 +287,7 @@ class Evaluator:
         value = self.evaluate(node.operand)
         if isinstance(node.op, ast.Not):
             known = truth(value)
-            return UNKNOWN if known is None else Constant(not known)
+            return negated(value) or UNKNOWN if known is None else Constant(not known)
         if isinstance(node.op, ast.USub) and isinstance(value, Constant) and isinstance(value.value, (int, float)):
             return Constant(-value.value)
         return UNKNOWN
@@ -259,6 +301,8 @@ class Evaluator:
             if found is False:
                 return Constant(False)
             result = None if found is None else result
+            if found is None and len(node.ops) == 1:
+                return compared(kind, left, right) or UNKNOWN
             left = right
         return UNKNOWN if result is None else Constant(True)
 
@@ -309,19 +353,22 @@ class Evaluator:
             return call_method(method.receiver, method.name, arguments, keywords)
         owner = node.func.value if isinstance(node.func, ast.Attribute) else None
         if isinstance(owner, ast.Name):
-            for scope in reversed(self.scopes):
-                if owner.id in scope:
-                    scope[owner.id] = longer
-                    break
+            self._rebind(owner.id, longer)
         return Constant(None)
 
 
-def _module_attribute(module: str, attribute: str) -> Value | None:
-    """Return `__path__` or `__file__` of another module."""
-    if module.startswith(".") or attribute not in ("__path__", "__file__"):
-        return None
-    folder = PackageFolder(module)
-    return Items((Text((folder,)),)) if attribute == "__path__" else Text((folder, f"/{OWN_FILE}"))
+def _item_of(receiver: Value, index: Value) -> Value:
+    """Return `receiver[index]`."""
+    if isinstance(receiver, Table):
+        return entry_of(receiver, index)
+    position = index.value if isinstance(index, Constant) else None
+    if isinstance(receiver, Items):
+        if receiver.exact and isinstance(position, int) and -len(receiver.values) <= position < len(receiver.values):
+            return receiver.values[position]
+        return choice(list(receiver.values)) if receiver.values else UNKNOWN
+    if isinstance(receiver, Constant) and isinstance(receiver.value, tuple) and isinstance(position, int):
+        return Constant(receiver.value[position]) if abs(position) < len(receiver.value) else UNKNOWN
+    return receiver if isinstance(receiver, Unknown) else UNKNOWN
 
 
 _HANDLERS: dict[type[ast.AST], Callable[[Evaluator, Any], Value]] = {
@@ -337,6 +384,7 @@ _HANDLERS: dict[type[ast.AST], Callable[[Evaluator, Any], Value]] = {
     ast.ListComp: Evaluator._comprehension,
     ast.SetComp: Evaluator._comprehension,
     ast.GeneratorExp: Evaluator._comprehension,
+    ast.DictComp: Evaluator._table_comprehension,
     ast.Lambda: Evaluator._lambda,
     ast.Subscript: Evaluator._subscript,
     ast.BinOp: Evaluator._binary,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
 from depfix.dist.identify import PythonDll
 from depfix.dist.tree import FileEntry, FileKind, Tree
+from depfix.frozen.contents import Contents, Storage
 from depfix.model.machine import Machine
 from depfix.model.names import fold, join
 
@@ -23,20 +24,36 @@ class ModuleKind(Enum):
     EXTENSION = "extension"
     BYTECODE = "bytecode"
     NAMESPACE = "namespace"
+    FROZEN = "frozen"  # inside the program or an archive
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleFile:
-    """A module: its dotted name, its file (none for a namespace package), and its folders if it is a package."""
+    """A module: its dotted name, its file, and its folders if it is a package.
+
+    A namespace package and what is inside the program have no file. `is_provided`: it is not in the dist; an
+    environment has it, and `entry` is the file that would come from there, under the path that it would get.
+    """
 
     name: str
     kind: ModuleKind
     entry: FileEntry | None
     folders: tuple[str, ...] = ()
+    is_provided: bool = False
 
     @property
     def is_package(self) -> bool:
         return bool(self.folders)
+
+    @property
+    def has_code(self) -> bool:
+        """True if its imports can be read."""
+        return self.kind in (ModuleKind.SOURCE, ModuleKind.BYTECODE, ModuleKind.FROZEN)
+
+
+# In the dist: the modules that the completion finder serves, by their dotted names as a path. It cannot be a package.
+COMPLETION_FOLDER = "depfix-completion"
+_INSIDE = (Storage.COMPILED, Storage.BYTECODE)
 
 
 class Folders(Protocol):
@@ -61,33 +78,68 @@ def module_suffixes(python: PythonDll | None, machine: Machine) -> tuple[tuple[s
 
 
 class ModuleFinder:
-    """Finds modules below the folders of a search path. Names compare with case, on Windows too.
+    """Finds modules below the folders of a search path, after those inside the program: its loader is asked first.
 
-    Source: PEP 235, "Import on Case-Insensitive Platforms" https://peps.python.org/pep-0235/
+    Names compare with case, on Windows too. Source: PEP 235, "Import on Case-Insensitive Platforms"
+    https://peps.python.org/pep-0235/
     """
 
     def __init__(
-        self, files: Folders, search_path: Sequence[str], suffixes: tuple[tuple[str, ModuleKind], ...]
+        self,
+        files: Folders,
+        search_path: Sequence[str],
+        suffixes: tuple[tuple[str, ModuleKind], ...],
+        contents: Contents | None = None,
     ) -> None:
         self._files = files
         self._search_path = tuple(search_path)
         self._suffixes = suffixes
+        self._contents = contents
         self._found: dict[str, ModuleFile | None] = {}
+        self._more: dict[str, list[str]] = {}
 
     def find(self, name: str) -> ModuleFile | None:
         """Return the module of this dotted name, None if it is not in a file here."""
         if name not in self._found:
-            self._found[name] = self._locate(name)
+            found = self._locate(name)
+            if found is not None and name in self._more and found.is_package:
+                found = replace(found, folders=(*found.folders, *self._more[name]))
+            self._found[name] = found
         return self._found[name]
 
     def _locate(self, name: str) -> ModuleFile | None:
         above, _, last = name.rpartition(".")
+        inside = self._contents.modules.get(name) if self._contents is not None else None
+        if inside is not None and inside.storage in _INSIDE:
+            return ModuleFile(name, ModuleKind.FROZEN, None, self._below_roots(name) if inside.is_package else ())
+        if inside is not None and inside.storage is Storage.EXCLUDED:
+            return None
         folders = self._search_path
         if above:
             package = self.find(above)
             if package is None or not package.is_package:
                 return None
             folders = package.folders
+            if inside is None and self.hides(package):
+                folders = (join(COMPLETION_FOLDER, above.replace(".", "/")),)
+        return self._on_disk(name, last, folders)
+
+    def add_folder(self, folder: str, package: str = "") -> None:
+        """Search one more folder: of the search path, or with `package` for modules of that package."""
+        if package:
+            self._more.setdefault(package, []).append(folder)
+        elif folder not in self._search_path:
+            self._search_path += (folder,)
+        self._found = {name: found for name, found in self._found.items() if found is not None and name != package}
+
+    def hides(self, package: ModuleFile) -> bool:
+        """Return True if the files in a package's folder cannot be imported, since the program's loader has it."""
+        return package.kind is ModuleKind.FROZEN and self._contents is not None and self._contents.hides(package.name)
+
+    def _below_roots(self, name: str) -> tuple[str, ...]:
+        return tuple(join(root, name.replace(".", "/")) for root in self._search_path)
+
+    def _on_disk(self, name: str, last: str, folders: tuple[str, ...]) -> ModuleFile | None:
         portions = []
         for folder in folders:
             inner = join(folder, last)
@@ -118,7 +170,7 @@ def all_modules(tree: Tree, search_path: Sequence[str], finder: ModuleFinder) ->
         folder, package = pending.pop()
         for name in sorted(_names_in(tree, folder)):
             module = finder.find(join_name(package, name))
-            if module is not None and module.kind is not ModuleKind.NAMESPACE and module.name not in seen:
+            if module is not None and module.entry is not None and module.name not in seen:
                 seen.add(module.name)
                 yield module
         for inner in reversed(tree.folders_in(folder)):

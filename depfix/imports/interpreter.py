@@ -7,16 +7,31 @@ excludes are left out, and what is left over (functions that only later code cal
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
-from depfix.imports.evaluator import Evaluator
-from depfix.imports.guards import Guards, always_leaves, handlers_guard, suppress_guards
-from depfix.imports.uses import Absence, ImportUse, SourceTarget, Use, Where
-from depfix.imports.values import PARAMETER, UNKNOWN, Constant, Function, Reference, Value, choice, elements, text
+from depfix.imports.circumstances import NOTHING, Circumstanced, State
+from depfix.imports.guards import Guards, always_leaves, catches_only_imports, handlers_guard, suppress_guards
+from depfix.imports.probes import flags, known_by, modules_of, on_target
+from depfix.imports.uses import Absence, ImportUse, SourceTarget, Use
+from depfix.imports.values import (
+    PARAMETER,
+    UNKNOWN,
+    Constant,
+    Function,
+    Items,
+    Own,
+    Reference,
+    Text,
+    Value,
+    alternatives,
+    choice,
+    either_table,
+    elements,
+    text,
+    truth,
+)
 
 _SIMPLE = (ast.Compare, ast.BoolOp, ast.UnaryOp, ast.Attribute, ast.Name, ast.Constant)
 _ATTEMPTS = (ast.For, ast.While, ast.Try, ast.With)
@@ -24,100 +39,64 @@ _DEEPEST_CALL = 8
 _MOST_CALLS = 64  # of one function
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    """The circumstances of the statement at hand."""
-
-    deferred: bool = False
-    conditional: bool = False
-    import_guarded: bool = False
-    load_guarded: bool = False
-    absence: Absence = Absence.RAISED
-    raises_after: bool = False
-
-
-class Interpreter(Evaluator):
+class Interpreter(Circumstanced):
     """Follows a module; imports go into `uses`, and hooks tell a subclass of assignments and closed contexts."""
 
-    def __init__(self, target: SourceTarget, evaluating: bool, is_program: bool) -> None:
+    def __init__(self, target: SourceTarget, evaluating: bool, is_program: bool, is_package: bool = False) -> None:
         super().__init__(target)
         self.uses: list[Use] = []
         self._evaluating = evaluating
-        self.state = _State()
-        self._functions: list[tuple[Function, list[dict[str, Value]], str]] = []
+        self._functions: list[tuple[Function, list[dict[str, Value]], str, frozenset[str]]] = []
+        self._learned = NOTHING  # the modules without which control does not come behind the last statement
         self._classes: list[str] = []
-        self._owner = ""  # the outermost function that is followed as deferred
         self._run: set[int] = set()
+        self._lambdas: set[int] = set()
         self._stack: list[ast.AST] = []
         self._returns: list[list[Value]] = []
         self._times: dict[tuple[int, bool], int] = {}
         if is_program:
-            self.scopes[0]["__name__"] = text("__main__")
+            self.scopes[0].update({"__name__": text("__main__"), "__package__": Constant(None)})
+        elif is_package:
+            self.scopes[0]["__name__"] = Text((Own.PACKAGE,))
 
     def read(self, tree: ast.Module) -> None:
         """Follow the module, then the functions that its import did not call."""
         self._block(tree.body)
         index = 0
         while index < len(self._functions):
-            function, scopes, owner = self._functions[index]
+            function, scopes, owner, probed = self._functions[index]
             index += 1
             if id(function.node) not in self._run:
-                with self.within(deferred=True, import_guarded=False, load_guarded=False, absence=Absence.RAISED):
-                    self.scopes, outer = list(scopes), self.scopes
-                    self._owner = owner
-                    self.run_function(function, [], {}, unknown=PARAMETER)
-                    self.scopes = outer
-
-    # --- circumstances ---
-
-    @contextmanager
-    def within(self, **changes: bool | Absence) -> Iterator[None]:
-        """Change the circumstances for a while."""
-        outer = self.state
-        merged = {name: getattr(outer, name) for name in _State.__slots__}
-        self.state = _State(**(merged | changes))
-        try:
-            yield
-        finally:
-            self.state = outer
-
-    def _guarded(self, guards: Guards) -> dict[str, bool | Absence]:
-        return {
-            "import_guarded": self.state.import_guarded or guards.imports,
-            "load_guarded": self.state.load_guarded or guards.loads,
-            "absence": self.state.absence if guards.absence is Absence.RAISED else guards.absence,
-        }
-
-    def where(self, node: ast.AST) -> Where:
-        """Return where a node stands, with the circumstances of now."""
-        state = self.state
-        line = getattr(node, "lineno", 0)
-        return Where(
-            line,
-            state.deferred,
-            state.conditional,
-            state.import_guarded,
-            state.load_guarded,
-            state.absence,
-            state.raises_after,
-            self._owner if state.deferred else "",
-        )
+                self.state = State(deferred=True, probed=probed)
+                self.scopes, outer = list(scopes), self.scopes
+                self.owner = owner
+                self.run_function(function, [], {}, unknown=PARAMETER)
+                self.scopes = outer
+                self.state = State()
 
     # --- statements ---
 
     def _block(self, body: list[ast.stmt]) -> bool:
         """Follow statements; return True if control surely does not reach what comes after them."""
+        before = self.state
+        leaves = False
         for index, statement in enumerate(body):
             handler = _STATEMENTS.get(type(statement))
             if handler is not None:
-                doomed = isinstance(statement, _ATTEMPTS) and always_leaves(body[index + 1 :])
-                with self.within(raises_after=True) if doomed else nullcontext():
+                if isinstance(statement, _ATTEMPTS) and always_leaves(body[index + 1 :]):
+                    with self.within(raises_after=True):
+                        leaves = handler(self, statement)
+                else:
                     leaves = handler(self, statement)
                 if leaves:
-                    return True
+                    break
+                if self._learned:
+                    self.state = self.state._replace(probed=self.state.probed | self._learned)
+                    self._learned = NOTHING
             elif self._evaluating:
                 self._expressions_of(statement)
-        return False
+        self.state = before
+        return leaves
 
     def _expressions_of(self, statement: ast.AST) -> None:
         for child in ast.iter_child_nodes(statement):
@@ -126,7 +105,7 @@ class Interpreter(Evaluator):
 
     def _import(self, node: ast.Import) -> bool:
         for alias in node.names:
-            self.uses.append(ImportUse(self.where(node), alias.name))
+            self.uses.append(ImportUse(self.where_imported(node, alias.name), alias.name))
             bound = alias.name if alias.asname else alias.name.partition(".")[0]
             self.scopes[-1][alias.asname or bound] = Reference(bound)
         return False
@@ -134,10 +113,11 @@ class Interpreter(Evaluator):
     def _import_from(self, node: ast.ImportFrom) -> bool:
         names = tuple(alias.name for alias in node.names)
         aliases = tuple((alias.asname, alias.name) for alias in node.names if alias.asname)
-        self.uses.append(ImportUse(self.where(node), node.module or "", names, node.level, aliases))
-        prefix = "." * node.level + (node.module or "")
+        where = self.where_imported(node, node.module or "", node.level)
+        self.uses.append(ImportUse(where, node.module or "", names, node.level, aliases))
+        prefix = "." * node.level + (f"{node.module}." if node.module else "")
         for alias in node.names:
-            name = f"{prefix}.{alias.name}"
+            name = prefix + alias.name
             self.scopes[-1][alias.asname or alias.name] = self._facts.get(name) or Reference(name)
         return False
 
@@ -147,8 +127,15 @@ class Interpreter(Evaluator):
             for decorator in node.decorator_list:
                 self.evaluate(decorator)
         self.scopes[-1][node.name] = function
-        self._functions.append((function, list(self.scopes), self._owner or ".".join([*self._classes, node.name])))
+        owner = self.owner or ".".join([*self._classes, node.name])
+        self._functions.append((function, list(self.scopes), owner, self.state.probed))
         return False
+
+    def defined(self, function: Function) -> None:
+        """Have a lambda followed later if nothing calls it; it belongs to the function around it."""
+        if id(function.node) not in self._lambdas:
+            self._lambdas.add(id(function.node))
+            self._functions.append((function, list(self.scopes), self.owner, self.state.probed))
 
     def _class(self, node: ast.ClassDef) -> bool:
         self.scopes.append({})
@@ -160,19 +147,24 @@ class Interpreter(Evaluator):
         return False
 
     def _if(self, node: ast.If) -> bool:
-        known = self.test(node.test)
+        value = self.evaluate(node.test)
+        known = truth(value)
         if known is not None:
             return self._block(node.body if known else node.orelse)
+        when_true, when_false = known_by(value)
         before = dict(self.scopes[-1])
-        with self.within(conditional=True):
+        with self.within(conditional=True, probed=self.state.probed | when_true):
             first_leaves = self._block(node.body)
-            after_first = dict(self.scopes[-1])
-            self.scopes[-1].clear()
-            self.scopes[-1].update(before)
+        after_first = dict(self.scopes[-1])
+        self.scopes[-1].clear()
+        self.scopes[-1].update(before)
+        with self.within(conditional=True, probed=self.state.probed | when_false):
             second_leaves = self._block(node.orelse)
         if first_leaves or second_leaves:
             if first_leaves and second_leaves:
                 return True
+            if first_leaves and not always_leaves(node.body):
+                self._learned = when_false
             if second_leaves:
                 self.scopes[-1].update(after_first)
             return False
@@ -186,7 +178,7 @@ class Interpreter(Evaluator):
             if current is None or current == value:
                 scope[name] = value
             else:
-                scope[name] = choice([value, current])
+                scope[name] = either_table(value, current) or choice([value, current])
 
     def _for(self, node: ast.For | ast.AsyncFor) -> bool:
         iterable = self.evaluate(node.iter) if self._evaluating else UNKNOWN
@@ -203,17 +195,40 @@ class Interpreter(Evaluator):
         return False
 
     def _try(self, node: ast.Try) -> bool:
-        with self.within(**self._guarded(handlers_guard(node.handlers))):
+        guards = handlers_guard(node.handlers, self._known_as)
+        start, count = dict(self.scopes[-1]), len(self.uses)
+        with self.within(**self.guarded(guards)):
             leaves = self._block(node.body)
         before = dict(self.scopes[-1])
+        modules = modules_of(self.uses[count:]) if guards.absence is Absence.CAUGHT else NOTHING
+        failed: list[dict[str, Value]] = []
+        there = on_target(modules)
+        tried = modules_of(self.uses[count:])
         for handler in node.handlers:
-            with self.within(conditional=True):
-                self._block(handler.body)
-            if not leaves:
+            instead = tried if catches_only_imports(handler) else NOTHING
+            with self.within(conditional=True, instead=instead):
+                handler_leaves = self._block(handler.body)
+            if modules and not handler_leaves:
+                failed.append(dict(self.scopes[-1]))
+            if there:
+                self.scopes[-1].update(before)
+            elif not leaves and there is None:
                 self._keep(before)
         if not leaves:
-            leaves = self._block(node.orelse)
+            kept = dict(self.scopes[-1]) if modules else {}
+            with self.within(probed=self.state.probed | modules):
+                leaves = self._block(node.orelse)
+            if modules:
+                changed = {name: value for name, value in self.scopes[-1].items() if kept.get(name) != value}
+                self.scopes[-1].update(flags(before | changed, start, failed, modules))
         return self._block(node.finalbody) or (leaves and not node.handlers)
+
+    def _known_as(self, name: str) -> set[str]:
+        """Return the names of the exceptions behind a name: it may be another name, or that of a tuple of them."""
+        value = self.lookup(name)
+        rows = [elements(one) if isinstance(one, Items) else (one,) for one in alternatives(value)]
+        known = {one.name.rpartition(".")[2] for row in rows for one in row if isinstance(one, Reference)}
+        return known or {name}
 
     def _keep(self, before: dict[str, Value]) -> None:
         """Let what the body of a `try` bound stand against what a handler bound instead."""
@@ -222,13 +237,17 @@ class Interpreter(Evaluator):
                 self.scopes[-1][name] = choice([value, self.scopes[-1].get(name, UNKNOWN)])
 
     def _with(self, node: ast.With | ast.AsyncWith) -> bool:
-        guards = reduce(Guards.__or__, (suppress_guards(item) for item in node.items))
+        guards = reduce(Guards.__or__, (suppress_guards(item, self._known_as) for item in node.items))
         opened = [self.evaluate(item.context_expr) if self._evaluating else UNKNOWN for item in node.items]
         for item, value in zip(node.items, opened, strict=True):
             if item.optional_vars is not None:
                 self.bind(item.optional_vars, value)
-        with self.within(**self._guarded(guards)):
+        start, count = dict(self.scopes[-1]), len(self.uses)
+        with self.within(**self.guarded(guards)):
             leaves = self._block(node.body)
+        if guards.absence is Absence.CAUGHT:
+            scope = self.scopes[-1]
+            scope.update(flags(scope, start, [start], modules_of(self.uses[count:])))
         for item, value in zip(node.items, opened, strict=True):
             self.closed(item.context_expr, value)
         return leaves

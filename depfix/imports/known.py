@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from depfix.imports import texts
+from depfix.imports.probes import on_target
 from depfix.imports.uses import SourceTarget
 from depfix.imports.values import (
     OWN_FILE,
@@ -17,14 +18,19 @@ from depfix.imports.values import (
     Constant,
     Hole,
     Items,
+    Own,
     PackageFolder,
+    Probe,
     Reference,
+    Table,
     Text,
     Value,
     alternatives,
     choice,
     elements,
+    made_of,
     merge_items,
+    pairs_of,
     parts_of,
     text,
 )
@@ -57,8 +63,6 @@ def facts_of(target: SourceTarget) -> dict[str, Value]:
         "sys.platform": text("win32"),
         "os.name": text("nt"),
         "sys.version_info": Constant((*target.version, 50, "final", 0)),
-        "sys.version_info.major": Constant(target.version[0]),
-        "sys.version_info.minor": Constant(target.version[1]),
         "sys.hexversion": Constant(target.version[0] << 24 | target.version[1] << 16 | 50 << 8 | 0xF0),
         "sys.maxsize": Constant((1 << (bits - 1)) - 1),
         "sys.byteorder": text("little"),
@@ -84,8 +88,10 @@ def facts_of(target: SourceTarget) -> dict[str, Value]:
         "builtins.__debug__": Constant(True),
         "builtins.__file__": Text((Anchor.HERE, f"/{OWN_FILE}")),
         "builtins.__path__": Items((here,)),
-        "builtins.__package__": Reference("__package__"),
-        "builtins.__name__": Reference("__package__"),
+        "builtins.__package__": Text((Own.PACKAGE,)),
+        "builtins.__name__": Text((Own.NAME,)),
+        "builtins.__spec__.parent": Text((Own.PACKAGE,)),
+        "builtins.__spec__.name": Text((Own.NAME,)),
     }
 
 
@@ -124,7 +130,7 @@ def join_values(values: list[Value]) -> Value:
     """os.path.join over values of which some are one of several."""
     joined: Value = as_text(values[0]) if values else UNKNOWN
     for value in values[1:]:
-        pairs = [(left, right) for left in alternatives(joined) for right in alternatives(value)]
+        pairs = pairs_of(joined, value)
         joined = choice([texts.join_paths(Text(parts_of(left)), Text(parts_of(right))) for left, right in pairs])
     return joined
 
@@ -133,6 +139,19 @@ def environment(name: Value, default: Value) -> Value:
     """Return what an environment variable holds on a clean machine."""
     known = name.literal if isinstance(name, Text) else None
     return _ENVIRONMENT.get(known.lower(), default) if known is not None else choice([default, UNKNOWN])
+
+
+def module_attribute(module: str, attribute: str) -> Value | None:
+    """Return `__path__`, `__file__` or `__name__` of another module; one with a leading dot is near this one."""
+    if attribute not in ("__path__", "__file__", "__name__") or module.startswith("builtins."):
+        return None
+    inner = module.lstrip(".")
+    level = len(module) - len(inner)
+    if attribute == "__name__":
+        return text(module) if not level else Text((Own.PACKAGE, f".{inner}")) if level == 1 else None
+    above = "/.." * (level - 1)
+    folder = Text((Anchor.HERE, f"{above}/{inner.replace('.', '/')}")) if level else Text((PackageFolder(module),))
+    return Items((folder,)) if attribute == "__path__" else texts.concat(folder.parts, (f"/{OWN_FILE}",))
 
 
 def _always(value: Value) -> PureCall:
@@ -199,11 +218,11 @@ def _split(path: Text) -> Value:
 
 
 def _splitext(path: Text) -> Value:
-    known = path.literal
-    if known is None or "." not in known.replace("\\", "/").rpartition("/")[2]:
-        return Items((path, Text((Hole.ANY,)) if known is None else text("")))
-    stem, _, suffix = known.rpartition(".")
-    return Items((text(stem), text("." + suffix)))
+    last = path.parts[-1]
+    if not isinstance(last, str) or "." not in last.replace("\\", "/").rpartition("/")[2]:
+        return Items((path, Text((Hole.ANY,)) if path.literal is None else text("")))
+    stem, _, suffix = last.rpartition(".")
+    return Items((made_of((*path.parts[:-1], stem)), text("." + suffix)))
 
 
 def _filtered(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
@@ -219,13 +238,56 @@ def _package_files(value: Value) -> Value:
     known = value.literal if isinstance(value, Text) else None
     if known and not known.startswith("."):
         return Text((PackageFolder(known),))
-    if isinstance(value, Reference) and value.name != "__package__":
+    if isinstance(value, Reference):
         return Text((PackageFolder(value.name),))
     return Text((Anchor.HERE,))
 
 
 def _package_path(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
     return join_values([_package_files(arguments[0]), *arguments[1:]]) if arguments else UNKNOWN
+
+
+def _probed(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
+    """Return what find_spec gives: something if there is such a module, else None."""
+    names = [one.literal for one in alternatives(arguments[0]) if isinstance(one, Text)] if arguments else []
+    known = [name for name in names if name]
+    if len(known) != 1:
+        return UNKNOWN
+    there = on_target(known)
+    return Probe(frozenset(known)) if there is None else Constant(True if there else None)
+
+
+def _as_bool(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
+    return arguments[0] if arguments and isinstance(arguments[0], Probe) else UNKNOWN
+
+
+def _numbered(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
+    return Items(tuple(Items((UNKNOWN, one)) for one in elements(arguments[0])), exact=False) if arguments else UNKNOWN
+
+
+def _zipped(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
+    rows = [elements(one) for one in arguments]
+    return Items(tuple(Items(row) for row in zip(*rows, strict=False)), exact=False)
+
+
+def _dict(arguments: list[Value], keywords: dict[str, Value]) -> Value:
+    if not arguments:
+        return Table(tuple(map(text, keywords)), tuple(keywords.values()))
+    return arguments[0] if isinstance(arguments[0], Table) else UNKNOWN
+
+
+def _modules_in(depth: int) -> PureCall:
+    """Return what pkgutil.iter_modules gives: (finder, name, whether it is a package) for every module that is there.
+
+    Two holes stand for names that have dots: walk_packages gives sub-packages' modules too.
+    """
+
+    def call(arguments: list[Value], keywords: dict[str, Value]) -> Value:
+        given = arguments[1] if len(arguments) > 1 else keywords.get("prefix")
+        prefix = parts_of(given) if given is not None else ()
+        return Items((Items((UNKNOWN, Text((*prefix, *[Hole.EACH] * depth)), UNKNOWN)),), exact=False)
+
+    return call
 
 
 def _copied(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
@@ -274,4 +336,12 @@ _CALLS: dict[str, PureCall] = {
     "importlib.resources.as_file": _TEXT,
     "importlib_resources.as_file": _TEXT,
     "contextlib.closing": _ONE,
+    **dict.fromkeys(("importlib.util.find_spec", "importlib.machinery.PathFinder.find_spec"), _probed),
+    **dict.fromkeys(("pkgutil.find_loader", "pkgutil.get_loader", "importlib.find_loader", "imp.find_module"), _probed),
+    "pkgutil.iter_modules": _modules_in(1),
+    "pkgutil.walk_packages": _modules_in(2),
+    "builtins.bool": _as_bool,
+    "builtins.enumerate": _numbered,
+    "builtins.zip": _zipped,
+    "builtins.dict": _dict,
 }

@@ -13,10 +13,13 @@ from depfix.imports.values import (
     Choice,
     Constant,
     Items,
+    Own,
     PackageFolder,
     Part,
+    Table,
     Text,
     Value,
+    choice,
     elements,
     made_of,
     parts_of,
@@ -27,6 +30,8 @@ _SAME = frozenset(
     "resolve absolute expanduser as_posix encode decode strip rstrip lstrip removesuffix removeprefix __str__ "
     "__fspath__ casefold lower upper read_text".split()
 )
+_MOST_ENTRIES = 4096
+_VERSION = ("major", "minor", "micro", "releaselevel", "serial")  # of sys.version_info
 _GROWING = frozenset("append add insert extend update extendleft appendleft".split())
 
 
@@ -35,6 +40,10 @@ def attribute_of(receiver: Value, name: str) -> Value | None:
     if isinstance(receiver, Choice):
         found = [attribute_of(one, name) for one in receiver.values]
         return None if any(one is None for one in found) else Choice(tuple(one for one in found if one is not None))
+    if isinstance(receiver, Items) and name == "name" and len(receiver.values) == 3:
+        return receiver.values[1]  # pkgutil.ModuleInfo.name
+    if isinstance(receiver, Constant) and isinstance(receiver.value, tuple) and name in _VERSION[: len(receiver.value)]:
+        return Constant(receiver.value[_VERSION.index(name)])
     if not isinstance(receiver, Text):
         return None
     if name == "parent":
@@ -56,18 +65,58 @@ def attribute_of(receiver: Value, name: str) -> Value | None:
 def call_method(receiver: Value, name: str, arguments: list[Value], keywords: dict[str, Value]) -> Value:
     """Return what a method without effects gives; UNKNOWN where it is not known."""
     if isinstance(receiver, Choice):
-        return each_text(receiver, lambda one: call_method(one, name, arguments, keywords))
+        return choice([call_method(one, name, arguments, keywords) for one in receiver.values])
     if isinstance(receiver, Text):
         return _call_on_text(receiver, name, arguments, keywords)
     if isinstance(receiver, Items) and name in ("copy", "__iter__", "values", "keys"):
         return receiver
+    if isinstance(receiver, Table):
+        return _call_on_table(receiver, name, arguments)
     return PARAMETER if receiver == PARAMETER else UNKNOWN
 
 
-def grown(receiver: Value, name: str, arguments: list[Value]) -> Items | None:
-    """Return a list after a method that adds to it, None if the method does not."""
+def _call_on_table(receiver: Table, name: str, arguments: list[Value]) -> Value:
+    if name == "values":
+        return Items(receiver.values, receiver.exact)
+    if name in ("keys", "__iter__"):
+        return Items(receiver.keys, receiver.exact)
+    if name == "items":
+        return Items(tuple(map(Items, zip(receiver.keys, receiver.values, strict=True))), receiver.exact)
+    if name == "copy":
+        return receiver
+    if name in ("get", "pop", "setdefault") and arguments:
+        return entry_of(receiver, arguments[0], arguments[1] if len(arguments) > 1 else Constant(None))
+    return UNKNOWN
+
+
+def entry_of(table: Table, key: Value, default: Value | None = None) -> Value:
+    """Return what a dict has under a key."""
+    known = key.literal is not None if isinstance(key, Text) else isinstance(key, Constant)
+    if known and key in table.keys:
+        return table.values[len(table.keys) - 1 - table.keys[::-1].index(key)]
+    return choice([*table.values, *([default] if default is not None else [])])
+
+
+def with_entries(table: Table, keys: tuple[Value, ...], values: tuple[Value, ...], exact: bool = True) -> Table:
+    """Return a dict after entries were added to it."""
+    if len(table.keys) >= _MOST_ENTRIES:
+        return table
+    return Table((*table.keys, *keys), (*table.values, *values), table.exact and exact)
+
+
+def grown(receiver: Value, name: str, arguments: list[Value]) -> Items | Table | None:
+    """Return a list or dict after a method that adds to it, None if the method does not."""
+    if name == "update" and isinstance(receiver, Table) and arguments:
+        other = arguments[0]
+        return (
+            with_entries(receiver, other.keys, other.values, other.exact)
+            if isinstance(other, Table)
+            else with_entries(receiver, (), (), exact=False)
+        )
     if name not in _GROWING or not isinstance(receiver, Items) or not arguments:
         return None
+    if len(receiver.values) >= _MOST_ENTRIES:
+        return Items(receiver.values, exact=False)
     added = elements(arguments[0]) if name in ("extend", "update", "extendleft") else (arguments[-1],)
     exact = receiver.exact and (name not in ("extend", "update") or getattr(arguments[0], "exact", False))
     return Items(tuple(dict.fromkeys((*receiver.values, *added))), exact)
@@ -82,14 +131,29 @@ def _call_on_text(receiver: Text, name: str, arguments: list[Value], keywords: d
         return (
             texts.formatted(template, [parts_of(one) for one in arguments], named) if template is not None else UNKNOWN
         )
+    if isinstance(receiver.parts[0], Own) and len(receiver.parts) == 1:
+        found = _CUT.get((receiver.parts[0], name))
+        if found is not None:
+            return Items((Text((found,)), UNKNOWN, UNKNOWN), exact=True)
     known = receiver.literal
     literals = [one.literal for one in arguments if isinstance(one, Text)]
     if known is not None and len(literals) == len(arguments) and None not in literals:
         return _call_on_literal(known, name, [one for one in literals if one is not None])
+    if known is not None and name in ("startswith", "endswith") and len(arguments) == 1:
+        return _fits(known, name, arguments[0])
     if name == "replace" and len(literals) == 2 and None not in literals:
         old, new = literals
         return made_of(tuple(p.replace(old or "\0", new or "") if isinstance(p, str) else p for p in receiver.parts))
     return receiver if name in _SAME else UNKNOWN
+
+
+def _fits(known: str, name: str, given: Value) -> Value:
+    """Return what startswith or endswith gives for a tuple."""
+    texts_given = [one.literal if isinstance(one, Text) else None for one in elements(given)]
+    words = tuple(one for one in texts_given if one is not None)
+    if not isinstance(given, Items) or not given.exact or len(words) < len(texts_given):
+        return UNKNOWN
+    return Constant(known.startswith(words) if name == "startswith" else known.endswith(words))
 
 
 def _call_on_literal(known: str, name: str, arguments: list[str]) -> Value:
@@ -114,6 +178,13 @@ _LITERAL: dict[str, Callable[..., object]] = {
     name: getattr(str, name)
     for name in "lower upper casefold strip rstrip lstrip removesuffix removeprefix replace startswith endswith split "
     "rsplit partition rpartition splitlines isdigit title count find".split()
+}
+
+
+# The first item of what these methods give for a module's own name; the separator is a dot.
+_CUT = {
+    **{(own, name): Own.TOP for own in Own for name in ("split", "partition")},
+    **{(Own.NAME, name): Own.PACKAGE for name in ("rsplit", "rpartition")},
 }
 
 

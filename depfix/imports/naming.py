@@ -19,6 +19,7 @@ _BY_CODE = (
     b"f_globals",
     b"declare_namespace",
     b"global_enum",
+    b"meta_path",
     b"_convert",
 )
 # What gives attributes to another module. A read of sys.modules, or a method that sets those of `self`, does not.
@@ -49,33 +50,3 @@ def bound_in_passing(tree: ast.Module) -> Iterator[str]:
             yield node.rest
         elif type(node).__name__ == "TypeAlias":  # Python 3.12
             yield from (inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
-
-
-def lazy_names(tree: ast.Module) -> dict[str, str]:
-    """Return {name: module} of the tables by which a module's `__getattr__` imports what it is asked for.
-
-    A table is a dict at module level, `{"name": ".module"}`, `{"name": (package, ".module")}` or
-    `{"module": ["name"]}`, or such a dict as an argument. A module with a leading dot is one of the package.
-    Source: PEP 562 https://peps.python.org/pep-0562/
-    """
-    found: dict[str, str] = {}
-    for statement in tree.body:
-        value = statement.value if isinstance(statement, (ast.Assign, ast.AnnAssign)) else None
-        tables = [value, *(keyword.value for keyword in value.keywords)] if isinstance(value, ast.Call) else [value]
-        for table in tables:
-            if isinstance(table, ast.Dict):
-                for key, entry in zip(table.keys, table.values, strict=True):
-                    if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                        found.update(_lazy_row(key.value, entry))
-    return found
-
-
-def _lazy_row(key: str, entry: ast.expr) -> dict[str, str]:
-    parts = entry.elts if isinstance(entry, (ast.Tuple, ast.List, ast.Set)) else [entry]
-    texts = [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
-    modules = [text for text in texts if "." in text and text.strip(".")]
-    if modules:
-        return {key: modules[0]}
-    if isinstance(entry, ast.Constant):
-        return {key: f".{texts[0]}"} if texts and texts[0].isidentifier() else {}
-    return {text: f".{key.lstrip('.')}" for text in texts}

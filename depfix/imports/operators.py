@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from depfix.imports.values import UNKNOWN, Constant, Items, Text, Value
+from depfix.imports.values import UNKNOWN, Constant, Items, Own, Table, Text, Value
 
 _NUMERIC: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add,
@@ -26,6 +26,7 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
+_PROGRAM = "__main__"
 _LARGEST = 1 << 64
 _SMALL = 64  # for operators whose results explode
 
@@ -54,9 +55,15 @@ def _same(left: Value, right: Value) -> bool | None:
         one, other = left.literal, right.literal
         if one is not None and other is not None:
             return one == other
+        if _PROGRAM in (one, other) and _is_own_name(left if one is None else right):
+            return False  # what is read here is imported; a program's own script has that name as a literal
         return True if left == right and left.anchored and len(left.parts) == 1 else None
     kinds = {type(left), type(right)}
     return False if kinds <= {Text, Constant} and Constant(None) in (left, right) else None
+
+
+def _is_own_name(value: Text) -> bool:
+    return value.parts in ((Own.NAME,), (Own.PACKAGE,))
 
 
 def _contains(container: Value, value: Value) -> bool | None:
@@ -65,6 +72,8 @@ def _contains(container: Value, value: Value) -> bool | None:
         return None
     if isinstance(container, Text) and container.literal is not None:
         return known in container.literal
+    if isinstance(container, Table):
+        container = Items(container.keys, container.exact)
     if isinstance(container, Items) and container.exact:
         inside = [one.literal if isinstance(one, Text) else None for one in container.values]
         return True if known in inside else (None if None in inside else False)

@@ -6,10 +6,11 @@ import ast
 import re
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 
+from depfix.imports.byname import imported_module, imports_by_name, is_by_name
 from depfix.imports.calls import read_calls
 from depfix.imports.effects import (
-    IMPORT_FUNCTIONS,
     LOADER_CLASSES,
     LOADER_OBJECTS,
     added_directory,
@@ -20,13 +21,24 @@ from depfix.imports.effects import (
     library_value,
     loaded_library,
     loader_attribute,
-    module_names,
     set_directory,
     settings,
     texts_of,
 )
 from depfix.imports.interpreter import Interpreter
-from depfix.imports.naming import binds_by_code, bound_in_passing, lazy_names
+from depfix.imports.lazy import is_lazy, lazy_names, lazy_stars, stub_name
+from depfix.imports.metadata import asks_metadata, entry_points_value, indexed_uses, metadata_uses
+from depfix.imports.naming import binds_by_code, bound_in_passing
+from depfix.imports.searching import (
+    ADDS,
+    added_paths,
+    changes_search,
+    named_module,
+    named_modules,
+    paths_added,
+    paths_assigned,
+)
+from depfix.imports.tolerant import read_tolerantly
 from depfix.imports.uses import (
     SEARCHED,
     DefaultDirectoriesUse,
@@ -65,6 +77,10 @@ _INTERESTING = (
     b"environ.setdefault",
     b"environ.update",
     b"putenv",
+    b"find_spec",
+    b"_loader(",
+    b"runpy",
+    b"resolve_name",
 )
 _OPTION = re.compile(rb"['\"]--?[a-z]")
 _COOKIE = "dll directory"  # what os.add_dll_directory returns
@@ -77,37 +93,58 @@ def read_source(
 
     `is_program`: it is run as `__main__`; `is_package`: the names that it binds are wanted too.
 
-    Never raises: a source that cannot be parsed gives no uses and the reason in `error`.
+    Never raises: a source that cannot be parsed gives the reason in `error`, and the imports that its lines name.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(data)
-        reader = _Reader(target, any(word in data for word in _INTERESTING), is_program)
+        reader = _Reader(target, _is_interesting(data), is_program, is_package)
         reader.read(tree)
     except SyntaxError as error:
-        return SourceFacts((), f"line {error.lineno or 0}: {error.msg}")
+        return SourceFacts(read_tolerantly(data), f"line {error.lineno or 0}: {error.msg}")
     except (RecursionError, MemoryError):
-        return SourceFacts((), "it is nested too deeply")
+        return SourceFacts(read_tolerantly(data), "it is nested too deeply")
     except ValueError as error:  # NUL bytes, impossible encodings
-        return SourceFacts((), str(error))
+        return SourceFacts(read_tolerantly(data), str(error))
+    return _facts(data, tree, reader, target, is_program, is_package)
+
+
+def _is_interesting(data: bytes) -> bool:
+    return any(word in data for word in _INTERESTING) or asks_metadata(data) or changes_search(data)
+
+
+def _facts(
+    data: bytes, tree: ast.Module, reader: _Reader, target: SourceTarget, is_program: bool, is_package: bool
+) -> SourceFacts:
     if is_program:
         reader.uses += _mentioned_modules(tree)
     if _OPTION.search(data):
         reader.uses += given_options(tree)
     calls = read_calls(tree) if target.calls else None
-    binds = _bound(tree, reader) if is_package else {}
-    lazy = lazy_names(tree) if is_package and "__getattr__" in reader.scopes[0] else {}
-    return SourceFacts(tuple(dict.fromkeys(reader.uses)), "", binds, _adds_names(data, reader), calls, lazy)
+    lazy = is_package and is_lazy(data, reader.scopes[0])
+    return SourceFacts(
+        tuple(dict.fromkeys(reader.uses)),
+        "",
+        _bound(tree, reader) if is_package else {},
+        _adds_names(data, reader),
+        calls,
+        lazy_names(tree) if lazy else {},
+        lazy_stars(tree) if lazy else (),
+        stub_name(tree) if lazy else "",
+        tuple(dict.fromkeys(reader.modules)),
+    )
 
 
 def _bound(tree: ast.Module, reader: _Reader) -> dict[str, str]:
     bound = {name: _imported_as(value) for name, value in reader.scopes[0].items()}
+    bound.pop("__name__", None)  # every module has one
     return dict.fromkeys(bound_in_passing(tree), "") | bound
 
 
 def _imported_as(value: Value) -> str:
-    return value.name if isinstance(value, Reference) else ""
+    name = value.name if isinstance(value, Reference) else ""
+    return f".{name}" if name.startswith(".") and "." not in name.lstrip(".") else name
 
 
 def _mentioned_modules(tree: ast.Module) -> Iterator[ImportUse]:
@@ -139,16 +176,41 @@ def _adds_names(data: bytes, reader: _Reader) -> str:
     return "star" if any(isinstance(use, ImportUse) and "*" in use.names for use in reader.uses) else ""
 
 
+_FEW = 2  # modules that one call imports by name
+
+
 class _Reader(Interpreter):
-    """Takes note of DLL directories, DLL loads, imports by name and changes of PATH."""
+    """Takes note of imports by name, changes of search paths, metadata, DLL directories, DLL loads, changes of PATH."""
+
+    def __init__(self, target: SourceTarget, evaluating: bool, is_program: bool, is_package: bool) -> None:
+        super().__init__(target, evaluating, is_program, is_package)
+        self.modules: list[tuple[Text, str]] = []  # what is put into sys.modules
 
     def effect(self, call: ast.Call, name: str, arguments: list[Value], keywords: dict[str, Value]) -> Value | None:
         where = self.where(call)
-        if name in IMPORT_FUNCTIONS:
-            for module in module_names(arguments[0]) if arguments else []:
-                level = len(module) - len(module.lstrip("."))
-                self.uses.append(ImportUse(where, module.lstrip("."), (), level))
-            return UNKNOWN
+        found = tuple(imports_by_name(name, arguments, keywords, where))
+        for use in found:
+            if isinstance(use, ImportUse) and self.state.probed:
+                use = replace(use, where=self.where_imported(call, use.module, use.level))
+            if isinstance(use, ImportUse) and len(found) > _FEW:
+                use = replace(use, computed=True)
+            self.uses.append(use)
+        if is_by_name(name):
+            return imported_module(name, arguments, keywords)
+        self._searched(call, name, arguments, where)
+        self.uses += metadata_uses(name, arguments, keywords, where, self.state.caught)
+        return entry_points_value(name) or self._loads(call, name, arguments, keywords, where)
+
+    def _searched(self, call: ast.Call, name: str, arguments: list[Value], where: Where) -> None:
+        """Take note of a call that changes where modules are looked for."""
+        self.uses += added_paths(name, arguments, where)
+        self.modules += named_modules(name, arguments)
+        if name in ADDS and arguments and isinstance(call.func, ast.Attribute) and _is_path(call.func.value):
+            self.uses += paths_added(self.evaluate(call.func.value), name, arguments, where)
+
+    def _loads(
+        self, call: ast.Call, name: str, arguments: list[Value], keywords: dict[str, Value], where: Where
+    ) -> Value | None:
         folder = added_directory(name, arguments)
         if folder is not None:
             self.uses += [DllDirectoryUse(where, path) for path in texts_of(folder)]
@@ -198,12 +260,21 @@ class _Reader(Interpreter):
         return {key.literal or "": value for key, value in found if isinstance(key, Text)}
 
     def index_effect(self, node: ast.Subscript, name: str, index: Value) -> Value | None:
-        """Take note of `ctypes.cdll[name]`."""
+        """Take note of `ctypes.cdll[name]`, and of what is looked up in metadata."""
+        self.uses += indexed_uses(name, index, self.where(node), self.state.caught)
         return library_value(self.loaded(node, index, None)) if name in LOADER_OBJECTS else None
 
     def assigned(self, target: ast.expr, value: Value) -> None:
-        """Take note of `os.environ[name] = value`."""
-        if isinstance(target, ast.Subscript) and self.evaluate(target.value) == Reference("os.environ"):
+        """Take note of `os.environ[name] = value`, of names in sys.modules, and of new search paths."""
+        owner = self.evaluate(target.value) if isinstance(target, ast.Subscript) else None
+        if isinstance(target, ast.Subscript) and owner == Reference("sys.modules"):
+            self.modules += named_module(self.evaluate(target.slice), value)
+        listed = target.value if isinstance(target, ast.Subscript) else target
+        if _is_path(listed):
+            before = isinstance(target, ast.Subscript)
+            receiver = self._facts["builtins.__path__"] if isinstance(listed, ast.Name) else self.evaluate(listed)
+            self.uses += paths_assigned(receiver, value, self.where(target), before=before)
+        if isinstance(target, ast.Subscript) and owner == Reference("os.environ"):
             key = self.evaluate(target.slice)
             name = (key.literal or "").upper() if isinstance(key, Text) else ""
             if name == "PATH":
@@ -217,3 +288,12 @@ class _Reader(Interpreter):
         if isinstance(value, Method) and value.name == _COOKIE:
             where = self.where(node)
             self.uses += [DllDirectoryUse(where, path, removed=True) for path in texts_of(value.receiver)]
+
+
+def _is_path(node: ast.expr) -> bool:
+    """Return True for `__path__`, `package.__path__` and `sys.path`."""
+    if isinstance(node, ast.Name):
+        return node.id == "__path__"
+    if not isinstance(node, ast.Attribute):
+        return False
+    return node.attr == "__path__" or (node.attr == "path" and isinstance(node.value, ast.Name))

@@ -64,6 +64,18 @@ def last_component(path: Text) -> Text:
     return made_of(tuple(tail))
 
 
+def shortened(path: Text, end: int | None) -> Text:
+    """Return `text[:end]` for a text that is not known as a whole."""
+    last = path.parts[-1]
+    if end is None:
+        return path
+    if last is Hole.EACH and end < 0:
+        return path  # a name without its suffix
+    if end >= 0 or not isinstance(last, str) or len(last) < -end:
+        return Text((Hole.ANY,))
+    return made_of((*path.parts[:-1], last[:end]))
+
+
 def globbed(pattern: Text) -> Text:
     """What glob gives for a pattern: its wildcards stand for every name that is there."""
     parts: list[Part] = []

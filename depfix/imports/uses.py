@@ -33,7 +33,8 @@ class Where:
     `deferred`: in a function that importing the module does not call; `function` is its name, `Class.method` for a
     method, the outermost one of nested functions. `conditional`: under a test that depends on more than the target.
     `import_guarded` and `load_guarded`: an ImportError, or the OSError of a failed DLL load, is caught and the program
-    goes on. `last_resort`: unless something here returns, what follows raises an exception.
+    goes on. `last_resort`: unless something here returns, what follows raises an exception. `instead`: it runs only if
+    one of these modules cannot be imported, `only_with`: only if all of these can; relative names have their dots.
     """
 
     line: int
@@ -44,6 +45,8 @@ class Where:
     absence: Absence = Absence.RAISED
     last_resort: bool = False
     function: str = ""
+    instead: tuple[str, ...] = ()
+    only_with: tuple[str, ...] = ()
 
     def strength(self, *, load: bool, absent: bool = False) -> Strength:
         """Return how surely an import, or with `load` a DLL load, must succeed here.
@@ -60,7 +63,8 @@ class ImportUse:
     """`import module` (no names) or `from module import names`; `level` counts the leading dots.
 
     `aliases` are (local name, name) for names that are bound under another one. `mentioned`: it stands for an
-    attribute, `module.name`, and not for a statement.
+    attribute, `module.name`, and not for a statement. `computed`: it is one of several
+    that a computed name can be.
     """
 
     where: Where
@@ -69,6 +73,7 @@ class ImportUse:
     level: int = 0
     aliases: tuple[tuple[str, str], ...] = ()
     mentioned: bool = False
+    computed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +135,72 @@ class LoadUse:
     flags: int | None
 
 
-Use: TypeAlias = "ImportUse | DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse | SettingUse"
+@dataclass(frozen=True, slots=True)
+class ModulesUse:
+    """An import of modules by names that are not known to the letter, as plug-ins are found.
+
+    `pattern` is a module's name, `level` counts its leading dots. In it `*` stands for a piece without a dot, `**` for
+    one that may have dots. `each`: all modules that fit are imported, for their names come from a listing; otherwise
+    the name is computed, and any of them may be.
+    """
+
+    where: Where
+    pattern: str
+    level: int = 0
+    each: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptUse:
+    """A source that is run as a program: runpy.run_path."""
+
+    where: Where
+    path: Text
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPathUse:
+    """A folder put on sys.path, before what is there if `first`. `site`: by site.addsitedir, which reads .pth files."""
+
+    where: Where
+    path: Text
+    first: bool = False
+    site: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PackagePathUse:
+    """A folder in which a package has more of its modules; `package` is empty for the source's own.
+
+    None stands for a folder of the package's name in each folder of the search path: pkgutil.extend_path.
+    """
+
+    where: Where
+    path: Text | None
+    package: str = ""
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataUse:
+    """A question to the metadata of installed distributions.
+
+    `distribution` is the name as it stands there, not normalized; it is "" if only the entry points of a group are
+    wanted, and may have an `Own` part: `own_name` resolves those and tells what stays unknown. `name` is that of an
+    entry point. `guarded`: without the metadata the program goes on, with less or another answer.
+    """
+
+    where: Where
+    distribution: Text
+    group: str = ""
+    name: str = ""
+    guarded: bool = False
+
+
+Use: TypeAlias = (
+    "ImportUse | ModulesUse | ScriptUse | SearchPathUse | PackagePathUse | MetadataUse | "
+    "DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse | SettingUse"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +242,10 @@ class SourceFacts:
     `binds` are the names that the module itself binds, with what an import gives them (`..name` for `from . import
     name`, `package.name`), else an empty string. `adds_names` tells how it may bind others: `star`, by an import of all
     public names of a module, `code`, in a way that cannot be followed. `calls` is None unless asked for. `lazy` says
-    from which module a package's `__getattr__` takes a name; with a leading dot it is one of the package.
+    from which module a package's `__getattr__` takes a name; with a leading dot it is one of the package. `lazy_stars`
+    are modules all of whose public names it takes so; `stub` names the file beside the source that says more of them,
+    for `read_stub`. `modules` are names that it puts into sys.modules, with the module that has that name then, or an
+    empty string: they are no missing modules. A source that could not be parsed still has uses, all of them probable.
     """
 
     uses: tuple[Use, ...]
@@ -181,6 +254,9 @@ class SourceFacts:
     adds_names: str = ""
     calls: Calls | None = None
     lazy: dict[str, str] = field(default_factory=dict)
+    lazy_stars: tuple[str, ...] = ()
+    stub: str = ""
+    modules: tuple[tuple[Text, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,15 @@ class Hole(Enum):
     PARAMETER = "parameter"  # given by a caller that is not in this source
 
 
-Part: TypeAlias = "str | Anchor | PackageFolder | Hole"
+class Own(Enum):
+    """A name that the source has once it is known under which name it is imported."""
+
+    NAME = "__name__"
+    PACKAGE = "__package__"
+    TOP = "top"  # the first part of `__name__`
+
+
+Part: TypeAlias = "str | Anchor | PackageFolder | Hole | Own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,7 @@ class Text:
         return bool(self.parts) and isinstance(self.parts[0], (Anchor, PackageFolder))
 
     def has(self, hole: Hole) -> bool:
-        return hole in self.parts
+        return hole in self.parts or (hole is Hole.ANY and any(isinstance(part, Own) for part in self.parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,23 @@ class Items:
 
     values: tuple[Value, ...]
     exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A dict with its entries in order; `exact` is False if there may be others."""
+
+    keys: tuple[Value, ...]
+    values: tuple[Value, ...]
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A condition that tells whether modules can be imported: those that can when it is true, and when it is false."""
+
+    when_true: frozenset[str]
+    when_false: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +136,12 @@ class Unknown:
     parameter: bool = False
 
 
-Value: TypeAlias = "Text | Constant | Items | Choice | Reference | Function | Method | Unknown"
+Value: TypeAlias = "Text | Constant | Items | Table | Probe | Choice | Reference | Function | Method | Unknown"
 
 UNKNOWN = Unknown()
 PARAMETER = Unknown(parameter=True)
-MOST_ALTERNATIVES = 24
+MOST_ALTERNATIVES = 256
+_MOST_PARTS = 4096
 OWN_FILE = "__file__.py"  # stands for the name of a module's own file, which its source does not tell
 
 
@@ -150,8 +176,8 @@ def alternatives(value: Value) -> tuple[Value, ...]:
 
 
 def choice(values: list[Value]) -> Value:
-    """Return one value that can be any of these."""
-    flat = list(dict.fromkeys(one for value in values for one in alternatives(value)))
+    """Return one value that can be any of these; nothing is known of containers that have grown too large."""
+    flat = list(dict.fromkeys(UNKNOWN if _is_huge(one) else one for value in values for one in alternatives(value)))
     if not flat:
         return UNKNOWN
     if len(flat) > MOST_ALTERNATIVES:
@@ -159,13 +185,66 @@ def choice(values: list[Value]) -> Value:
     return flat[0] if len(flat) == 1 else Choice(tuple(flat))
 
 
+def _is_huge(value: Value) -> bool:
+    """Return True if a value holds more values than is sensible: they share parts, and each would be compared anew."""
+    if not isinstance(value, (Items, Table)):
+        return False
+    left = _MOST_PARTS
+    todo: list[Items | Table | Choice] = [value]
+    while todo and left > 0:
+        one = todo.pop()
+        inner = one.keys + one.values if isinstance(one, Table) else one.values
+        left -= len(inner)
+        todo += [each for each in inner if isinstance(each, (Items, Table, Choice))]
+    return left <= 0
+
+
 def elements(value: Value) -> tuple[Value, ...]:
     """Return what iterating over a value can give."""
     if isinstance(value, Items):
         return value.values
+    if isinstance(value, Table):
+        return value.keys
     if isinstance(value, Choice):
         return tuple(dict.fromkeys(one for each in value.values for one in elements(each)))
     return (PARAMETER,) if value == PARAMETER else (UNKNOWN,)
+
+
+def own_name(name: Text, module: str, *, is_package: bool) -> str | None:
+    """Return a text with the names of the module in whose source it stands; None if something is still unknown.
+
+    A module without a package has an empty `__package__`.
+    """
+    package = module if is_package else module.rpartition(".")[0]
+    names = {Own.NAME: module, Own.PACKAGE: package, Own.TOP: module.partition(".")[0]}
+    known = [names.get(part, "") if isinstance(part, Own) else part for part in name.parts]
+    return "".join(known) if all(isinstance(part, str) for part in known) else None  # type: ignore[arg-type]
+
+
+def pairs_of(left: Value, right: Value) -> list[tuple[Value, Value]]:
+    """Return every pair of what two values can be; none if there are too many."""
+    ones, others = alternatives(left), alternatives(right)
+    if len(ones) * len(others) > MOST_ALTERNATIVES:
+        return []
+    return [(one, other) for one in ones for other in others]
+
+
+def either_table(one: Value, other: Value) -> Table | None:
+    """Return a dict that may have had entries added to it; None if neither value is the other with more entries."""
+    if not isinstance(one, Table) or not isinstance(other, Table):
+        return None
+    longer, shorter = (one, other) if len(one.keys) >= len(other.keys) else (other, one)
+    if longer.keys[: len(shorter.keys)] != shorter.keys:
+        return None
+    return Table(longer.keys, longer.values, exact=False)
+
+
+def unpacked(value: Value, count: int) -> list[Value] | None:
+    """Return what `count` names get when a value is unpacked, None if that is not known."""
+    rows = [one.values for one in alternatives(value) if isinstance(one, Items) and len(one.values) == count]
+    if not rows or len(rows) < len(alternatives(value)):
+        return None
+    return [choice(list(column)) for column in zip(*rows, strict=True)]
 
 
 def merge_items(values: list[Value], exact: bool = True) -> Items:
@@ -182,9 +261,11 @@ def truth(value: Value) -> bool | None:
         return bool(value.value)
     if isinstance(value, Text):
         known = value.literal
-        return bool(known) if known is not None else (True if value.anchored else None)
-    if isinstance(value, Items) and value.exact:
+        return (
+            bool(known) if known is not None else (True if value.anchored or isinstance(value.parts[0], Own) else None)
+        )
+    if isinstance(value, (Items, Table)) and value.exact:
         return bool(value.values)
-    if isinstance(value, (Function, Reference)):
-        return True
-    return None
+    if isinstance(value, Reference):  # a module or a builtin; what another module has under a name is not known
+        return True if "." not in value.name or value.name.startswith("builtins.") else None
+    return True if isinstance(value, Function) else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -13,12 +14,17 @@ from depfix.imports.uses import (
     DllDirectoryUse,
     ImportUse,
     LoadUse,
+    MetadataUse,
+    ModulesUse,
+    PackagePathUse,
     PathUse,
+    SearchPathUse,
     SettingUse,
     SourceFacts,
     Use,
     Where,
 )
+from depfix.imports.values import own_name
 from depfix.knowledge.stdlib import Needs
 
 
@@ -28,7 +34,8 @@ class ImportStep:
 
     `through` is the module that stands in the source if `target` is an extension module that the standard library needs
     for it. `absent`: `target` is in no file here, although it ought to be; `as_name`: it is taken from its package, so
-    that it fails as a name and not as a module.
+    that it fails as a name and not as a module. `computed`: it is one of all modules that a computed name may mean;
+    `one_of_many`: one of several names that are known.
     """
 
     where: Where
@@ -36,32 +43,64 @@ class ImportStep:
     through: str = ""
     absent: bool = False
     as_name: bool = False
+    computed: bool = False
+    one_of_many: bool = False
 
 
-Step: TypeAlias = "ImportStep | DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse"
+Step: TypeAlias = (
+    "ImportStep | DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse | "
+    "SearchPathUse | PackagePathUse | MetadataUse"
+)
+_AS_THEY_ARE = (
+    DllDirectoryUse,
+    DefaultDirectoriesUse,
+    PathUse,
+    LoadUse,
+    SearchPathUse,
+    PackagePathUse,
+    MetadataUse,
+)
 
 
 class ModuleWalker:
     """Resolves what modules import, over several finders in order (the dist, then the program's own project).
 
-    The standard library lies inside an archive or the program, where it cannot be read; `stdlib` says which extension
-    modules its modules need. `recorded` tells whether something that is left of a package says that it had a module,
-    `may_get` whether code beside a package's own may give it an attribute.
+    Where the standard library lies in an archive or program that cannot be read, `stdlib` says which extension modules
+    its modules need. `provided` gives the modules that are not here and that an environment has, `expected` tells
+    whether something says that a module ought to be here, `may_get` whether code beside a package's own may give it an
+    attribute. `known` names the modules in files here, `stub` reads what a stub beside a package says that it takes
+    lazily. `builtin` are the modules that Python has in itself.
+    `knows_all`: there is nowhere else to import from. `extend` is told where a module adds folders to search.
     """
 
     def __init__(
         self,
         finders: Sequence[ModuleFinder],
-        read: Callable[[FileEntry], SourceFacts],
+        read: Callable[[ModuleFile], SourceFacts],
         stdlib: Mapping[str, Needs],
-        recorded: Callable[[str], bool],
+        expected: Callable[[str], bool],
         may_get: Callable[[str, str], bool],
+        provided: Callable[[str], ModuleFile | None] = lambda _name: None,
+        known: Callable[[], Iterable[str]] = tuple,
+        stub: Callable[[ModuleFile, str], dict[str, str]] = lambda _module, _name: {},
+        builtin: frozenset[str] = frozenset(),
+        *,
+        knows_all: bool = False,
+        extend: Callable[[str, SearchPathUse | PackagePathUse], None] = lambda _module, _use: None,
     ) -> None:
         self._finders = tuple(finders)
         self._read = read
         self._stdlib = stdlib
-        self._recorded = recorded
+        self._expected = expected
         self._may_get = may_get
+        self._provided = provided
+        self._known = known
+        self._stub = stub
+        self._builtin = builtin
+        self._knows_all = knows_all
+        self._extend = extend
+        self._aliases: set[str] = set()
+        self._found: dict[str, ModuleFile | None] = {}
         self._scripts: dict[str, ModuleFile] = {}
         self._steps: dict[str, tuple[Step, ...]] = {}
         self._settings: dict[str, str] | None = None
@@ -69,25 +108,34 @@ class ModuleWalker:
     def add_script(self, name: str, entry: FileEntry) -> None:
         """Make a program's own script known under a name that no import statement can have."""
         self._scripts[name] = ModuleFile(name, ModuleKind.SOURCE, entry)
+        self._found[name] = self._scripts[name]
         self._settings = None
 
     def find(self, name: str) -> ModuleFile | None:
-        """Return the module of this name, from the first finder that has its top-level package."""
-        if name in self._scripts:
-            return self._scripts[name]
-        for finder in self._finders:
-            if finder.find(name.partition(".")[0]) is not None:
-                return finder.find(name)
-        return None
+        """Return the module of this name, from the first finder that has its top-level package.
+
+        One that is not there, or only as a folder without an `__init__`, is taken as it would be provided.
+        """
+        if name not in self._found:
+            top = name.partition(".")[0]
+            finder = next((finder for finder in self._finders if finder.find(top) is not None), None)
+            found = finder.find(name) if finder is not None else None
+            if found is None or found.kind is ModuleKind.NAMESPACE:
+                found = self._provided(name) or found
+            self._found[name] = found
+        return self._found[name]
+
+    def add_folder(self, folder: str, package: str = "") -> None:
+        """Search one more folder of the dist from now on: of the search path, or for modules of a package."""
+        self._finders[0].add_folder(folder, package)
+        self._found = dict(self._scripts)
 
     def steps(self, name: str) -> tuple[Step, ...]:
         """Return what importing the module does, in order; nothing for a module without a readable source."""
         if name not in self._steps:
             module = self.find(name)
-            if module is None or module.kind is not ModuleKind.SOURCE or module.entry is None:
-                self._steps[name] = ()
-            else:
-                self._steps[name] = self._resolved(module, self._read(module.entry))
+            readable = module is not None and module.has_code
+            self._steps[name] = self._resolved(module, self._read(module)) if module is not None and readable else ()
         return self._steps[name]
 
     def settings(self) -> dict[str, str]:
@@ -122,20 +170,55 @@ class ModuleWalker:
                     stack.append((found, iter(self._read_own(found))))
 
     def _read_own(self, module: ModuleFile) -> tuple[Use, ...]:
-        if module.kind is not ModuleKind.SOURCE or module.entry is None:
-            return ()
-        return self._read(module.entry).uses
+        return self._read(module).uses if module.has_code else ()
 
     def _resolved(self, module: ModuleFile, facts: SourceFacts) -> tuple[Step, ...]:
         steps: list[Step] = []
+        for name, _ in facts.modules:
+            alias = own_name(name, module.name, is_package=module.is_package)
+            self._aliases.update(filter(None, (alias,)))
         for use in facts.uses:
+            if self._is_dead(module, use.where):
+                continue
             if isinstance(use, ImportUse):
-                steps += [ImportStep(use.where, target) for target in self._targets(module, use)]
+                targets = self._targets(module, use)
+                steps += [ImportStep(use.where, target, one_of_many=use.computed) for target in targets]
                 steps += self._absent(module, use)
                 steps += self._of_stdlib(use)
-            elif not isinstance(use, SettingUse):
+            elif isinstance(use, (SearchPathUse, PackagePathUse)) and not use.where.deferred:
+                self._extend(module.name, use)  # at once: what follows in this module is found there
+            elif isinstance(use, ModulesUse):
+                steps += self._listed(module, use)
+            elif isinstance(use, _AS_THEY_ARE):
                 steps.append(use)
         return tuple(dict.fromkeys(steps))
+
+    def _is_dead(self, module: ModuleFile, where: Where) -> bool:
+        """Return True if control cannot come to a place, by which modules are here and which are not."""
+        if where.instead and self._has_all(module, where.instead):
+            return True
+        return bool(where.only_with) and self._knows_all and not self._has_all(module, where.only_with)
+
+    def _has_all(self, module: ModuleFile, names: Sequence[str]) -> bool:
+        """Return True if all of these modules can be imported: what stands there for their absence does not run."""
+        for name in names:
+            last = name.lstrip(".")
+            use = ImportUse(Where(0), last, level=len(name) - len(last))
+            wanted = absolute_name(module, use)
+            found = self.find(wanted) if wanted else None
+            here = found is not None and not found.is_provided
+            if not here and wanted not in self._builtin:
+                return False
+        return True
+
+    def _listed(self, module: ModuleFile, use: ModulesUse) -> list[ImportStep]:
+        """Return the modules here whose names fit a pattern."""
+        base = absolute_name(module, ImportUse(use.where, use.pattern, level=use.level))
+        pieces = re.split(r"(\*\*|\*)", base or "")
+        pattern = "".join({"**": ".+", "*": "[^.]+"}.get(piece, re.escape(piece)) for piece in pieces)
+        where = use.where if use.each else replace(use.where, conditional=True)
+        computed = not use.each
+        return [ImportStep(where, name, computed=computed) for name in self._known() if re.fullmatch(pattern, name)]
 
     def _of_stdlib(self, use: ImportUse) -> list[ImportStep]:
         """Return the extension modules that the standard library imports for a statement."""
@@ -163,7 +246,9 @@ class ModuleWalker:
         parts = base.split(".")
         wanted = [".".join(parts[: count + 1]) for count in range(len(parts))] if base else []
         for name in use.names if "*" not in use.names else ():
-            wanted += [join_name(base, name), *filter(None, (self.lazy_module(base, name),))]
+            if not self._is_bound_instead(base, name):
+                wanted.append(join_name(base, name))
+            wanted += filter(None, (self.lazy_module(base, name),))
         twin = _twin(module, use)
         if twin and self._is_extension(twin):
             wanted.append(twin)
@@ -172,10 +257,16 @@ class ModuleWalker:
     def lazy_module(self, package: str, name: str) -> str:
         """Return the module from which a package's `__getattr__` takes a name, an empty string if it does not."""
         found = self.find(package) if package else None
-        if found is None or found.entry is None or found.kind is not ModuleKind.SOURCE or not found.is_package:
+        if found is None or not found.has_code or not found.is_package:
             return ""
-        module = self._read(found.entry).lazy.get(name, "")
+        facts = self._read(found)
+        module = facts.lazy.get(name, "") or (self._stub(found, facts.stub).get(name, "") if facts.stub else "")
         return f"{package}.{module.lstrip('.')}" if module.startswith(".") else module
+
+    def _is_bound_instead(self, package: str, name: str) -> bool:
+        """Return True if `from package import name` gets something else than a module that would be provided."""
+        found = self.find(join_name(package, name))
+        return found is not None and found.is_provided and self._may_bind(package, name)
 
     def _is_extension(self, name: str) -> bool:
         found = self.find(name)
@@ -187,19 +278,19 @@ class ModuleWalker:
         if not base:
             return []
         twin = _twin(module, use)
-        if twin and self.find(twin) is None and self._recorded(twin):
+        if twin and self.find(twin) is None and self._expected(twin):
             return [ImportStep(use.where, twin, absent=True)]
         parts = base.split(".")
         for count in range(len(parts)):
             package, name = ".".join(parts[:count]), ".".join(parts[: count + 1])
             if self._is_gone(name):
                 surely = bool(package) and not use.mentioned and self._is_plain_package(package)
-                return [ImportStep(use.where, name, absent=True)] if surely or self._recorded(name) else []
+                return [ImportStep(use.where, name, absent=True)] if surely or self._expected(name) else []
         names = [join_name(base, name) for name in use.names if name != "*" and not self._may_bind(base, name)]
         return [
             ImportStep(use.where, name, absent=True, as_name=True)
             for name in names
-            if self._is_gone(name) and (self._recorded(name) or (not use.mentioned and self._lacks(base, name)))
+            if self._is_gone(name) and (self._expected(name) or (not use.mentioned and self._lacks(base, name)))
         ]
 
     def _lacks(self, package: str, name: str) -> bool:
@@ -209,21 +300,23 @@ class ModuleWalker:
         """
         found = self.find(package)
         last = name.rpartition(".")[2]
-        if not self._is_plain_package(package) or found is None or found.entry is None or last != last.lower():
+        if not self._is_plain_package(package) or found is None or last != last.lower():
             return False
-        return not self._read(found.entry).adds_names and not self._may_get(package, last)
+        return not self._read(found).adds_names and not self._may_get(package, last)
 
     def _is_gone(self, name: str) -> bool:
         """Return True if a module is not here; a folder of stubs that is left of it does not count."""
+        if name in self._aliases:
+            return False
         found = self.find(name)
-        return found is None or (found.kind is ModuleKind.NAMESPACE and self._recorded(name))
+        return found is None or (found.kind is ModuleKind.NAMESPACE and self._expected(name))
 
     def _is_plain_package(self, name: str) -> bool:
         """Return True for a package with a source here that does not conjure up submodules."""
         found = self.find(name)
-        if found is None or found.kind is not ModuleKind.SOURCE or not found.is_package or found.entry is None:
+        if found is None or found.kind is not ModuleKind.SOURCE or not found.is_package:
             return False
-        facts = self._read(found.entry)
+        facts = self._read(found)
         return not facts.error and facts.adds_names != "code"
 
     def _may_bind(self, package: str, name: str) -> bool:
@@ -231,9 +324,9 @@ class ModuleWalker:
         found = self.find(package)
         if found is not None and found.kind is ModuleKind.NAMESPACE:
             return False
-        if found is None or found.entry is None or (name.startswith("__") and name.endswith("__")):
+        if found is None or not found.has_code or (name.startswith("__") and name.endswith("__")):
             return True
-        facts = self._read(found.entry)
+        facts = self._read(found)
         if facts.binds.get(name, f"..{name}") not in (f"..{name}", f"{package}.{name}"):
             return True
         return facts.adds_names == "star" and not name.startswith("_")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 
@@ -51,3 +52,11 @@ def dll_file_name(asked: str) -> str:
     if asked.endswith("."):
         return asked[:-1]
     return asked if "." in base_name(asked) else asked + ".dll"
+
+
+def normalised(name: str) -> str:
+    """Return the name of a distribution as indexes compare it.
+
+    Source: PEP 503, "Normalized Names" https://peps.python.org/pep-0503/#normalized-names
+    """
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 class Action:
     """Copy `source` (absolute) to `destination` (dist-relative with `/`); `replace` keeps the old file for undo.
 
-    `size` is in bytes. `rule` and `subject` say which finding it cures, `chain` who needs it.
+    `write` and `patch` are for what depfix makes: a new file, and `source` with something changed; `made` is then the
+    file that holds the new content. `size` is in bytes. `rule` and `subject` say which finding it cures, `chain` who
+    needs it.
     """
 
     action: str
@@ -20,6 +22,7 @@ class Action:
     rule: str
     subject: str
     chain: tuple[str, ...] = ()
+    made: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +36,15 @@ class Declined:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every action, in the order in which the needs were met, and what is left."""
+    """Every action, in the order in which the needs were met, and what is left.
+
+    `left_out` files of `saved` bytes in all belong to the same packages and are not copied, as the user asked.
+    """
 
     actions: tuple[Action, ...]
     declined: tuple[Declined, ...]
+    left_out: int = 0
+    saved: int = 0
 
     @property
     def size(self) -> int:

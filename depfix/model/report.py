@@ -45,8 +45,9 @@ class Verification:
 class Report:
     """One scan or repair. `findings` are those of the scan; after a repair `verification` tells what became of them.
 
-    `reach` is `entry` if the program was followed from its script, `everything` if all that can be imported was
-    checked. `applied` is False for a scan, a dry run and a plan that the user did not want.
+    `reach` is `entry` if the program was followed from its script, `program` if from the code inside it, `everything`
+    if all that can be imported was checked. `inside` says in words what is known of the program's inside. `applied` is
+    False for a scan, a dry run and a plan that the user did not want.
     """
 
     dist: DistSummary
@@ -58,6 +59,7 @@ class Report:
     plan: Plan | None = None
     verification: Verification | None = None
     applied: bool = False
+    inside: str = ""
 
     def count(self, severity: Severity) -> int:
         return sum(finding.severity is severity for finding in self.findings)

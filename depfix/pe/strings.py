@@ -30,6 +30,7 @@ _FEW = 8
 _DLL = re.compile(rb"\.(?:[dD][lL][lL]\0|\0[dD]\0[lL]\0[lL]\0\0\0)")
 _LAST_COMPONENT = re.compile(rb"\.[A-Za-z_][A-Za-z0-9_]{0,99}\0")
 _DOTTED = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+_NAME_ALONE = re.compile(rb"\0([A-Za-z_][A-Za-z0-9_.]{0,99})(?=\0)")
 _HASH = re.compile(r"-[0-9a-f]{32}\.dll\Z")
 _IDENTIFIER = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 _FILE_NAME = _IDENTIFIER + ".-+"
@@ -85,6 +86,16 @@ def dotted_names(path: str | Path, tops: frozenset[str]) -> frozenset[str]:
                 if package.partition(b".")[0].decode() in tops:
                     found.add((package + match[0][:-1]).decode())
     return frozenset(found)
+
+
+def whole_strings(path: str | Path, names: frozenset[str]) -> frozenset[str]:
+    """Return which of these module names are whole ASCII strings in the data of an image. Never raises."""
+    strings = _open(path)
+    wanted = {name.encode() for name in names if name.isascii()}
+    found: set[bytes] = set()
+    for start, end in strings.ranges if wanted else ():
+        found |= wanted.intersection(match[1] for match in _NAME_ALONE.finditer(strings.data, start, end))
+    return frozenset(name.decode() for name in found)
 
 
 def has_string(path: str | Path, names: frozenset[str]) -> frozenset[str]:

@@ -19,6 +19,7 @@ from depfix.model.names import base_name, dll_file_name, fold, join, parent
 from depfix.model.source import Candidate
 from depfix.repair.candidates import imports_of, lacks_of, no_better, unfit
 
+NO_FITTING_FILE = "no fitting file"
 _FOLDERS_OF_DIST = frozenset((PlaceKind.APPLICATION, PlaceKind.USER, PlaceKind.DLL_LOAD_DIR, PlaceKind.PATH))
 _STDLIB_FOLDERS = frozenset(("", "dlls", "lib", "_internal"))  # of a Python installation, and of frozen programs
 
@@ -74,7 +75,7 @@ def replacement(closure: Closure, environments: Sequence[Environment], finding: 
     if fitting:
         best = min(fitting, key=lambda one: lacks_of(closure, one, path))
         return Choice(best.path, path, best.provider)
-    return f"no fitting file: {'; '.join(reasons)}" if reasons else "no environment has a file of this name"
+    return f"{NO_FITTING_FILE}: {'; '.join(reasons)}" if reasons else "no environment has a file of this name"
 
 
 def module(closure: Closure, environments: Sequence[Environment], name: str) -> Choice | str:
@@ -116,7 +117,7 @@ def stdlib_module(closure: Closure, environments: Sequence[Environment], name: s
 
 def _nothing(environments: Sequence[Environment], reasons: Sequence[str]) -> str:
     if reasons:
-        return f"no fitting file: {'; '.join(dict.fromkeys(reasons))}"
+        return f"{NO_FITTING_FILE}: {'; '.join(dict.fromkeys(reasons))}"
     if not environments:
         return "no environment was given to take it from"
     return f"not found in {', '.join(environment.info.spec for environment in environments)}"

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from depfix.closure.build import Closure
 from depfix.closure.graph import EdgeKind, Node, NodeKind
+from depfix.closure.world import Lack
+from depfix.dist.freezers import Freezer
 from depfix.dist.tree import FileEntry, Tree, file_entry
 from depfix.env.protocol import Environment
+from depfix.frozen.guard import guard_problem, without_guard
 from depfix.knowledge.rules import rule
 from depfix.model.finding import Finding
 from depfix.model.names import fold
 from depfix.model.plan import Action, Declined, Plan
-from depfix.repair.cures import Choice, from_dist, from_environments, module, replacement, stdlib_module
+from depfix.repair.completion import (
+    completed_modules,
+    finder_path,
+    finder_source,
+    modules_to_patch,
+    patched,
+)
+from depfix.repair.cures import (
+    NO_FITTING_FILE,
+    Choice,
+    from_dist,
+    from_environments,
+    module,
+    replacement,
+    stdlib_module,
+)
+from depfix.repair.deliveries import Delivery, Piece, deliver, deliver_metadata, rebuild_options
+from depfix.repair.slim import unneeded
 
 _MOST_ROUNDS = 50
 _BY_REPLACEMENT = frozenset(("wrong-machine", "missing-symbol"))
-_MODULES = frozenset(("missing-module", "missing-extension-module"))
+_MODULES = frozenset(("missing-module", "missing-extension-module", "missing-stdlib-module", "hidden-module"))
 _BY_COPY = frozenset(
     "missing-dll missing-delay-dll misplaced-dll missing-runtime-dll missing-vc-runtime absent-on-target".split()
 )
@@ -37,7 +57,7 @@ def copied_in(finding: Finding) -> bool:
         return fold(finding.identity).endswith((".dll", ".pyd"))  # no program, and not what the target does not run
     if finding.name == "absent-on-target" and finding.identity:
         return False  # the target is too old for Python itself
-    return finding.name in _BY_COPY | _BY_REPLACEMENT | _MODULES | {"missing-stdlib-module"}
+    return finding.name in _BY_COPY | _BY_REPLACEMENT | _MODULES | {"missing-metadata"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,47 +87,76 @@ class Planned:
 
 def first_cures(start: Examined, environments: Sequence[Environment], wanted: Callable[[Finding], bool]) -> Cures:
     """Return a cure or a reason for each finding, without following what the cures need in turn."""
-    planner = _Planner(environments, overwrite=True)
+    planner = _Planner(environments, Choices(True, True, False, lambda _content: ""))
     planner.choose(start, [finding for finding in start.findings if wanted(finding)])
     return planner.cures
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a user decided on a repair.
+
+    `overwrite`: files with other content are replaced. `completion`: packages inside the program may be completed.
+    `slim`: what the program does not reach of whole packages is left out.
+    `keep` writes content that depfix makes to a file and returns its path. `lift` lets the program import modules that
+    it refuses, from the next `examine` on; None if the user does not want that.
+    """
+
+    overwrite: bool
+    completion: bool
+    slim: bool
+    keep: Callable[[bytes], str]
+    lift: Callable[[Set[str]], None] | None = None
 
 
 def plan_repair(
     start: Examined,
     examine: Callable[[Tree], Examined],
     environments: Sequence[Environment],
-    *,
-    overwrite: bool,
+    choices: Choices,
     wanted: Callable[[Finding], bool],
 ) -> Planned:
     """Return the whole plan for the findings for which `wanted` is true, second- and third-order files included.
 
     `examine` checks a tree; it is called once for each round, with the dist and everything planned so far.
     """
-    planner = _Planner(environments, overwrite)
+    planner = _Planner(environments, choices)
     current = start
     for _ in range(_MOST_ROUNDS):
         chosen = planner.choose(
             current, [one for one in current.findings if wanted(one) or planner.brought_with(current, one)]
         )
-        if not chosen:
+        if not chosen and not planner.has_lifted():
             break
         current = examine(current.closure.world.tree.overlaid(chosen))
+    added = [*planner.complete(current), *planner.lift(current)]
+    if added:
+        current = examine(current.closure.world.tree.overlaid(added))
+    saved = (0, 0)
+    if choices.slim:
+        current, saved = planner.slim(start, current, examine)
     left = {key_of(finding) for finding in current.findings}
     declined = tuple(row for key, row in planner.declined.items() if key in left)
-    return Planned(Plan(tuple(planner.actions.values()), declined), planner.cures, current)
+    plan = Plan(tuple(planner.actions.values()), declined, *saved)
+    return Planned(plan, planner.cures, current)
 
 
 class _Planner:
     """Keeps what is planned over the rounds."""
 
-    def __init__(self, environments: Sequence[Environment], overwrite: bool) -> None:
+    def __init__(self, environments: Sequence[Environment], choices: Choices) -> None:
         self._environments = environments
-        self._overwrite = overwrite
+        self._overwrite = choices.overwrite
+        self._completion = choices.completion
+        self._keep = choices.keep
         self.actions: dict[str, Action] = {}
         self.declined: dict[Key, Declined] = {}
         self._cured: dict[Key, Action] = {}
         self._tried: set[Key] = set()
+        self._lift = choices.lift
+        self._hidden: list[tuple[Finding, str]] = []
+        self._lifted: dict[str, Finding] = {}
+        self._asked_to_lift: set[str] = set()
 
     @property
     def cures(self) -> Cures:
@@ -131,20 +180,90 @@ class _Planner:
             decision = self._decide(examined, finding)
             if isinstance(decision, str):
                 self.declined[key] = Declined(finding.rule, finding.subject, decision)
+            elif isinstance(decision, frozenset):
+                self._lifted.update(dict.fromkeys(decision, finding))
+            elif isinstance(decision, Delivery):
+                added += self._accept_all(examined, finding, decision)
             else:
                 added += self._accept(examined, finding, decision)
         return added
 
-    def _decide(self, examined: Examined, finding: Finding) -> Choice | str:
+    def slim(
+        self, start: Examined, current: Examined, examine: Callable[[Tree], Examined]
+    ) -> tuple[Examined, tuple[int, int]]:
+        """Leave out what is not needed; return what the checks say then, and (files, bytes) saved.
+
+        If the checks miss something then, nothing is left out.
+        """
+        gone = unneeded(current.closure, self.actions.values())
+        kept = {key: action for key, action in self.actions.items() if action.destination not in gone}
+        entries = [file_entry(action.destination, action.made or action.source) for action in kept.values()]
+        after = examine(start.closure.world.tree.overlaid(entries))
+        known = {key_of(finding) for finding in current.findings}
+        if any(key_of(finding) not in known and copied_in(finding) for finding in after.findings):
+            return current, (0, 0)
+        saved = sum(action.size for action in self.actions.values() if action.destination in gone)
+        self.actions = kept
+        return after, (len(gone), saved)
+
+    def has_lifted(self) -> bool:
+        """Return True if modules were planned to be refused no longer since this was last asked."""
+        new = self._lifted.keys() - self._asked_to_lift
+        if new and self._lift is not None:
+            self._asked_to_lift |= new
+            self._lift(self._asked_to_lift)
+        return bool(new)
+
+    def lift(self, examined: Examined) -> list[FileEntry]:
+        """Plan the program that no longer refuses what was planned to be lifted."""
+        if not self._lifted:
+            return []
+        host = examined.closure.world.tree.file(examined.closure.world.dist.host.path)
+        finding = next(iter(self._lifted.values()))
+        new = without_guard(host.source, self._lifted.keys()) if host is not None else "the program is not there"
+        if isinstance(new, str) or host is None:
+            for one in self._lifted.values():
+                self.declined[key_of(one)] = Declined(one.rule, one.subject, str(new))
+            return []
+        return [self._add(finding, "patch", Piece(host.source, host.path), "dist", made=self._keep(new))]
+
+    def complete(self, examined: Examined) -> list[FileEntry]:
+        """Plan the completion finder, and the lines that load it, for what was planned to be served by it."""
+        if not self._hidden:
+            return []
         closure = examined.closure
+        modules = completed_modules(closure)
+        finding, provider = self._hidden[0]
+        source = self._keep(finder_source(modules, provider))
+        added = [self._add(finding, "write", Piece(source, finder_path(closure)), "depfix", made=source)]
+        for one in modules_to_patch(closure, modules):
+            added += self._patch(finding, one.entry) if one.entry is not None else []
+        return added
+
+    def _patch(self, finding: Finding, entry: FileEntry) -> list[FileEntry]:
+        with open(entry.source, "rb") as file:
+            old = file.read()
+        new = patched(old)
+        if isinstance(new, str):
+            self.declined[key_of(finding)] = Declined(finding.rule, finding.subject, f"{entry.path}: {new}")
+            return []
+        planned = self.actions.get(fold(entry.path))
+        provider = planned.provider if planned is not None else "dist"
+        piece = Piece(entry.source, entry.path)
+        return [self._add(finding, "patch", piece, provider, made=self._keep(new))] if new != old else []
+
+    def _decide(self, examined: Examined, finding: Finding) -> Choice | Delivery | frozenset[str] | str:
+        closure = examined.closure
+        if finding.name == "excluded-module-guard":
+            return self._decide_guard(closure, finding)
         if finding.identity.endswith("\0target"):
             return rule(finding.rule).cure  # the program is for another machine than the target
         if finding.name in _BY_REPLACEMENT or (finding.name == "missing-vc-runtime" and finding.identity):
             return replacement(closure, self._environments, finding)
         if finding.name in _MODULES:
-            return module(closure, self._environments, finding.subject)
-        if finding.name == "missing-stdlib-module":
-            return stdlib_module(closure, self._environments, finding.subject)
+            return self._decide_module(closure, finding)
+        if finding.name == "missing-metadata":
+            return deliver_metadata(closure, self._environments, finding.subject)
         node = Node(NodeKind.MISSING, finding.subject)
         edges = [edge for edge in closure.graph.edges_to(node) if edge.expected == finding.identity]
         if finding.name not in _BY_COPY or not edges:
@@ -161,6 +280,63 @@ class _Planner:
         planned = self.actions.get(fold(entry.path))  # moved on from where this plan first put it
         return Choice(entry.source, destination, planned.provider if planned else "dist")
 
+    def _decide_guard(self, closure: Closure, finding: Finding) -> frozenset[str] | str:
+        """Choose to let the program import what it refuses, if the user wants that and the program is understood."""
+        names = closure.world.inside.refused_below(finding.subject)
+        host = closure.world.tree.file(closure.world.dist.host.path)
+        reason = guard_problem(host.source, names) if host is not None else "the program is not there"
+        if self._lift is None or reason:
+            lifting = f"--lift-guard cannot help: {reason}" if reason else "or let --lift-guard change the program"
+            return f"freeze again with --deployment or --no-deployment-flag=excluded-module-usage; {lifting}"
+        return names
+
+    def _decide_module(self, closure: Closure, finding: Finding) -> Choice | Delivery | str:
+        """Choose one extension module for a package that lacks it, else all that brings the module."""
+        name = finding.subject
+        # The finder serves a folder of the dist itself, which only Nuitka's programs import from.
+        if finding.name == "hidden-module" and not (self._completion and closure.world.dist.freezer is Freezer.NUITKA):
+            return f"freeze again with {rebuild_options(closure, name)}"
+        single: Choice | str = ""
+        if finding.name == "missing-stdlib-module":
+            single = stdlib_module(closure, self._environments, name)
+        elif finding.name != "hidden-module" and closure.world.lack(name) is not Lack.PROVIDED:
+            single = module(closure, self._environments, name)
+        if isinstance(single, Choice):
+            return single
+        whole = deliver(closure, self._environments, name)
+        return single if isinstance(whole, str) and single.startswith(NO_FITTING_FILE) else whole
+
+    def _accept_all(self, examined: Examined, finding: Finding, delivery: Delivery) -> list[FileEntry]:
+        """Plan every file of a delivery; what stands there with the same content stays, with other content too."""
+        tree, facts = examined.closure.world.tree, examined.closure.world.facts
+        added: list[FileEntry] = []
+        for piece in delivery.pieces:
+            existing = tree.file(piece.destination)
+            if fold(piece.destination) in self.actions or tree.has_folder(piece.destination):
+                continue
+            if existing is not None:
+                new = file_entry(existing.path, piece.source)
+                if not self._overwrite or facts.same_content(existing, new):
+                    continue
+            verb = "replace" if existing is not None else "copy"
+            path = existing.path if existing is not None else tree.spelled(piece.destination)
+            added.append(self._add(finding, verb, Piece(piece.source, path), delivery.provider))
+        if not added:
+            reason = f"what {delivery.provider} has of it stands in the dist already"
+            self.declined[key_of(finding)] = Declined(finding.rule, finding.subject, reason)
+        elif finding.name == "hidden-module":
+            self._hidden.append((finding, delivery.provider))
+        return added
+
+    def _add(self, finding: Finding, verb: str, piece: Piece, provider: str, made: str = "") -> FileEntry:
+        entry = file_entry(piece.destination, made or piece.source)
+        action = Action(
+            verb, piece.source, entry.path, provider, entry.size, finding.rule, finding.subject, finding.chain, made
+        )
+        self.actions[fold(entry.path)] = action
+        self._cured.setdefault(key_of(finding), action)
+        return entry
+
     def _accept(self, examined: Examined, finding: Finding, choice: Choice) -> list[FileEntry]:
         key = key_of(finding)
         tree = examined.closure.world.tree
@@ -176,16 +352,6 @@ class _Planner:
             reason = f"{existing.path} stands there with other content; --overwrite replaces it, undo brings it back"
             self.declined[key] = Declined(finding.rule, finding.subject, reason)
             return []
-        entry = file_entry(existing.path if existing else tree.spelled(choice.destination), choice.source)
-        action = Action(
-            "replace" if existing else "copy",
-            choice.source,
-            entry.path,
-            choice.provider,
-            entry.size,
-            finding.rule,
-            finding.subject,
-            finding.chain,
-        )
-        self.actions[fold(entry.path)] = self._cured[key] = action
-        return [entry]
+        path = existing.path if existing is not None else tree.spelled(choice.destination)
+        verb = "replace" if existing is not None else "copy"
+        return [self._add(finding, verb, Piece(choice.source, path), choice.provider)]

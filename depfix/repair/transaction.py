@@ -135,7 +135,7 @@ def _stage(root: str, folder: Path, actions: tuple[Action, ...], copied: Copied)
     folders: dict[str, None] = {}
     for number, action in enumerate(actions):
         target = _checked(root, action.destination)
-        digest, size = _copy(action.source, folder / f"new-{number}", copied)
+        digest, size = _copy(action.made or action.source, folder / f"new-{number}", copied)
         backup = f"old-{number}" if target.exists() else ""
         steps.append(Step(action.destination, f"new-{number}", digest, size, backup))
         folders.update(dict.fromkeys(_missing_folders(root, target)))
@@ -167,6 +167,7 @@ def _revert(root: str, folder: Path, journal: Journal) -> None:
         elif backup is None and target.exists() and not _changed(target, step):
             _make_writable(target)
             target.unlink()
+            _remove_bytecode(target)
     for made in reversed(journal.folders):
         with contextlib.suppress(OSError):
             Path(root, made).rmdir()
@@ -174,6 +175,21 @@ def _revert(root: str, folder: Path, journal: Journal) -> None:
         with contextlib.suppress(OSError):
             os.utime(Path(root, name), ns=(time, time))
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_bytecode(source: Path) -> None:
+    """Remove what Python has compiled of a source that is gone, if the program has run since.
+
+    Source: PEP 3147, "PYC Repository Directories" https://peps.python.org/pep-3147/
+    """
+    folder = source.parent / "__pycache__"
+    if source.suffix != ".py" or not folder.is_dir():
+        return
+    with contextlib.suppress(OSError):
+        for compiled in folder.iterdir():
+            if compiled.suffix == ".pyc" and compiled.name.partition(".")[0] == source.stem:
+                compiled.unlink()
+        folder.rmdir()
 
 
 def _in_phase(journal: Journal, phase: Phase) -> Journal:

@@ -14,6 +14,7 @@ _WORDS = {
     NodeKind.IMAGE: "in the dist",
     NodeKind.SYSTEM: "part of Windows",
     NodeKind.MISSING: "missing",
+    NodeKind.NO_MODULE: "a missing module",
 }
 
 

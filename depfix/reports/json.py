@@ -15,12 +15,12 @@ SCHEMA_VERSION = 1
 
 def report_json(report: Report) -> str:
     """Return a report as JSON, two spaces of indent, with a final newline."""
-    return _encoded(report_value(report))
+    return encoded(report_value(report))
 
 
 def plan_json(plan: Plan) -> str:
     """Return a plan alone as JSON."""
-    return _encoded({"schema_version": SCHEMA_VERSION, **_plan(plan)})
+    return encoded({"schema_version": SCHEMA_VERSION, **_plan(plan)})
 
 
 def schema() -> bytes:
@@ -44,6 +44,7 @@ def report_value(report: Report) -> dict[str, object]:
         },
         "target": report.target,
         "reach": report.reach,
+        "inside": report.inside,
         "environments": [
             {"spec": one.spec, "root": one.root, "kind": one.kind, "python": one.python} for one in report.environments
         ],
@@ -98,6 +99,7 @@ def _plan(plan: Plan) -> dict[str, object]:
             }
             for action in plan.actions
         ],
+        "left_out": {"files": plan.left_out, "bytes": plan.saved},
         "declined": [{"rule": row.rule, "subject": row.subject, "reason": row.reason} for row in plan.declined],
     }
 
@@ -123,7 +125,8 @@ def _brief(findings: tuple[Finding, ...]) -> list[dict[str, str]]:
     ]
 
 
-def _encoded(value: object) -> str:
+def encoded(value: object) -> str:
+    """Return a value as JSON, two spaces of indent, with a final newline."""
     return msgspec.json.format(msgspec.json.encode(_encodable(value)), indent=2).decode("utf-8") + "\n"
 
 

@@ -24,29 +24,13 @@ class Line:
 
 def scan_lines(report: Report, *, verbose: bool) -> Iterator[Line]:
     """Yield the report of a scan; `verbose` shows what is merely possible, and the places looked at."""
-    yield from _head(report)
+    yield from head(report)
     yield Line()
     for finding in report.findings:
         if verbose or finding.severity is not Severity.INFO:
             yield from _finding(finding, verbose, cures=bool(report.environments))
             yield Line()
     yield Line(verdict(report))
-
-
-def plan_lines(report: Report) -> Iterator[Line]:
-    """Yield a plan as a user decides on it: every file, where it comes from, who needs it."""
-    plan = report.plan or Plan((), ())
-    yield from _head(report)
-    yield Line()
-    width = max((len(action.destination) for action in plan.actions), default=0)
-    for action in plan.actions:
-        yield Line(f" {action.destination:<{width}}  {size(action.size):>9}  {action.provider}", action.action, "green")
-        yield Line(f"{_INDENT}from       {action.source}")
-        yield Line(f"{_INDENT}needed by  {' > '.join(action.chain)}")
-    for row in plan.declined:
-        yield Line(f" {row.subject} ({row.rule}): {row.reason}", "declined", "yellow")
-    yield Line()
-    yield Line(f"{count(len(plan.actions), 'file')} to copy, {size(plan.size)}; {declined_words(plan)}")
 
 
 def repair_lines(report: Report) -> Iterator[Line]:
@@ -106,12 +90,15 @@ def fixed_words(report: Report) -> str:
     return f"{count(fixed, 'finding')} fixed, {left} left"
 
 
-def _head(report: Report) -> Iterator[Line]:
+def head(report: Report) -> Iterator[Line]:
+    """Yield what was looked at: the dist, the target, how far it was followed, the environments."""
     dist = report.dist
     python = f"Python {dist.python}" if dist.python else "no Python"
     facts = f"{dist.freezer_words}, {python}, {dist.machine}; {dist.files:,} files, {dist.images} images"
     yield Line(f"  {facts}", dist.root, "white")
     yield Line(f"  target {report.target_words}, clean, {dist.machine}; program {', '.join(dist.programs)}")
+    if report.inside:
+        yield Line(f"  inside the program {report.inside}")
     if report.reach == "everything":
         yield Line("  checked is all that can be imported; with --entry SCRIPT.py only what the program reaches")
     for environment in report.environments:

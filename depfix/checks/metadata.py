@@ -1,0 +1,53 @@
+"""DF207: metadata of distributions that some code asks for and that are not in the dist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from depfix.checks.findings import confidence_of, finding, locations_of, surest_first
+from depfix.closure.build import Closure
+from depfix.closure.graph import Edge, NodeKind, chain_texts
+from depfix.imports.uses import Strength
+from depfix.model.finding import Confidence, Finding, Severity
+
+
+def check_metadata(closure: Closure) -> Iterator[Finding]:
+    """Yield a finding for each distribution whose metadata are asked for and absent."""
+    needs: dict[str, list[Edge]] = {}
+    for edge in closure.graph.edges():
+        if edge.target.kind is NodeKind.NO_METADATA:
+            needs.setdefault(edge.target.name, []).append(edge)
+    for name, edges in needs.items():
+        rows = surest_first(closure.graph, edges)
+        if rows:
+            yield _finding(closure, name, rows)
+
+
+def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> Finding:
+    strength, edge = rows[0]
+    where = f"{edge.path}:{edge.line}" if edge.path else edge.source.name
+    severity, confidence = _weight(closure, name, strength)
+    asked = f"for the entry points {edge.note} of" if edge.note else "for the metadata of"
+    effect = "goes on without them" if strength < Strength.PROBABLE else "fails"
+    return finding(
+        "missing-metadata",
+        name,
+        f"{where} asks {asked} {edge.asked}, which are not in the dist; then it {effect}",
+        severity=severity,
+        confidence=confidence,
+        locations=locations_of(row[1] for row in rows),
+        chain=(*chain_texts(closure.graph.chain(edge.source), closure.graph.root)[:-1], where, name),
+    )
+
+
+def _weight(closure: Closure, name: str, strength: Strength) -> tuple[Severity, Confidence]:
+    """Who asks for what is not installed copes, or never comes to ask; a silent change of behaviour is a warning."""
+    if strength is Strength.REQUIRED:
+        return Severity.ERROR, confidence_of(strength)
+    owner = closure.world.supply.distribution(name)
+    tops = owner[1].top_level if owner is not None else (name.replace("-", "_"),)
+    found = [closure.world.walker.find(top) for top in tops]
+    here = any(one is not None and not one.is_provided for one in found)
+    if not here or strength is Strength.POSSIBLE or (strength is Strength.OPTIONAL and owner is None):
+        return Severity.INFO, Confidence.POSSIBLE
+    return Severity.WARNING, Confidence.PROBABLE

@@ -1,0 +1,83 @@
+"""Imports that no code shows, as the package configuration of an installed Nuitka lists them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from depfix.closure.supply import Supply
+from depfix.imports.finder import ModuleFile
+from depfix.model.machine import Machine
+
+if TYPE_CHECKING:
+    from depfix.knowledge.nuitka_config import PackageConfig
+    from depfix.knowledge.when import Context
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredImport:
+    """A module that another one imports unseen: its name, whether that is sure, and the row that says so."""
+
+    name: str
+    sure: bool
+    words: str
+
+
+class Configured:
+    """The configuration of the Nuitka in an environment, or else in depfix's own Python; it need not be there."""
+
+    def __init__(self, supply: Supply, version: tuple[int, int], machine: Machine) -> None:
+        self._supply = supply
+        self._version = version
+        self._machine = machine
+        self._loaded: tuple[PackageConfig, Context] | None = None
+        self._sought = False
+
+    def imports(self, module: ModuleFile) -> tuple[ConfiguredImport, ...]:
+        """Return what a module imports unseen, under the conditions of the target."""
+        loaded = self._load()
+        if loaded is None:
+            return ()
+        from depfix.knowledge.nuitka_config import expand
+        from depfix.knowledge.when import Truth
+
+        config, context = loaded
+        found = []
+        for row in config.implicit_imports(module.name, context, is_package=module.is_package):
+            names = expand(row.name, self._modules_of) if row.is_pattern else (row.name,)
+            words = f"{os.path.basename(row.origin.path)}:{row.origin.line} says so"
+            found += [ConfiguredImport(name, row.verdict.truth is Truth.YES, words) for name in names]
+        return tuple(found)
+
+    def _load(self) -> tuple[PackageConfig, Context] | None:
+        if self._sought:
+            return self._loaded
+        from depfix.knowledge.nuitka_config import find_config, load_config
+        from depfix.knowledge.when import Context
+
+        self._sought = True
+        folders = [folder for environment in self._supply.environments for folder in environment.search_path]
+        path = find_config(folders)
+        if path:
+            context = Context(self._version, self._machine, self._version_of, self._dist_of)
+            self._loaded = load_config(path), context
+        return self._loaded
+
+    def _version_of(self, distribution: str) -> str | None:
+        found = self._supply.distribution(distribution)
+        return found[1].version if found is not None else None
+
+    def _dist_of(self, package: str) -> str | None:
+        found = self._supply.distribution_of(package)
+        return found[1].name if found is not None else None
+
+    def _modules_of(self, package: str) -> Iterable[str]:
+        found = self._supply.module(package)
+        for folder in found.folders if found is not None else ():
+            try:
+                names = sorted(os.listdir(folder))
+            except OSError:
+                continue
+            yield from (name.partition(".")[0] for name in names if name.partition(".")[0].isidentifier())

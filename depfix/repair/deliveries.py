@@ -1,0 +1,170 @@
+"""Whole distributions, and modules of the standard library: which files an environment gives, and where they go."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from depfix.closure.build import Closure
+from depfix.closure.graph import NodeKind
+from depfix.closure.supply import destination
+from depfix.closure.world import Lack
+from depfix.dist.freezers import Freezer
+from depfix.env.protocol import Distribution, Environment
+from depfix.imports.finder import COMPLETION_FOLDER, ModuleFile, ModuleKind
+from depfix.imports.uses import Strength
+from depfix.model.names import fold, join
+
+_NO_ENVIRONMENT = "no environment was given to take it from"
+_BYTECODE = (".pyc", ".pyo")
+_NOT_COPIED = ("__pycache__",)
+_TESTS = ("test", "tests", "idlelib", "turtledemo")  # of the standard library
+_INCLUDE = {Freezer.PYINSTALLER: "--hidden-import=", Freezer.CX_FREEZE: "--includes="}
+_TAGGED = re.compile(r"\.(cp\d+t?|abi3)[^.]*\.pyd$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One file of a delivery: its absolute path, and its dist-relative destination."""
+
+    source: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The files that bring a module, that module's own first; `provider` is who gives them."""
+
+    pieces: tuple[Piece, ...]
+    provider: str
+
+
+def deliver(closure: Closure, environments: Sequence[Environment], name: str) -> Delivery | str:
+    """Return the files that bring a module that is not here, or why there are none."""
+    world = closure.world
+    lack = world.lack(name)
+    found = world.provided(name)
+    if found is None or found.entry is None:
+        return _nothing(closure, environments, name)
+    if lack is Lack.HIDDEN:
+        return _completion(closure, found)
+    if world.supply.stdlib_module(name) is not None:
+        return Delivery(tuple(_stdlib_pieces(closure, found)), _python_words(closure, name))
+    owner = world.supply.distribution_of(name)
+    if owner is None:
+        environment = world.supply.environment_of(name)
+        provider = environment.info.spec if environment is not None else ""
+        return Delivery(tuple(_tree_pieces(closure, found)), provider)
+    environment, distribution = owner
+    reason = _misfit(closure, environment, distribution)
+    if reason:
+        return f"{distribution.name} {distribution.version}: {reason}"
+    first = Piece(found.entry.source, found.entry.path)
+    rest = (Piece(path, _in_dist(closure, environment, path)) for path in _wanted(distribution))
+    return Delivery(tuple(dict.fromkeys((first, *rest))), f"{distribution.name} {distribution.version}")
+
+
+def deliver_metadata(closure: Closure, environments: Sequence[Environment], name: str) -> Delivery | str:
+    """Return the metadata folder of a distribution, or why there is none."""
+    owner = closure.world.supply.distribution(name)
+    if owner is None or not owner[1].folder:
+        return f"not found in {', '.join(one.info.spec for one in environments)}" if environments else _NO_ENVIRONMENT
+    environment, distribution = owner
+    inside = os.path.join(distribution.folder, "")
+    pieces = (
+        Piece(path, _in_dist(closure, environment, path)) for path in distribution.files if path.startswith(inside)
+    )
+    return Delivery(tuple(pieces), f"{distribution.name} {distribution.version}")
+
+
+def rebuild_options(closure: Closure, name: str) -> str:
+    """Return the freezer's options that take a module into the program, with those below it that are needed too."""
+    graph = closure.graph
+    nodes = [node for node in graph.nodes() if node.kind is NodeKind.NO_MODULE]
+    below = [node.name for node in nodes if (graph.strength(node) or Strength.POSSIBLE) >= Strength.PROBABLE]
+    names = sorted({name, *(one for one in below if one.startswith(f"{name}."))})
+    option = _INCLUDE.get(closure.world.dist.freezer, "--include-module=")
+    return " ".join(f"{option}{one}" for one in names)
+
+
+def _nothing(closure: Closure, environments: Sequence[Environment], name: str) -> str:
+    if not environments:
+        return _NO_ENVIRONMENT
+    own = closure.world.dist.python
+    others = [one.info.python for one in environments if own is not None and one.info.python not in ("", own.text)]
+    if closure.world.lack(name) in (Lack.STDLIB, Lack.HIDDEN) and others and own is not None:
+        return f"the environment has Python {others[0]}, the program has {own.text}"
+    return f"not found in {', '.join(environment.info.spec for environment in environments)}"
+
+
+def _python_words(closure: Closure, name: str) -> str:
+    python = closure.world.dist.python
+    return f"Python {python.text if python is not None else ''}".strip()
+
+
+def _in_dist(closure: Closure, environment: Environment, path: str) -> str:
+    return destination(environment, closure.world.dist.layout, path, in_stdlib=False)
+
+
+def _wanted(distribution: Distribution) -> Iterator[str]:
+    outside = set(distribution.outside)
+    for path in distribution.files:
+        if path not in outside and not path.endswith(_BYTECODE):
+            yield path
+
+
+def _misfit(closure: Closure, environment: Environment, distribution: Distribution) -> str:
+    """Return why a distribution cannot serve: its extension modules are for another Python."""
+    own, theirs = closure.world.version, environment.info.python_version
+    if theirs is None or theirs == own:
+        return ""
+    for path in distribution.files:
+        tag = _TAGGED.search(path)
+        if fold(path).endswith(".pyd") and (tag is None or fold(tag[1]) != "abi3"):
+            return f"it is for Python {environment.info.python}, the program has {own[0]}.{own[1]}"
+    return ""
+
+
+# --- the standard library ---
+
+
+def _stdlib_pieces(closure: Closure, found: ModuleFile) -> Iterator[Piece]:
+    yield from _tree_pieces(closure, found, leave_out=_TESTS)
+
+
+def _completion(closure: Closure, found: ModuleFile) -> Delivery:
+    """Return a module that its package hides, for the folder that the completion finder serves."""
+    world = closure.world
+    of_stdlib = world.supply.stdlib_module(found.name) is not None
+    owner = None if of_stdlib else world.supply.distribution_of(found.name)
+    provider = _python_words(closure, found.name) if of_stdlib else ""
+    if owner is not None:
+        provider = f"{owner[1].name} {owner[1].version}"
+    place = f"{COMPLETION_FOLDER}/{found.name.replace('.', '/')}"
+    pieces = tuple(_tree_pieces(closure, found, leave_out=_TESTS, place=place))
+    return Delivery(pieces, provider)
+
+
+def _tree_pieces(
+    closure: Closure, found: ModuleFile, leave_out: Sequence[str] = (), place: str = ""
+) -> Iterator[Piece]:
+    """Yield the file of a module, or all files of a package's folder, at their own or another place."""
+    if found.entry is None:
+        return
+    if not found.is_package:
+        suffix = found.entry.name.partition(".")[2]
+        yield Piece(found.entry.source, f"{place}.{suffix}" if place else found.entry.path)
+        return
+    yield Piece(found.entry.source, f"{place}/{found.entry.name}" if place else found.entry.path)
+    home = os.path.dirname(found.entry.source)
+    target = place or found.entry.path.rpartition("/")[0]
+    for folder, folders, files in os.walk(home):
+        folders[:] = sorted(one for one in folders if one not in _NOT_COPIED and one not in leave_out)
+        inner = os.path.relpath(folder, home).replace(os.sep, "/")
+        for name in sorted(files):
+            path = os.path.join(folder, name)
+            compiled = name.endswith(_BYTECODE) and found.kind is not ModuleKind.BYTECODE
+            if path != found.entry.source and not compiled:
+                yield Piece(path, join(target if inner == "." else f"{target}/{inner}", name))

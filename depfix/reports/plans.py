@@ -1,0 +1,73 @@
+"""A plan as text: file by file where there are few, by what they belong to where there are many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from depfix.model.plan import Action, Plan
+from depfix.model.report import Report
+from depfix.reports.text import Line, count, declined_words, head, size
+
+_INDENT = " " * 9
+_MOST_SINGLE = 3  # files of one provider for one finding that are shown one by one
+_MOST_PLACES = 4
+
+
+def plan_lines(report: Report) -> Iterator[Line]:
+    """Yield a plan as a user decides on it: every file or group of files, where it comes from, who needs it."""
+    plan = report.plan or Plan((), ())
+    yield from head(report)
+    yield Line()
+    groups = _groups(plan.actions)
+    width = max((len(group[0].destination) for group in groups if len(group) <= _MOST_SINGLE), default=0)
+    for group in groups:
+        if len(group) > _MOST_SINGLE:
+            yield from _group_lines(group)
+            continue
+        for action in group:
+            yield from _action_lines(action, width)
+    for row in plan.declined:
+        yield Line(f" {row.subject} ({row.rule}): {row.reason}", "declined", "yellow")
+    yield Line()
+    if plan.left_out:
+        yield Line(f"{count(plan.left_out, 'file')}, {size(plan.saved)}, of these packages left out: not reached")
+    yield Line(f"{count(len(plan.actions), 'file')} to copy, {size(plan.size)}; {declined_words(plan)}")
+
+
+def _groups(actions: Sequence[Action]) -> list[list[Action]]:
+    """Return the actions by what they belong to, in the order in which they are met."""
+    found: dict[tuple[str, str, str, str], list[Action]] = {}
+    for action in actions:
+        found.setdefault((action.rule, action.subject, action.provider, action.action), []).append(action)
+    return list(found.values())
+
+
+def _action_lines(action: Action, width: int) -> Iterator[Line]:
+    yield Line(f" {action.destination:<{width}}  {size(action.size):>9}  {action.provider}", action.action, "green")
+    if action.action != "write":
+        yield Line(f"{_INDENT}from       {action.source}")
+    yield Line(f"{_INDENT}needed by  {' > '.join(action.chain)}")
+
+
+def _group_lines(group: Sequence[Action]) -> Iterator[Line]:
+    first = group[0]
+    total = sum(action.size for action in group)
+    places = _places(group)
+    more = f" and {len(places) - _MOST_PLACES} more" if len(places) > _MOST_PLACES else ""
+    yield Line(
+        f" {first.subject}: {count(len(group), 'file')}, {size(total)}, of {first.provider}", first.action, "green"
+    )
+    yield Line(f"{_INDENT}to         {', '.join(places[:_MOST_PLACES])}{more}")
+    yield Line(f"{_INDENT}from       {first.source}")
+    yield Line(f"{_INDENT}needed by  {' > '.join(first.chain)}")
+
+
+def _places(group: Sequence[Action]) -> list[str]:
+    """Return the folders and files of the dist that a group fills, below what all of them share."""
+    parts = [action.destination.split("/") for action in group]
+    depth = 0
+    while all(len(one) > depth + 1 and one[depth] == parts[0][depth] for one in parts):
+        depth += 1
+    depth = max(depth, 1)
+    found = ["/".join(one[:depth]) + ("/" if len(one) > depth else "") for one in parts]
+    return list(dict.fromkeys(found))
