@@ -1,0 +1,126 @@
+"""Real Nuitka builds whose packages were left out: each fails, is repaired by one command, runs, and is put back.
+
+A cold build of all takes about ten minutes; they are kept in the lab (fixtures/nuitka_lab.py). A dist is copied away from
+its report and its build folder first, so what the exe holds is read from the exe alone, unless a test says otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fixtures.nuitka_lab import build, environment, run
+from fixtures.nuitka_programs import PROGRAMS, REQUIREMENTS, Program
+from tests.conftest import Cli, snapshot
+
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("wine")]
+
+BY_NAME = {program.name: program for program in PROGRAMS}
+
+
+@pytest.fixture(scope="session")
+def python() -> str:
+    """Where the packages are, as `--env` wants it."""
+    return f"python:{environment(REQUIREMENTS)}"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Callable[..., Path]:
+    """Copy a program's dist, and what else of its build a test asks for, to a folder of its own."""
+
+    def copy(program: Program, *beside: str, options: tuple[str, ...] = ("--deployment",)) -> Path:
+        built = build(program.path, (*program.options, *options), requirements=REQUIREMENTS)
+        for name in ("main.dist", *beside):
+            source = built / name
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+        return tmp_path / "main.dist"
+
+    return copy
+
+
+def runs(dist: Path, program: Program) -> bool:
+    """Say whether the program works; torch warns on stderr if it has no numpy, which it does not require."""
+    code, out, err = run(dist / "main.exe")
+    assert (code, out) == (0, program.expected + "\r\n"), err
+    return True
+
+
+def errors(result: Cli) -> list[tuple[str, str]]:
+    report = json.loads(result.out)
+    found = [finding for finding in report["findings"] if finding["severity"] == "error"]
+    return [(finding["name"], finding["subject"]) for finding in found]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_one_repair_makes_it_run_and_undo_puts_it_back(
+    program: Program, python: str, place: Callable[..., Path], cli: Callable[..., Cli]
+) -> None:
+    dist = place(program)
+    before = snapshot(dist)
+    code, out, err = run(dist / "main.exe")
+    assert code not in (0, None)
+    assert program.failure in out + err
+    assert program.expected not in out
+    repaired = cli("repair", dist, "--env", python, "--yes")
+    assert repaired.code == 0, repaired
+    assert runs(dist, program)
+    scanned = cli("scan", dist, "--format", "json")
+    assert (scanned.code, errors(scanned)) == (0, [])
+    assert cli("undo", dist).code == 0
+    assert snapshot(dist) == before
+    assert [path.name for path in dist.parent.iterdir()] == ["main.dist"]
+
+
+@pytest.mark.parametrize(("name", "hidden"), [("service", "logging.handlers"), ("notes", "xml.etree.ElementTree")])
+def test_without_the_completion_it_lacks_what_is_hidden_and_the_options_for_a_rebuild_are_said(
+    name: str, hidden: str, python: str, place: Callable[..., Path], cli: Callable[..., Cli]
+) -> None:
+    dist = place(BY_NAME[name])
+    repaired = cli("repair", dist, "--env", python, "--yes", "--no-completion")
+    assert repaired.code == 1, repaired
+    assert f"--include-module={hidden}" in repaired.out
+    code, out, err = run(dist / "main.exe")
+    assert code not in (0, None)
+    assert f"No module named '{hidden.rpartition('.')[0] if hidden.count('.') > 1 else hidden}'" in out + err
+
+
+@pytest.mark.parametrize("beside", ["main.report.xml", "main.build"])
+def test_what_lies_beside_the_dist_leads_to_the_same_repair(
+    beside: str, python: str, place: Callable[..., Path], cli: Callable[..., Cli]
+) -> None:
+    program = BY_NAME["service"]
+    dist = place(program, beside)
+    assert cli("repair", dist, "--env", python, "--yes").code == 0
+    assert runs(dist, program)
+
+
+def test_the_guard_is_named_and_copying_does_not_help(
+    python: str, place: Callable[..., Path], cli: Callable[..., Cli]
+) -> None:
+    dist = place(BY_NAME["matrix"], options=())
+    scanned = cli("scan", dist, "--format", "json")
+    assert scanned.code == 1
+    assert ("excluded-module-guard", "numpy") in errors(scanned)
+    repaired = cli("repair", dist, "--env", python, "--yes")
+    assert repaired.code == 1, repaired
+    assert "--no-deployment-flag=excluded-module-usage" in repaired.out
+    code, out, err = run(dist / "main.exe")
+    assert code not in (0, None)
+    assert "actively excluded" in out + err
+
+
+def test_the_guard_is_lifted_and_undo_puts_it_back(
+    python: str, place: Callable[..., Path], cli: Callable[..., Cli]
+) -> None:
+    program = BY_NAME["matrix"]
+    dist = place(program, options=())
+    before = snapshot(dist)
+    lifted = cli("repair", dist, "--env", python, "--yes", "--lift-guard")
+    assert lifted.code == 0, lifted
+    assert runs(dist, program)
+    assert cli("undo", dist).code == 0
+    assert snapshot(dist) == before
