@@ -51,6 +51,8 @@ OF_THE_TARGET = re.compile(
 )
 # Tests that the reader decides by what the module itself says, although somebody else may change it: the only ones.
 BY_ITSELF = {
+    "__name__ == '__main__'": "what is read here is imported, and no program's own script",
+    "'__main__' == __name__": "the same",
     "_false": "a constant: written so that no compiler sees the import",
     "debug": "a switch of the module that its user may set",
     "not debug": "the same",
