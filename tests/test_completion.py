@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from depfix.imports.finder import COMPLETION_FOLDER
-from depfix.repair.completion import MODULE, finder_source, patched
+from depfix.dist.tree import read_tree
+from depfix.imports.finder import COMPLETION_FOLDER, ModuleFinder, ModuleKind
+from depfix.repair.completion import MODULE, finder_source, patched, served_files
 
 LINES = f"try: import {MODULE}"
 
@@ -86,3 +87,17 @@ def test_python_finds_by_it_what_a_package_lacks(tmp_path: Path) -> None:
     )
     ran = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=False)
     assert (ran.stdout, ran.stderr) == ("more inner\n", "")
+
+
+def test_a_package_that_is_bytecode_alone_is_served(tmp_path: Path) -> None:
+    dist = tmp_path / "dist"
+    for name in ("xml/etree/__init__.pyc", "xml/etree/ElementTree.pyc", "logging/handlers.pyc"):
+        (dist / COMPLETION_FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
+        (dist / COMPLETION_FOLDER / name).write_bytes(b"")
+    tree = read_tree(str(dist))
+    finder = ModuleFinder(tree, (COMPLETION_FOLDER,), ((".py", ModuleKind.SOURCE), (".pyc", ModuleKind.BYTECODE)))
+    assert served_files(tree, finder) == {
+        "logging.handlers": "logging/handlers.pyc",
+        "xml.etree": "xml/etree/__init__.pyc",
+        "xml.etree.ElementTree": "xml/etree/ElementTree.pyc",
+    }

@@ -122,11 +122,7 @@ class Supply:
         return Strength.PROBABLE if any(one.provider in owners for one in found) else Strength.POSSIBLE
 
     def _store_of(self, top: str) -> _Store | None:
-        for store in self._stores:
-            found = store.finder.find(top)
-            if found is not None and (found.kind is not ModuleKind.NAMESPACE or found.folders):
-                return store
-        return None
+        return next((store for store in self._stores if store.finder.find(top) is not None), None)
 
 
 class _Store:

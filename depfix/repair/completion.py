@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 
 from depfix.closure.build import Closure
 from depfix.closure.graph import NodeKind
-from depfix.imports.finder import COMPLETION_FOLDER, ModuleFile, ModuleKind
-from depfix.model.names import join, parent
+from depfix.dist.tree import Tree
+from depfix.imports.finder import COMPLETION_FOLDER, ModuleFile, ModuleFinder, ModuleKind
+from depfix.model.names import join
 
 MODULE = "depfix_completion"
 _LINE = f"try: import {MODULE}  # depfix: serves modules that the program lacks; `depfix undo` takes this out"
@@ -61,13 +62,17 @@ sys.meta_path.append(CompletionFinder)
 
 def completed_modules(closure: Closure) -> dict[str, str]:
     """Return {module: its file below the completion folder} of what the dist, or a plan over it, completes."""
-    tree, finder = closure.world.tree, closure.world.finder
+    return served_files(closure.world.tree, closure.world.finder)
+
+
+def served_files(tree: Tree, finder: ModuleFinder) -> dict[str, str]:
+    """As `completed_modules`, by the files of a tree and what can be found in it."""
     found = {}
     for entry in tree:
         inner = entry.path.removeprefix(f"{COMPLETION_FOLDER}/")
         if inner == entry.path or not inner.endswith((".py", ".pyc", ".pyd")):
             continue
-        name = parent(inner) if inner.endswith("/__init__.py") else inner.partition(".")[0]
+        name = inner.partition(".")[0].removesuffix("/__init__")  # bytecode alone has an `__init__`, too
         module = finder.find(name.replace("/", "."))
         if module is not None and module.entry is entry:
             found[module.name] = inner

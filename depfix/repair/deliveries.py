@@ -51,12 +51,12 @@ def deliver(closure: Closure, environments: Sequence[Environment], name: str) ->
     if lack is Lack.HIDDEN:
         return _completion(closure, found)
     if world.supply.stdlib_module(name) is not None:
-        return Delivery(tuple(_stdlib_pieces(closure, found)), _python_words(closure, name))
+        return Delivery(tuple(_tree_pieces(found, leave_out=_TESTS)), _python_words(closure))
     owner = world.supply.distribution_of(name)
     if owner is None:
         environment = world.supply.environment_of(name)
         provider = environment.info.spec if environment is not None else ""
-        return Delivery(tuple(_tree_pieces(closure, found)), provider)
+        return Delivery(tuple(_tree_pieces(found)), provider)
     environment, distribution = owner
     reason = _misfit(closure, environment, distribution)
     if reason:
@@ -99,7 +99,7 @@ def _nothing(closure: Closure, environments: Sequence[Environment], name: str) -
     return f"not found in {', '.join(environment.info.spec for environment in environments)}"
 
 
-def _python_words(closure: Closure, name: str) -> str:
+def _python_words(closure: Closure) -> str:
     python = closure.world.dist.python
     return f"Python {python.text if python is not None else ''}".strip()
 
@@ -130,26 +130,20 @@ def _misfit(closure: Closure, environment: Environment, distribution: Distributi
 # --- the standard library ---
 
 
-def _stdlib_pieces(closure: Closure, found: ModuleFile) -> Iterator[Piece]:
-    yield from _tree_pieces(closure, found, leave_out=_TESTS)
-
-
 def _completion(closure: Closure, found: ModuleFile) -> Delivery:
     """Return a module that its package hides, for the folder that the completion finder serves."""
     world = closure.world
     of_stdlib = world.supply.stdlib_module(found.name) is not None
     owner = None if of_stdlib else world.supply.distribution_of(found.name)
-    provider = _python_words(closure, found.name) if of_stdlib else ""
+    provider = _python_words(closure) if of_stdlib else ""
     if owner is not None:
         provider = f"{owner[1].name} {owner[1].version}"
     place = f"{COMPLETION_FOLDER}/{found.name.replace('.', '/')}"
-    pieces = tuple(_tree_pieces(closure, found, leave_out=_TESTS, place=place))
+    pieces = tuple(_tree_pieces(found, leave_out=_TESTS, place=place))
     return Delivery(pieces, provider)
 
 
-def _tree_pieces(
-    closure: Closure, found: ModuleFile, leave_out: Sequence[str] = (), place: str = ""
-) -> Iterator[Piece]:
+def _tree_pieces(found: ModuleFile, leave_out: Sequence[str] = (), place: str = "") -> Iterator[Piece]:
     """Yield the file of a module, or all files of a package's folder, at their own or another place."""
     if found.entry is None:
         return
