@@ -104,6 +104,21 @@ class EntryNotFoundError(InputError):
         return "--entry takes the program's own Python script, the one that was frozen"
 
 
+class ReportNotReadError(InputError):
+    """A file given with --report is no compilation report that can be read."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"cannot read the compilation report {self.path}: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "Nuitka writes one with --report=FILE; without it the program itself is read"
+
+
 class UnknownEnvironmentError(InputError):
     """An environment specification names nothing on this machine."""
 

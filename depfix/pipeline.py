@@ -22,8 +22,8 @@ from depfix.dist.tree import FileEntry, FileKind, Tree, read_tree
 from depfix.env.discover import list_environments
 from depfix.env.open import active_environment, check_machine, open_environment
 from depfix.env.protocol import Environment
-from depfix.errors import EntryNotFoundError, NoEnvironmentError, RolledBackError, UnknownNameError
-from depfix.frozen.read import packed_words, read_builtin, read_contents
+from depfix.errors import EntryNotFoundError, NoEnvironmentError, ReportNotReadError, RolledBackError, UnknownNameError
+from depfix.frozen.read import packed_words, read_builtin, read_contents, report_problem
 from depfix.frozen.zips import unpack_modules
 from depfix.imports.finder import module_suffixes
 from depfix.imports.uses import SourceTarget
@@ -187,8 +187,9 @@ class _Session:
             self.dist.machine.value,
             calls=bool(options.entries) or self.dist.freezer.hides_code,
         )
-        if options.report and not os.path.isfile(options.report):
-            raise EntryNotFoundError(options.report, "no such compilation report")
+        problem = report_problem(options.report) if options.report else ""
+        if problem:
+            raise ReportNotReadError(options.report, problem)
         self._facts = Facts(target, options.workers, options.progress)
         self._target = target
         if options.target:

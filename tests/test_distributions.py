@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from depfix.errors import ReportNotReadError
 from depfix.model.finding import Finding
 from depfix.model.report import Report
 from depfix.pipeline import Options, repair, scan, undo
@@ -292,3 +293,14 @@ def test_metadata_that_are_asked_for(
     report = repair(str(dist), options([environment], entry))
     assert ("pkg-1.0.dist-info/METADATA" in copied(report)) == bool(expected)
     assert words(scan(str(dist), options([environment], entry)).findings) == set()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no xml", b"<other/>", b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"])
+def test_a_report_that_cannot_be_read_is_told(make_dist: DistMaker, tmp_path: Path, content: bytes | None) -> None:
+    report = tmp_path / "报告.xml"
+    if content is not None:
+        report.write_bytes(content)
+    with pytest.raises(ReportNotReadError) as told:
+        scan(str(make_dist()), Options(environ={}, report=str(report)))
+    assert str(told.value).startswith(f"cannot read the compilation report {report}: it ")
+    assert "--report" in told.value.hint

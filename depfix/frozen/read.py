@@ -24,6 +24,14 @@ def read_contents(dist: Dist, report: str = "") -> Contents | None:
     return read_archives(dist.tree, dist.host.path, python, dist.freezer.value)
 
 
+def report_problem(path: str) -> str:
+    """Return why a file is no compilation report that can be read, an empty string if it is one."""
+    from depfix.frozen.nuitka_report import read_report
+
+    found = read_report(path)
+    return found if isinstance(found, str) else ""
+
+
 def read_builtin(dist: Dist) -> frozenset[str]:
     """Return the modules that the Python DLL of a dist has in itself, whatever else is there.
 
