@@ -14,7 +14,7 @@ from depfix.closure.directories import ProcessDirectories
 from depfix.closure.graph import Edge, EdgeKind, Graph, Node, NodeKind
 from depfix.closure.liveness import Liveness
 from depfix.closure.loading import Load, ProcessLoader, leading_to, missing_edge
-from depfix.closure.paths import Pattern, Surroundings, folders_of, for_other_systems, images_of
+from depfix.closure.paths import Pattern, folders_of, for_other_systems, images_of
 from depfix.closure.world import World
 from depfix.dist.tree import FileEntry
 from depfix.imports.finder import ModuleKind
@@ -256,7 +256,7 @@ class Process:
                 self._graph.add(edge)
 
     def _run_directory(self, module: str, use: DllDirectoryUse | PathUse) -> None:
-        pattern = self._surroundings(module).pattern(use.path) if use.path is not None else None
+        pattern = self._world.surroundings(module).pattern(use.path) if use.path is not None else None
         for folder in folders_of(pattern, self._world.tree) if pattern is not None else ():
             if isinstance(use, PathUse):
                 self._directories.put_on_path(folder)
@@ -268,7 +268,7 @@ class Process:
                 self._directories.add(folder)
 
     def _run_load(self, module: str, use: LoadUse) -> None:
-        pattern = self._surroundings(module).pattern(use.path)
+        pattern = self._world.surroundings(module).pattern(use.path)
         if pattern is None:
             if use.path.parts == (Hole.ANY,):
                 self._load_unknown(module, use)
@@ -357,9 +357,6 @@ class Process:
 
     def _places(self, flags: int, asked_folder: str | None) -> tuple[Place, ...]:
         return search_places(flags, asked_folder, self._directories.now())
-
-    def _surroundings(self, module: str) -> Surroundings:
-        return self._world.surroundings(module)
 
 
 def _is_awake(liveness: Liveness, module: str, step: Step) -> bool:
