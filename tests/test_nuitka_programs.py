@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,17 +30,23 @@ def python() -> str:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Callable[..., Path]:
-    """Copy a program's dist, and what else of its build a test asks for, to a folder of its own."""
+def place() -> Iterator[Callable[..., Path]]:
+    """Copy a program's dist, and what else of its build a test asks for, to a folder of its own.
+
+    The folder's name has eight characters. Nuitka's programs ask Windows for the short form of their path, and Wine
+    makes that up from the first four characters and a hash of 15 bits; one of two thousand test folders had another's.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=""))
 
     def copy(program: Program, *beside: str, options: tuple[str, ...] = ("--deployment",)) -> Path:
         built = build(program.path, (*program.options, *options), requirements=REQUIREMENTS)
         for name in ("main.dist", *beside):
             source = built / name
-            (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
-        return tmp_path / "main.dist"
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+        return folder / "main.dist"
 
-    return copy
+    yield copy
+    shutil.rmtree(folder)
 
 
 def runs(dist: Path, program: Program) -> bool:
