@@ -122,6 +122,7 @@ class Explanation:
 def why(path: str, name: str, options: Options) -> tuple[Explanation, ...]:
     """Return the chains that need a DLL, module or file. Raises UnknownNameError if nothing bears that name."""
     session = _Session(path, options)
+    session.environments()
     graph = session.examine(session.dist.tree).closure.graph
     return tuple(Explanation(node, _chains(graph, node)) for node in _nodes_named(session, graph, name))
 
@@ -132,6 +133,7 @@ def tree(path: str, name: str, options: Options) -> tuple[Graph, tuple[Node, ...
     Raises UnknownNameError if nothing bears that name.
     """
     session = _Session(path, options)
+    session.environments()
     graph = session.examine(session.dist.tree).closure.graph
     return graph, _nodes_named(session, graph, name) if name else (graph.root,)
 

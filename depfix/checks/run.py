@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from depfix.checks.bundled import check_bundled
 from depfix.checks.conflicts import check_conflicts, check_openmp
+from depfix.checks.data import check_data
 from depfix.checks.images import check_images
 from depfix.checks.metadata import check_metadata
 from depfix.checks.missing import check_missing
@@ -20,6 +21,7 @@ from depfix.model.finding import Finding
 def run_checks(closure: Closure) -> tuple[Finding, ...]:
     """Return every finding of a closure, worst first, then by rule and subject."""
     found = [*check_target(closure), *check_missing(closure), *check_modules(closure), *check_metadata(closure)]
+    found += check_data(closure)
     found += check_images(closure)
     found += [*check_symbols(closure), *check_runtimes(closure), *check_bundled(closure)]
     found += [*check_conflicts(closure), *check_openmp(closure, one_process=closure.from_program)]

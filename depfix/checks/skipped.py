@@ -27,7 +27,7 @@ def check_skipped(closure: Closure) -> Iterator[Finding]:
         module = closure.world.walker.find(node.name) if node.kind is NodeKind.MODULE else None
         if module is None or module.kind is not ModuleKind.SOURCE or module.entry is None:
             continue
-        error = closure.world.facts.source(module.entry).error
+        error = closure.world.facts.source_problem(module.entry)
         if error:
             message = f"{module.entry.path} cannot be parsed ({error}); what it imports is unknown"
             place = (Location(module.entry.path),)

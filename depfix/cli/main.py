@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from depfix.model.report import Report
 
 _CLEAN, _FINDINGS, _USAGE, _INTERRUPTED = 0, 1, 2, 130
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000
 _RANK = {"error": 0, "warning": 1, "never": -1}
 
 
@@ -207,6 +208,9 @@ def explain(name: str) -> None:
 
 def main() -> None:
     """Run the command line; turn depfix's exceptions into messages, hints and exit codes."""
+    import gc
+
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 50, 100)  # hardly anything that a scan keeps is garbage
     try:
         cli.main(prog_name="depfix", standalone_mode=False)
     except click.exceptions.Abort:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from depfix.closure.ahead import read_ahead, read_what_follows
 from depfix.closure.facts import Facts
 from depfix.closure.graph import Edge, EdgeKind, Graph, Node, NodeKind
 from depfix.closure.inside import PROGRAM, Inside
+from depfix.closure.listed import Listing
 from depfix.closure.liveness import Liveness
 from depfix.closure.process import Process
 from depfix.closure.supply import Supply
@@ -18,9 +20,11 @@ from depfix.dist.identify import Dist
 from depfix.dist.tree import FileEntry, Tree
 from depfix.frozen.contents import Storage
 from depfix.imports.finder import ModuleFile, ModuleKind, join_name
+from depfix.imports.naming import is_test
 from depfix.imports.uses import Strength
 from depfix.imports.walker import ImportStep
 from depfix.loader.system import CleanSystem
+from depfix.model.names import normalised
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ def build_closure(
             _run_program(world, graph, host)
         else:
             _run_everything(world, graph, host)
+        _run_listed(world, graph, host.fork())
     graph.settle()
     return Closure(graph, world, bool(entries) or dist.python is None or world.inside.has_program)
 
@@ -105,6 +110,7 @@ def _run_entries(world: World, graph: Graph, host: Process, entries: tuple[Entry
         graph.add(_start_edge(graph, Node(NodeKind.MODULE, name), Strength.REQUIRED))
         process = host.fork()
         liveness = Liveness(world.calls, world.bindings, world.is_own)
+        read_what_follows(world, (name,))
         process.run(name, liveness)
         _run_unseen(world, graph, process, liveness)
         host = process
@@ -117,8 +123,10 @@ def _run_program(world: World, graph: Graph, host: Process) -> None:
     graph.add(_start_edge(graph, Node(NodeKind.MODULE, PROGRAM), Strength.REQUIRED))
     process = host.fork()
     liveness = Liveness(world.calls, world.bindings, world.is_own)
+    taken_in = _taken_in(world)
+    read_what_follows(world, (PROGRAM, *taken_in))
     process.run(PROGRAM, liveness)
-    for name in _taken_in(world):
+    for name in taken_in:
         if name not in process.imported:
             graph.add(_start_edge(graph, Node(NodeKind.MODULE, name), Strength.PROBABLE, EdgeKind.HIDDEN))
             process.run(name, liveness)
@@ -208,13 +216,44 @@ def _surely_used(world: World, graph: Graph) -> Iterator[ModuleFile]:
             yield module
 
 
+def _run_listed(world: World, graph: Graph, process: Process) -> None:
+    """Look for the DLLs and data files that modules of the dist are known to use."""
+    graph.settle()
+    for module in tuple(_surely_used(world, graph)):
+        if module.is_provided:
+            continue  # they come with it
+        source = world.module_node(module.name)
+        for listing in world.listed.of(module):
+            if listing.are_dlls:
+                process.load_listed(listing, source)
+                continue
+            for edge in _data_edges(world, listing, Edge(source, source, EdgeKind.DATA, Strength.PROBABLE)):
+                graph.add(edge)
+    process.finish()
+
+
+def _data_edges(world: World, listing: Listing, edge: Edge) -> Iterator[Edge]:
+    """Yield `edge` as it leads to each file that is read, to what of them is absent, and to absent metadata."""
+    surely = Strength.PROBABLE if listing.sure else Strength.POSSIBLE
+    edge = replace(edge, path=world.source_path(edge.source.name), note=listing.words)
+    for file in listing.files:
+        if file.entry is not None:
+            yield replace(edge, target=Node(NodeKind.DATA, file.entry.path))
+    if any(file.entry is None for file in listing.files):
+        yield replace(edge, target=Node(NodeKind.NO_DATA, listing.subject), strength=surely)
+    for name in listing.metadata:
+        if world.metadata.lacks(name):
+            target = Node(NodeKind.NO_METADATA, normalised(name))
+            yield replace(edge, target=target, kind=EdgeKind.METADATA, strength=surely, asked=name, note="")
+
+
 def _run_hidden(world: World, graph: Graph, process: Process) -> None:
     """Import extension modules that no source of their package names: compiled code may import them."""
     modules = world.modules
     hidden = [m for m in modules if m.kind is ModuleKind.EXTENSION and _is_within(m, process.imported)]
     unseen = [module.name for module in hidden if module.name not in process.imported]
     naming = _sources_with(world, modules, unseen)
-    _read_ahead(world, naming)
+    read_ahead(world, naming)
     named = {
         step.target for module in naming for step in world.walker.steps(module.name) if isinstance(step, ImportStep)
     }
@@ -302,7 +341,7 @@ def _is_within(module: ModuleFile, imported: set[str]) -> bool:
 def _run_everything(world: World, graph: Graph, host: Process) -> None:
     """Import every top-level module in a process of its own, and then, in the same, what is left of its package."""
     modules = world.modules
-    _read_ahead(world, modules)
+    read_ahead(world, modules)
     reached: set[str] = set()
     by_top: dict[str, list[ModuleFile]] = {}
     for module in modules:
@@ -345,20 +384,5 @@ def _root_everything(world: World, graph: Graph, modules: tuple[ModuleFile, ...]
 
 
 def _root(graph: Graph, module: ModuleFile) -> None:
-    strength = Strength.POSSIBLE if _is_test(module.name) else Strength.PROBABLE
+    strength = Strength.POSSIBLE if is_test(module.name) else Strength.PROBABLE
     graph.add(_start_edge(graph, Node(NodeKind.MODULE, module.name), strength, EdgeKind.HIDDEN))
-
-
-def _is_test(name: str) -> bool:
-    """Return True for what test runners collect by its name.
-
-    Source: pytest, "Conventions for Python test discovery"
-    https://docs.pytest.org/en/stable/explanation/goodpractices.html
-    """
-    parts = name.split(".")
-    return "tests" in parts or "test" in parts[1:] or parts[-1] == "conftest" or parts[-1].startswith("test_")
-
-
-def _read_ahead(world: World, modules: Iterable[ModuleFile]) -> None:
-    sources = [module.entry for module in modules if module.kind is ModuleKind.SOURCE and module.entry is not None]
-    world.facts.read_ahead(sources)

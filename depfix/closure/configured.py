@@ -1,4 +1,4 @@
-"""Imports that no code shows, as the package configuration of an installed Nuitka lists them."""
+"""Imports that no code shows, DLLs and data files, as the package configuration of an installed Nuitka lists them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from depfix.imports.finder import ModuleFile
 from depfix.model.machine import Machine
 
 if TYPE_CHECKING:
-    from depfix.knowledge.nuitka_config import PackageConfig
+    from depfix.knowledge.nuitka_config import DataFiles, Dlls, PackageConfig
+    from depfix.knowledge.nuitka_entries import Origin
     from depfix.knowledge.when import Context
 
 
@@ -47,9 +48,19 @@ class Configured:
         found = []
         for row in config.implicit_imports(module.name, context, is_package=module.is_package):
             names = expand(row.name, self._modules_of) if row.is_pattern else (row.name,)
-            words = f"{os.path.basename(row.origin.path)}:{row.origin.line} says so"
-            found += [ConfiguredImport(name, row.verdict.truth is Truth.YES, words) for name in names]
+            sure = row.verdict.truth is Truth.YES
+            found += [ConfiguredImport(name, sure, words_of(row.origin)) for name in names]
         return tuple(found)
+
+    def dlls(self, module: str) -> tuple[Dlls, ...]:
+        """Return the DLLs and programs that a module loads, as far as they are known by name."""
+        loaded = self._load()
+        return loaded[0].dlls(module, loaded[1]) if loaded is not None else ()
+
+    def data_files(self, module: str) -> tuple[DataFiles, ...]:
+        """Return the data files of a module."""
+        loaded = self._load()
+        return loaded[0].data_files(module, loaded[1]) if loaded is not None else ()
 
     def _load(self) -> tuple[PackageConfig, Context] | None:
         if self._sought:
@@ -81,3 +92,8 @@ class Configured:
             except OSError:
                 continue
             yield from (name.partition(".")[0] for name in names if name.partition(".")[0].isidentifier())
+
+
+def words_of(origin: Origin) -> str:
+    """Return how a finding names a row of the configuration."""
+    return f"{os.path.basename(origin.path)}:{origin.line} says so"

@@ -13,6 +13,7 @@ from typing import Any
 from depfix.dist.tree import FileEntry
 from depfix.imports.lazy import read_stub
 from depfix.imports.reader import read_source
+from depfix.imports.skim import skim
 from depfix.imports.uses import SourceFacts, SourceTarget
 from depfix.model.image import Exports, ImageOrProblem, ImageProblem, ImportedDll, VersionInfo
 from depfix.model.names import dll_file_name, fold
@@ -44,6 +45,7 @@ class Facts:
         self._imported: dict[str, dict[str, ImportedDll]] = {}
         self._dotted: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
         self._stubs: dict[str, dict[str, str]] = {}
+        self._skimmed: dict[str, tuple[tuple[str, bool], ...]] = {}
         self._whole: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
         self._dll_names: dict[str, tuple[str, ...]] = {}
         self._versions: dict[str, VersionInfo | None] = {}
@@ -147,6 +149,17 @@ class Facts:
             self._sources[entry.source] = _read(entry.source, self._target, is_program)
         return self._sources[entry.source]
 
+    def source_problem(self, entry: FileEntry) -> str:
+        """Return why a source could not be read when it was; an empty string if it could, or nobody asked for it."""
+        found = self._sources.get(entry.source)
+        return found.error if found is not None else ""
+
+    def skimmed(self, entry: FileEntry, package: str) -> tuple[tuple[str, bool], ...]:
+        """Return what a glance at the import statements of a source tells; see `skim`."""
+        if entry.source not in self._skimmed:
+            self._skimmed[entry.source] = tuple(dict.fromkeys(skim(self.content(entry), package)))
+        return self._skimmed[entry.source]
+
     def forget(self, sources: Collection[str]) -> None:
         """Read these files anew when they are next asked for: their content was replaced."""
         for source in sources:
@@ -157,6 +170,7 @@ class Facts:
             self._versions.pop(source, None)
             self._dll_names.pop(source, None)
             self._stubs.pop(source, None)
+            self._skimmed.pop(source, None)
         gone = frozenset(sources)
         self._dotted = {key: names for key, names in self._dotted.items() if key[0] not in gone}
         self._whole = {key: names for key, names in self._whole.items() if key[0] not in gone}

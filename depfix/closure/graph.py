@@ -25,13 +25,16 @@ class NodeKind(Enum):
     MISSING = "missing"
     NO_MODULE = "no module"
     NO_METADATA = "no metadata"
+    DATA = "data"
+    NO_DATA = "no data"
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
     """A program or image (dist-relative path), a module (dotted name), a DLL of Windows or a missing one (name).
 
-    NO_MODULE is a module that is in no file here and ought to be, NO_METADATA a distribution without its metadata.
+    NO_MODULE is a module that is in no file here and ought to be, NO_METADATA a distribution without its metadata. DATA
+    is a file that is no code (dist-relative path), NO_DATA a path or pattern of which files are absent.
     """
 
     kind: NodeKind
@@ -53,6 +56,7 @@ class EdgeKind(Enum):
     ASSEMBLY = "assembly"
     HIDDEN = "hidden"
     METADATA = "metadata"
+    DATA = "data"
 
     @property
     def words(self) -> str:
@@ -73,6 +77,7 @@ _WORDS = {
     EdgeKind.ASSEMBLY: "needs the side-by-side assembly",
     EdgeKind.HIDDEN: "may import",
     EdgeKind.METADATA: "asks for the metadata of",
+    EdgeKind.DATA: "reads",
 }
 
 

@@ -12,12 +12,15 @@ from dataclasses import replace
 
 from depfix.closure.directories import ProcessDirectories
 from depfix.closure.graph import Edge, EdgeKind, Graph, Node, NodeKind
+from depfix.closure.listed import Listing
 from depfix.closure.liveness import Liveness
 from depfix.closure.loading import Load, ProcessLoader, leading_to, missing_edge
+from depfix.closure.named import named_places
 from depfix.closure.paths import Pattern, folders_of, for_other_systems, images_of
 from depfix.closure.world import World
 from depfix.dist.tree import FileEntry
 from depfix.imports.finder import ModuleKind
+from depfix.imports.naming import is_test
 from depfix.imports.uses import (
     CFFI,
     Absence,
@@ -203,6 +206,10 @@ class Process:
             self._certain.add(step.target)
         return follows
 
+    def _is_idle(self, step: ImportStep) -> bool:
+        """Return True for a test that only functions import which nothing is seen to call."""
+        return self._surest is Strength.POSSIBLE and is_test(step.target)
+
     def _is_certain(self, module: str, step: ImportStep) -> bool:
         """Return True if the program cannot start without an import, as far as its importer is concerned.
 
@@ -223,7 +230,7 @@ class Process:
 
     def _step(self, module: str, step: Step) -> None:
         if isinstance(step, ImportStep):
-            if self._note_import(module, step):
+            if self._note_import(module, step) and not self._is_idle(step):
                 self._import(step.target)
         elif self._world.module_node(module).kind is NodeKind.NO_MODULE:
             return  # the files that it would look for come with it
@@ -347,6 +354,26 @@ class Process:
         node = Node(NodeKind.IMAGE, entry.path)
         self._graph.add(leading_to(edge, node, entry.name))
         self._loader.load(Load(entry.path, places), node)
+
+    def load_listed(self, listing: Listing, source: Node) -> None:
+        """Load the DLLs that a module is known to load, and note those that are not there.
+
+        That it loads one is known, not that it cannot do without.
+        """
+        for file in listing.files:
+            if file.entry is not None:
+                node = Node(NodeKind.IMAGE, file.entry.path)
+                is_new = self._graph.strength(node) is None
+                self._graph.add(Edge(source, node, EdgeKind.NAMED, Strength.POSSIBLE, file.entry.name))
+                if is_new:
+                    self._loader.load(
+                        Load(file.entry.path, named_places(file.entry.path, self._directories.now())), node
+                    )
+            else:
+                strength = Strength.PROBABLE if listing.sure else Strength.POSSIBLE
+                path = self._world.source_path(source.name)
+                edge = Edge(source, source, EdgeKind.NAMED, strength, path=path, note=listing.words)
+                self._graph.add(missing_edge(edge, base_name(file.path), (), file.path, unsure=False))
 
     # --- surroundings ---
 

@@ -11,6 +11,7 @@ from depfix.closure.configured import Configured
 from depfix.closure.facts import Facts
 from depfix.closure.graph import Node, NodeKind
 from depfix.closure.inside import PROGRAM, Inside
+from depfix.closure.listed import Listed
 from depfix.closure.liveness import Binding
 from depfix.closure.metadata import Metadata
 from depfix.closure.paths import Surroundings, folders_of
@@ -176,6 +177,11 @@ class World:
     def configured(self) -> Configured:
         """What an installed Nuitka knows of imports that no code shows."""
         return Configured(self.supply, self.version, self.dist.machine)
+
+    @cached_property
+    def listed(self) -> Listed:
+        """The DLLs and data files that an installed Nuitka knows packages to use."""
+        return Listed(self.configured, self.tree, self.supply, self.dist.layout.search_path)
 
     @cached_property
     def metadata(self) -> Metadata:

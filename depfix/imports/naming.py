@@ -1,4 +1,4 @@
-"""Names that a module may have without an import statement or an assignment of its own that says so."""
+"""What names tell: those that a module may have without a statement that says so, and those of tests."""
 
 from __future__ import annotations
 
@@ -50,3 +50,13 @@ def bound_in_passing(tree: ast.Module) -> Iterator[str]:
             yield node.rest
         elif type(node).__name__ == "TypeAlias":  # Python 3.12
             yield from (inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
+
+
+def is_test(name: str) -> bool:
+    """Return True for a module that test runners collect by its name.
+
+    Source: pytest, "Conventions for Python test discovery"
+    https://docs.pytest.org/en/stable/explanation/goodpractices.html
+    """
+    parts = name.split(".")
+    return "tests" in parts or "test" in parts[1:] or parts[-1] == "conftest" or parts[-1].startswith("test_")

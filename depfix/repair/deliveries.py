@@ -79,6 +79,17 @@ def deliver_metadata(closure: Closure, environments: Sequence[Environment], name
     return Delivery(tuple(pieces), f"{distribution.name} {distribution.version}")
 
 
+def deliver_data(closure: Closure, environments: Sequence[Environment], subject: str) -> Delivery | str:
+    """Return the data files of a package that are not here, or why there are none."""
+    missing = closure.world.listed.missing(subject)
+    if not missing:
+        return f"not found in {', '.join(one.info.spec for one in environments)}" if environments else _NO_ENVIRONMENT
+    pieces = tuple(Piece(file.source, file.path) for file in missing)
+    owners = (one.distribution_of(missing[0].source) for one in environments)
+    owner = next(filter(None, owners), None)
+    return Delivery(pieces, f"{owner.name} {owner.version}" if owner is not None else environments[0].info.spec)
+
+
 def rebuild_options(closure: Closure, name: str) -> str:
     """Return the freezer's options that take a module into the program, with those below it that are needed too."""
     graph = closure.graph

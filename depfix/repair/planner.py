@@ -32,7 +32,7 @@ from depfix.repair.cures import (
     replacement,
     stdlib_module,
 )
-from depfix.repair.deliveries import Delivery, Piece, deliver, deliver_metadata, rebuild_options
+from depfix.repair.deliveries import Delivery, Piece, deliver, deliver_data, deliver_metadata, rebuild_options
 from depfix.repair.slim import unneeded
 
 _MOST_ROUNDS = 50
@@ -41,6 +41,7 @@ _MODULES = frozenset(("missing-module", "missing-extension-module", "missing-std
 _BY_COPY = frozenset(
     "missing-dll missing-delay-dll misplaced-dll missing-runtime-dll missing-vc-runtime absent-on-target".split()
 )
+_DELIVERED = {"missing-metadata": deliver_metadata, "missing-package-data": deliver_data}
 _BY_TABLE = frozenset((EdgeKind.STATIC, EdgeKind.FORWARD, EdgeKind.DELAY))
 
 Key = tuple[str, str, str]  # rule, subject and identity of a finding
@@ -57,7 +58,7 @@ def copied_in(finding: Finding) -> bool:
         return fold(finding.identity).endswith((".dll", ".pyd"))  # no program, and not what the target does not run
     if finding.name == "absent-on-target" and finding.identity:
         return False  # the target is too old for Python itself
-    return finding.name in _BY_COPY | _BY_REPLACEMENT | _MODULES | {"missing-metadata"}
+    return finding.name in _BY_COPY | _BY_REPLACEMENT | _MODULES | _DELIVERED.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +263,8 @@ class _Planner:
             return replacement(closure, self._environments, finding)
         if finding.name in _MODULES:
             return self._decide_module(closure, finding)
-        if finding.name == "missing-metadata":
-            return deliver_metadata(closure, self._environments, finding.subject)
+        if finding.name in _DELIVERED:
+            return _DELIVERED[finding.name](closure, self._environments, finding.subject)
         node = Node(NodeKind.MISSING, finding.subject)
         edges = [edge for edge in closure.graph.edges_to(node) if edge.expected == finding.identity]
         if finding.name not in _BY_COPY or not edges:
@@ -312,7 +313,7 @@ class _Planner:
         added: list[FileEntry] = []
         for piece in delivery.pieces:
             existing = tree.file(piece.destination)
-            if fold(piece.destination) in self.actions or tree.has_folder(piece.destination):
+            if self._plans(piece) or tree.has_folder(piece.destination):
                 continue
             if existing is not None:
                 new = file_entry(existing.path, piece.source)
@@ -321,12 +322,18 @@ class _Planner:
             verb = "replace" if existing is not None else "copy"
             path = existing.path if existing is not None else tree.spelled(piece.destination)
             added.append(self._add(finding, verb, Piece(piece.source, path), delivery.provider))
-        if not added:
+        planned = [self.actions[fold(piece.destination)] for piece in delivery.pieces if self._plans(piece)]
+        if not added and planned:
+            self._cured[key_of(finding)] = planned[0]  # another finding's cure brings it
+        elif not added:
             reason = f"what {delivery.provider} has of it stands in the dist already"
             self.declined[key_of(finding)] = Declined(finding.rule, finding.subject, reason)
         elif finding.name == "hidden-module":
             self._hidden.append((finding, delivery.provider))
         return added
+
+    def _plans(self, piece: Piece) -> bool:
+        return fold(piece.destination) in self.actions
 
     def _add(self, finding: Finding, verb: str, piece: Piece, provider: str, made: str = "") -> FileEntry:
         entry = file_entry(piece.destination, made or piece.source)

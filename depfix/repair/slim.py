@@ -6,11 +6,10 @@ from collections.abc import Iterable
 
 from depfix.closure.build import Closure
 from depfix.closure.graph import NodeKind
+from depfix.closure.listed import FOR_COMPILERS
 from depfix.model.names import fold, parent
 from depfix.model.plan import Action
 
-# What compilers and linkers read, and no program: headers, import libraries, sources of extension modules.
-_FOR_COMPILERS = (".h", ".hpp", ".hh", ".cuh", ".lib", ".a", ".pxd", ".pyx", ".pxi", ".c", ".cc", ".cpp", ".f", ".f90")
 _CODE = (".py", ".pyd", ".pyc")
 _METADATA = (".dist-info", ".egg-info")
 
@@ -19,17 +18,19 @@ def unneeded(closure: Closure, actions: Iterable[Action]) -> frozenset[str]:
     """Return the destinations of copies that can be left out of a plan, by its closure.
 
     A folder of modules stays if something may import one of them, or one below it; then all that is in it stays, data
-    too, but for what only compilers read. DLLs and metadata stay in any case.
+    too, but for what only compilers read. DLLs, metadata and data files that are known to be read stay in any case.
     """
     copied = [action for action in actions if action.action == "copy" and "/" in action.destination]
     with_modules = {parent(action.destination) for action in copied if fold(action.destination).endswith(_CODE)}
     reached = _reached_folders(closure)
+    read = {fold(node.name) for node in closure.graph.nodes() if node.kind is NodeKind.DATA}
     found = set()
     for action in copied:
         path = fold(action.destination)
         if path.endswith(".dll") or any(fold(part).endswith(_METADATA) for part in path.split("/")):
             continue
-        if path.endswith(_FOR_COMPILERS) or not _stays(parent(action.destination), with_modules, reached):
+        stays = path in read or _stays(parent(action.destination), with_modules, reached)
+        if path.endswith(FOR_COMPILERS) or not stays:
             found.add(action.destination)
     return frozenset(found)
 

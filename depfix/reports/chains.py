@@ -15,6 +15,9 @@ _WORDS = {
     NodeKind.SYSTEM: "part of Windows",
     NodeKind.MISSING: "missing",
     NodeKind.NO_MODULE: "a missing module",
+    NodeKind.NO_METADATA: "a distribution without its metadata",
+    NodeKind.DATA: "a data file in the dist",
+    NodeKind.NO_DATA: "missing data",
 }
 
 

@@ -15,8 +15,10 @@ _MARKS = {
     NodeKind.SYSTEM: "part of Windows",
     NodeKind.MISSING: "MISSING",
     NodeKind.NO_MODULE: "MISSING",
+    NodeKind.NO_METADATA: "MISSING",
+    NodeKind.NO_DATA: "MISSING",
 }
-_ABSENT = (NodeKind.MISSING, NodeKind.NO_MODULE)
+_ABSENT = (NodeKind.MISSING, NodeKind.NO_MODULE, NodeKind.NO_METADATA, NodeKind.NO_DATA)
 _SURE = {Strength.POSSIBLE: "possible", Strength.OPTIONAL: "optional", Strength.PROBABLE: "", Strength.REQUIRED: ""}
 
 
