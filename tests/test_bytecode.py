@@ -117,6 +117,19 @@ def test_names_levels_and_aliases(version: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+def test_what_stands_in_for_an_import_is_told_as_in_the_source(version: tuple[int, int]) -> None:
+    target = SourceTarget(version)
+    source, bytecode = (
+        {(use.where.line, use.module): use.where.instead for use in imports(facts)}
+        for facts in (read_source(PATTERNS.read_bytes(), target), read_pyc(pyc(version), target))
+    )
+    assert {key: bytecode[key] for key in source.keys() & bytecode.keys()} == {
+        key: source[key] for key in source.keys() & bytecode.keys()
+    }
+    assert {key[1]: instead for key, instead in bytecode.items()}["slow"] == ("fast",)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_what_a_package_binds(version: tuple[int, int]) -> None:
     facts = read_pyc(pyc(version), SourceTarget(version), is_package=True)
     bound = facts.binds
@@ -202,7 +215,7 @@ def import_lines(code: CodeValue) -> list[int]:
 
 def test_the_hosts_library_gives_what_its_sources_give() -> None:
     target = SourceTarget(HOST)
-    total, other, missing = 0, [], []
+    total, other, missing, stand_ins = 0, [], [], 0
     for path, (data, code) in host_stdlib().items():
         source, bytecode = (
             {(use.where.line, use.level, use.module, use.names): use for use in reversed(imports(facts))}
@@ -214,8 +227,11 @@ def test_the_hosts_library_gives_what_its_sources_give() -> None:
             (path, key, source[key].where, bytecode[key].where)
             for key in source.keys() & bytecode.keys()
             if source[key].where.strength(load=False) != bytecode[key].where.strength(load=False)
+            or source[key].where.instead != bytecode[key].where.instead
         ]
+        stand_ins += sum(bool(use.where.instead) for use in bytecode.values())
     assert total > 600
+    assert stand_ins > 0
     assert len(missing) * 100 < total, missing  # names that only the evaluator of expressions knows
     assert len(other) * 100 < total, other
 

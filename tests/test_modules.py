@@ -321,6 +321,25 @@ def test_an_extension_module_that_only_compiled_code_imports(
         assert finding.chain[-2:] == ("pkg/core.pyd", "pkg._helper")
 
 
+@pytest.mark.parametrize(
+    ("function", "found"), [("PyImport_ImportModule", True), ("PyCapsule_Import", True), ("PyModule_Create2", False)]
+)
+def test_compiled_code_that_calls_nothing_that_imports_imports_nothing(
+    make_dist: DistMaker, tmp_path: Path, function: str, *, found: bool
+) -> None:
+    dist = make_dist({}, {"pkg/__init__.py": "from . import core", RECORD: "pkg/core.pyd,,\npkg/_helper.pyd,,\n"})
+    put_text(tmp_path / "python310.c", f"__declspec(dllexport) int {function}(const char *name) {{ return !name; }}")
+    compile_c(tmp_path / "python310.c", tmp_path / "python310.dll")
+    declared = f"__declspec(dllimport) int {function}(const char *);"
+    body = f'__declspec(dllexport) int wanted(void) {{ return {function}("pkg._helper"); }}'
+    put_text(tmp_path / "core.c", f"{declared}\n{body}\n")
+    core = compile_c(tmp_path / "core.c", tmp_path / "core.dll", links=[tmp_path / "python310.lib"])
+    put(core, dist / "pkg" / "core.pyd")
+    put_text(tmp_path / "program.py", "import pkg\n")
+    rows = {words(finding) for finding in findings(dist, entry=tmp_path / "program.py")}
+    assert ("DF204 error probable pkg._helper" in rows) is found
+
+
 def test_what_the_program_does_not_import_is_not_missing(make_dist: DistMaker, tmp_path: Path) -> None:
     sources = {"pkg/__init__.py": "from ._speed import work", "used/__init__.py": "", **RECORDED}
     dist = make_dist({}, sources)

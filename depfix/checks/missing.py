@@ -43,7 +43,7 @@ def _unread_manifests(closure: Closure) -> Iterator[Finding]:
     for node in closure.graph.nodes():
         if node.kind not in (NodeKind.PROGRAM, NodeKind.IMAGE) or closure.graph.strength(node) is None:
             continue
-        for path, reason in closure.world.unread_manifests(node.name):
+        for path, reason in closure.world.manifests.unread(node.name):
             if fold(path) in told:
                 continue
             told.add(fold(path))

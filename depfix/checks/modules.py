@@ -51,8 +51,8 @@ def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> 
     severity, confidence = _weight(strength, bool(recorded) or sure or (expected and closure.from_program))
     if expected and severity is Severity.INFO and strength >= Strength.PROBABLE:
         severity, confidence = Severity.WARNING, Confidence.PROBABLE
-    if lack in _FROM_ELSEWHERE and (edge.kind is EdgeKind.HIDDEN or edge.note) and severity is Severity.ERROR:
-        severity, confidence = Severity.WARNING, Confidence.PROBABLE  # a word in compiled code; or it copes without
+    if lack in _FROM_ELSEWHERE and severity is Severity.ERROR and _is_doubtful(closure, edge):
+        severity, confidence = Severity.WARNING, Confidence.PROBABLE
     chain = chain_texts(closure.graph.chain(edge.source), closure.graph.root)
     if len(chain) > 1 and chain[-1] in (edge.source.name, edge.path):
         chain = chain[:-1]  # the place in its source says more than its name
@@ -67,6 +67,12 @@ def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> 
         ],
         chain=(*chain, _place(edge), name),
     )
+
+
+def _is_doubtful(closure: Closure, edge: Edge) -> bool:
+    """Return True for a word in compiled code, for what copes without, and for a plugin that may never be asked for."""
+    by_choice = any(step.one_of_own for step in closure.graph.chain(edge.source))
+    return edge.kind is EdgeKind.HIDDEN or bool(edge.note) or by_choice
 
 
 def _is_freezers_choice(closure: Closure, edge: Edge) -> bool:

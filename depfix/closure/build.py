@@ -174,6 +174,8 @@ def _spelled_edges(world: World, module: ModuleFile, imported: set[str]) -> Iter
     """Yield what an extension module that is here may import, by the names in its data."""
     if module.entry is None or module.kind is not ModuleKind.EXTENSION or module.is_provided:
         return
+    if not world.can_import(module.entry.path):
+        return
     image = Node(NodeKind.IMAGE, module.entry.path)
     for name, strength in _spelled_by(world, module, imported):
         yield Edge(image, world.module_node(name), EdgeKind.HIDDEN, strength, path=image.name)
@@ -321,7 +323,7 @@ def _spelled_in_modules(world: World, graph: Graph, modules: list[str]) -> dict[
     for module in _surely_used(world, graph) if wanted else ():
         if module.entry is None:
             continue
-        if module.kind is ModuleKind.EXTENSION:
+        if module.kind is ModuleKind.EXTENSION and world.can_import(module.entry.path):
             alone = frozenset(name for name in wanted if "." not in name)
             named = world.facts.dotted_names(module.entry, world.tops) | world.facts.strings(module.entry, alone)
         elif module.kind is ModuleKind.SOURCE and module.name.partition(".")[0] in tops:

@@ -1,10 +1,15 @@
-"""The directories that a process has given to the loader so far."""
+"""The directories that a process has given to the loader so far, and those that a program's own code gives."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from depfix.dist.identify import Dist
+from depfix.dist.tree import FileKind, Tree
+from depfix.imports.finder import ModuleFinder, ModuleKind
 from depfix.loader.search import Directories
+from depfix.model.names import base_name, parent
+from depfix.pe.reader import map_file
 
 
 class ProcessDirectories:
@@ -49,3 +54,33 @@ class ProcessDirectories:
 
     def put_on_path(self, folder: str) -> None:
         self._path[folder] = None
+
+
+def directories_named_in_program(dist: Dist, tree: Tree, finder: ModuleFinder) -> tuple[str, ...]:
+    """Return folders with DLLs whose name is a whole string in the program, of packages whose source is not here.
+
+    A package that is compiled into the program adds its DLL folder (such as `package.libs`) from there; its constants,
+    with a type letter before and a NUL behind, are all that can be seen of that code.
+    """
+    if not dist.freezer.hides_code:
+        return ()
+    folders = {
+        parent(entry.path) for entry in tree if entry.kind is FileKind.IMAGE and entry.path.lower().endswith(".dll")
+    }
+    candidates = [folder for folder in sorted(folders) if folder and not _has_source(folder, finder)]
+    entry = tree.file(dist.host.path)
+    data = map_file(entry.source) if candidates and entry is not None else None
+    if data is None:
+        return ()
+    named = (folder for folder in candidates if any(data.find(text) >= 0 for text in _constants(base_name(folder))))
+    return tuple(named)
+
+
+def _constants(name: str) -> tuple[bytes, ...]:
+    text = name.encode("utf-8", "surrogatepass")
+    return (b"a" + text + b"\0", b"u" + text + b"\0")
+
+
+def _has_source(folder: str, finder: ModuleFinder) -> bool:
+    top = finder.find(folder.partition("/")[0])
+    return top is not None and top.kind is ModuleKind.SOURCE

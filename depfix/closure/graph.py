@@ -89,7 +89,7 @@ class Edge:
     target, `trail` holds the places looked at and `expected` the dist-relative path if code asks for one exact path;
     `unsure` is True if code that cannot be read may add places. `note` is what is known of such a need. `absence`: what
     becomes here of the error if the target, or what it imports in turn, is absent. `one_of_many`: the name is computed,
-    and may mean others as well.
+    and may mean others as well; `one_of_own`: those are of the importer's own package, and this one is there.
     """
 
     source: Node
@@ -105,6 +105,7 @@ class Edge:
     note: str = ""
     absence: Absence = Absence.RAISED
     one_of_many: bool = False
+    one_of_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

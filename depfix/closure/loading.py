@@ -181,7 +181,7 @@ class ProcessLoader:
         The path is empty for a DLL that Windows serves.
         """
         found: dict[str, str] = {}
-        for one in self._world.assemblies(path):
+        for one in self._world.manifests.assemblies(path):
             if one.provision is Provision.NOBODY:
                 missing = Node(NodeKind.MISSING, fold(one.name))
                 edge = Edge(node, missing, EdgeKind.ASSEMBLY, Strength.REQUIRED, one.name, path=one.by, note=one.note)

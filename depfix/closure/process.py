@@ -199,6 +199,7 @@ class Process:
                 note=note,
                 absence=absence,
                 one_of_many=step.one_of_many and not required,
+                one_of_own=step.one_of_many and target.kind is NodeKind.MODULE and _is_own_package(module, step.target),
             )
             self._graph.add(edge)
         follows = not step.absent and (not is_provided or strength >= Strength.PROBABLE)
@@ -394,6 +395,10 @@ def _is_awake(liveness: Liveness, module: str, step: Step) -> bool:
     if isinstance(step, ImportStep) and step.computed and not liveness.mentions(step.target.rpartition(".")[2]):
         return False
     return liveness.is_live(module, step.where.function)
+
+
+def _is_own_package(module: str, other: str) -> bool:
+    return module.partition(".")[0] == other.partition(".")[0]
 
 
 def _lost(edge: Edge, path: str) -> Edge:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from enum import Enum
 from functools import cached_property
 
 from depfix.closure.configured import Configured
+from depfix.closure.directories import directories_named_in_program
 from depfix.closure.facts import Facts
 from depfix.closure.graph import Node, NodeKind
 from depfix.closure.inside import PROGRAM, Inside
 from depfix.closure.listed import Listed
 from depfix.closure.liveness import Binding
+from depfix.closure.manifests import Manifests
 from depfix.closure.metadata import Metadata
 from depfix.closure.paths import Surroundings, folders_of
 from depfix.closure.supply import Supply
@@ -24,15 +27,15 @@ from depfix.imports.naming import sets_attribute
 from depfix.imports.uses import Calls, ImportUse, PackagePathUse, SearchPathUse, SourceFacts
 from depfix.imports.walker import ImportStep, ModuleWalker, absolute_name
 from depfix.knowledge.stdlib import stdlib_extensions, stdlib_modules, stdlib_needs
-from depfix.loader.assemblies import NeededAssembly, external_manifest, manifest_places, needed_assemblies
 from depfix.loader.system import CleanSystem
-from depfix.model.image import Exports, Image, ImageOrProblem, ImageProblem, ImportedDll, Manifest
+from depfix.model.image import Exports, Image, ImageOrProblem, ImageProblem, ImportedDll
 from depfix.model.machine import Machine
 from depfix.model.names import base_name, dll_file_name, fold, join, parent
-from depfix.pe.manifest import read_manifest
-from depfix.pe.reader import map_file
 
 _NO_PYTHON = (3, 8)
+_STABLE_ABI = "python3.dll"
+# Functions of Python's C API that import modules, or run code that may.
+_IMPORTING = re.compile(r"_?PyImport_|PyCapsule_Import|_?PyRun_|PyEval_EvalCode|Py_CompileString|PyEval_GetBuiltins")
 
 
 class Lack(Enum):
@@ -84,10 +87,11 @@ class World:
             knows_all=self.knows_stdlib and bool(self.inside.builtin),
             extend=self.add_folders,
         )
+        self.manifests = Manifests(tree, self.image)
         self._noted: set[tuple[str, int]] = set()
         self.start_directories = (
             *dist.layout.user_directories,
-            *_directories_named_in_program(dist, tree, self.finder),
+            *directories_named_in_program(dist, tree, self.finder),
         )
 
     def image(self, path: str) -> ImageOrProblem:
@@ -114,6 +118,24 @@ class World:
         entry = self.tree.file(path)
         return self.facts.imported(entry) if entry is not None else {}
 
+    def can_import(self, path: str) -> bool:
+        """Return True unless what an image takes from Python shows that it imports no module.
+
+        What it takes from other DLLs of the dist that use Python may do so for it. Source: Python, "Importing Modules"
+        https://docs.python.org/3/c-api/import.html
+        """
+        own = fold(base_name(self.dist.python.path)) if self.dist.python is not None else ""
+        imported = self.imported(path)
+        taken = [imported[name] for name in (own, _STABLE_ABI) if name in imported]
+        if not taken or any(row.ordinals or any(map(_IMPORTING.match, row.symbols)) for row in taken):
+            return True
+        others = (entry for name in imported for entry in self.tree.named(name))
+        return any(self._uses_python(entry.path, own) for entry in others)
+
+    def _uses_python(self, path: str, python: str) -> bool:
+        image = self.image(path)
+        return isinstance(image, Image) and python in {fold(dll_file_name(name)) for name in image.imports}
+
     def forwarded(self, path: str, wanted: ImportedDll) -> tuple[ImportedDll, ...]:
         """Return which of the wanted exports an image only forwards: for each host what is wanted of it."""
         exports = self.exports(path)
@@ -126,41 +148,6 @@ class World:
                 host, _, symbol = forwarder.target.rpartition(".")
                 hosts.setdefault(host, []).append(symbol)
         return tuple(_wanted_of(host, symbols, wanted.delayed) for host, symbols in hosts.items() if host)
-
-    def assemblies(self, path: str) -> tuple[NeededAssembly, ...]:
-        """Return the side-by-side assemblies that an image's manifest names, with those that they need in turn."""
-        own = self._manifest(path)
-        return tuple(needed_assemblies(own[1], parent(path), self._assembly_manifest)) if own is not None else ()
-
-    def unread_manifests(self, path: str) -> Iterator[tuple[str, str]]:
-        """Yield (dist-relative path, reason) of each manifest that counts for an image and cannot be read."""
-        own = self._manifest(path)
-        places = [own] if own is not None else []
-        asked = {asked for _, manifest in places for asked in manifest.dependencies}
-        found = (self._assembly_manifest(place) for one in asked for place in manifest_places(one, parent(path)))
-        yield from ((place, one.problem) for place, one in (*places, *filter(None, found)) if one.problem)
-
-    def _manifest(self, path: str) -> tuple[str, Manifest] | None:
-        """Return (where it stands, the manifest) of an image."""
-        image = self.image(path)
-        if not isinstance(image, Image):
-            return None
-        if image.manifest is not None:
-            return path, image.manifest
-        entry = self.tree.file(external_manifest(path, is_dll=image.is_dll))
-        manifest = read_manifest(entry.source) if entry is not None else None
-        return (entry.path, manifest) if entry is not None and manifest is not None else None
-
-    def _assembly_manifest(self, place: str) -> tuple[str, Manifest] | None:
-        entry = self.tree.file(place)
-        if entry is None:
-            return None
-        if place.endswith(".manifest"):
-            manifest = read_manifest(entry.source)
-        else:
-            image = self.image(place)
-            manifest = image.manifest if isinstance(image, Image) else None
-        return (entry.path, manifest) if manifest is not None else None
 
     def _has_stdlib_files(self) -> bool:
         """Return True unless every extension module of the standard library is linked into the Python DLL."""
@@ -411,33 +398,3 @@ def _wanted_of(host: str, symbols: list[str], delayed: bool) -> ImportedDll:
     ordinals = tuple(int(symbol[1:]) for symbol in symbols if symbol.startswith("#") and symbol[1:].isdigit())
     names = tuple(symbol for symbol in symbols if not symbol.startswith("#"))
     return ImportedDll(host, names, ordinals, delayed)
-
-
-def _directories_named_in_program(dist: Dist, tree: Tree, finder: ModuleFinder) -> tuple[str, ...]:
-    """Return folders with DLLs whose name is a whole string in the program, of packages whose source is not here.
-
-    A package that is compiled into the program adds its DLL folder (such as `package.libs`) from there; its constants,
-    with a type letter before and a NUL behind, are all that can be seen of that code.
-    """
-    if not dist.freezer.hides_code:
-        return ()
-    folders = {
-        parent(entry.path) for entry in tree if entry.kind is FileKind.IMAGE and entry.path.lower().endswith(".dll")
-    }
-    candidates = [folder for folder in sorted(folders) if folder and not _has_source(folder, finder)]
-    entry = tree.file(dist.host.path)
-    data = map_file(entry.source) if candidates and entry is not None else None
-    if data is None:
-        return ()
-    named = (folder for folder in candidates if any(data.find(text) >= 0 for text in _constants(base_name(folder))))
-    return tuple(named)
-
-
-def _constants(name: str) -> tuple[bytes, ...]:
-    text = name.encode("utf-8", "surrogatepass")
-    return (b"a" + text + b"\0", b"u" + text + b"\0")
-
-
-def _has_source(folder: str, finder: ModuleFinder) -> bool:
-    top = finder.find(folder.partition("/")[0])
-    return top is not None and top.kind is ModuleKind.SOURCE

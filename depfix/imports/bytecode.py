@@ -19,6 +19,7 @@ from depfix.imports.machine import Scope
 from depfix.imports.marshal import CodeValue, MarshalProblem, read_marshal
 from depfix.imports.mentions import ClassBases, all_codes, global_stores, importing, mentions_of, stored_names
 from depfix.imports.opcodes import Instructions, InstructionSet, instruction_sets, version_of_magic
+from depfix.imports.probes import modules_of
 from depfix.imports.stack import CLASS_BUILDER, ImportNote, Slot
 from depfix.imports.uses import (
     Absence,
@@ -90,8 +91,7 @@ def read_code(data: bytes, target: SourceTarget, *, is_package: bool = False) ->
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a code object runs: its qualified name as a prefix, and the circumstances. `owner` is the
-    function around it."""
+    """Where a code object runs: its qualified name as a prefix, the function around it, and the circumstances."""
 
     prefix: str = ""
     owner: str = ""
@@ -100,6 +100,7 @@ class _Place:
     import_guarded: bool = False
     load_guarded: bool = False
     absence: Absence = Absence.RAISED
+    instead: frozenset[str] = frozenset()
 
     def where(self, line: int) -> Where:
         return Where(
@@ -110,18 +111,19 @@ class _Place:
             self.load_guarded,
             self.absence,
             function=self.owner if self.deferred else "",
+            instead=tuple(sorted(self.instead)),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Something that happens at an instruction: an import, or other code that runs."""
+    """Something that happens at an instruction: an import, or other code that runs; `handlers` protect it."""
 
     index: int
     place: _Place
     note: ImportNote | None = None
     code: CodeValue | None = None
-    name: str = ""
+    handlers: tuple[int, ...] = ()
 
 
 class _ModuleReader:
@@ -149,7 +151,7 @@ class _ModuleReader:
     @property
     def is_asked(self) -> bool:
         """Return True if something in the module imports."""
-        return id(self._module) in self._asking
+        return self.asks(self._module)
 
     def read(self) -> None:
         """Follow the module, then the functions that its import did not call."""
@@ -166,7 +168,7 @@ class _ModuleReader:
         """Follow one code object, and what runs with it."""
         key = (id(code), place.deferred)
         on_import = not place.deferred and not code.flags & _OPTIMIZED
-        wanted = id(code) in self._asking or code is self._module or (on_import and self.target.calls)
+        wanted = self.asks(code) or code is self._module or (on_import and self.target.calls)
         wanted = wanted or (self.target.calls and code.name.startswith(_GENERIC))
         wanted = wanted or (not place.deferred and not self._named.isdisjoint(code.names))
         if key in self._followed or depth > _DEEPEST_CALL or not wanted:
@@ -181,18 +183,21 @@ class _ModuleReader:
         for run in body.in_order():
             if run.note is not None:
                 where = run.place.where(body.ins.line(run.index))
-                note = run.note
-                self.uses.append(ImportUse(where, note.module, note.names, note.level, tuple(note.aliases)))
+                self.uses.append(_use(run.note, where))
             elif run.code is not None:
                 self.follow(run.code, run.place, [*scopes, {}], depth + 1)
 
     def wants(self, code: CodeValue) -> bool:
         """Return True if something about a code object inside the module is asked for."""
-        return self.target.calls or id(code) in self._asking
+        return self.target.calls or self.asks(code)
+
+    def asks(self, code: CodeValue) -> bool:
+        """Return True if a code object, or one inside it, imports something."""
+        return id(code) in self._asking
 
     def defer(self, code: CodeValue, place: _Place, scopes: list[Scope]) -> None:
         """Keep a function for later."""
-        if id(code) in self._asking:
+        if self.asks(code):
             self._deferred.append((code, place, scopes))
 
     def mentions(self, codes: Iterable[CodeValue]) -> Mentions:
@@ -218,6 +223,10 @@ class _ModuleReader:
         return Calls(Mentions(names, attributes), shown, {name: tuple(bases) for name, bases in self.classes.items()})
 
 
+def _use(note: ImportNote, where: Where) -> ImportUse:
+    return ImportUse(where, note.module, note.names, note.level, tuple(note.aliases))
+
+
 class _Body(Follower):
     """Takes note of what one code object imports, defines and runs."""
 
@@ -233,6 +242,7 @@ class _Body(Follower):
 
     def in_order(self) -> list[_Run]:
         """Return what happens, by lines; what a handler repeats of a `finally` is there once."""
+        instead = self._instead()
         seen: set[object] = set()
         found: list[tuple[int, int, _Run]] = []
         for run in self._runs:
@@ -242,8 +252,29 @@ class _Body(Follower):
                 seen.add((line, what))
                 if not run.place.conditional and self.conditional(run.index):
                     run = replace(run, place=replace(run.place, conditional=True))
+                if run.index in instead:
+                    run = replace(run, place=replace(run.place, instead=instead[run.index]))
                 found.append((line, run.index, run))
         return [run for _, _, run in sorted(found, key=lambda row: row[:2])]
+
+    def _instead(self) -> dict[int, frozenset[str]]:
+        """Return, for what happens in an `except ImportError`, the modules whose imports it stands in for.
+
+        If the `try` runs other code too, whose imports are not known here, nothing can be told.
+        """
+        found: dict[int, tuple[int, frozenset[str]]] = {}
+        protected: dict[int, list[_Run]] = {}
+        for run in self._runs:
+            for handler in run.handlers:
+                protected.setdefault(handler, []).append(run)
+        for handler, runs in protected.items():
+            uses = [_use(run.note, run.place.where(0)) for run in runs if run.note is not None]
+            is_known = not any(run.code is not None and self._reader.asks(run.code) for run in runs)
+            tried = modules_of(uses) if is_known else frozenset()
+            for clause in self.clauses_for_imports(handler) if tried else ():
+                for index in (run.index for run in self._runs if run.index in clause):
+                    found[index] = max(found.get(index, (0, tried)), (clause.start, tried), key=lambda row: row[0])
+        return {index: tried for index, (_, tried) in found.items()}
 
     def _now(self) -> _Place:
         guards, here = self.guards(), self._place
@@ -257,10 +288,13 @@ class _Body(Follower):
             absence=here.absence if guards.absence is Absence.RAISED else guards.absence,
         )
 
+    def _run_here(self, place: _Place, note: ImportNote | None = None, code: CodeValue | None = None) -> None:
+        self._runs.append(_Run(self.index, place, note, code, self.handlers()))
+
     # --- hooks ---
 
     def imported(self, note: ImportNote) -> None:
-        self._runs.append(_Run(self.index, self._now(), note))
+        self._run_here(self._now(), note)
 
     def called(self, function: Slot, arguments: list[Slot], keywords: dict[str, Slot]) -> Slot | None:
         if function is CLASS_BUILDER:
@@ -270,7 +304,7 @@ class _Body(Follower):
             by = function.last or function.made_by or "?"
             return replace(arguments[0], decorators=(*arguments[0].decorators, by))
         if function.code is not None:
-            self._runs.append(_Run(self.index, self._now(), code=function.code))
+            self._run_here(self._now(), code=function.code)
             return None
         if function.last == "suppress":
             caught = [name for each in arguments for name in (each.last, *(part.last for part in each.parts)) if name]
@@ -279,14 +313,14 @@ class _Body(Follower):
             self._import_by_name(arguments)
         local = self._reader.functions.get(function.written) if not self._place.deferred else None
         if local is not None:
-            self._runs.append(_Run(self.index, self._now(), code=local))
+            self._run_here(self._now(), code=local)
         return None
 
     def _import_by_name(self, arguments: list[Slot]) -> None:
         place = self._now()
         for name in module_names(arguments[0].value) if arguments else ():
             level = len(name) - len(name.lstrip("."))
-            self._runs.append(_Run(self.index, place, ImportNote(self.index, name.lstrip("."), (), level)))
+            self._run_here(place, ImportNote(self.index, name.lstrip("."), (), level))
 
     def _build(self, arguments: list[Slot], keywords: dict[str, Slot]) -> None:
         """Take note of a class: its body runs here."""
@@ -294,7 +328,7 @@ class _Body(Follower):
         if code is None:
             return
         place = replace(self._now(), prefix=f"{self._place.prefix}{code.name}.")
-        self._runs.append(_Run(self.index, place, code=code))
+        self._run_here(place, code=code)
         if not self._place.owner:
             bases = ClassBases(arguments[2:], keywords)
             for name, attribute in bases.read:
@@ -306,7 +340,7 @@ class _Body(Follower):
         if not self._reader.wants(code):
             return
         if code.name.startswith(_GENERIC):  # it holds the function or class
-            self._runs.append(_Run(self.index, self._now(), code=code))
+            self._run_here(self._now(), code=code)
         elif code.name.startswith("<"):
             self._load_nameless(code)
         elif code.flags & _OPTIMIZED and code.name != _ANNOTATIONS:
@@ -321,7 +355,7 @@ class _Body(Follower):
         if code.name == "<lambda>":
             self._reader.defer(code, _Place(self._place.prefix, self._place.owner, deferred=True), self.scopes)
         else:
-            self._runs.append(_Run(self.index, self._now(), code=code))
+            self._run_here(self._now(), code=code)
         if not self._place.owner and self._reader.target.calls:
             found = self._reader.mentions((code,))
             self._reader.on_import.update((name, False) for name in found.names)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from heapq import heappop, heappush
 from itertools import accumulate
 
-from depfix.imports.guards import Guards, clauses_guard
+from depfix.imports.guards import FOR_IMPORTS, Guards, clauses_guard
 from depfix.imports.machine import Machine, Scope
 from depfix.imports.opcodes import NO_TARGET, ExceptionTable, Instructions
 from depfix.imports.stack import Slot
@@ -88,6 +88,14 @@ class Follower(Machine):
         """Take note of a `with` block."""
         if manager.suppressed:
             self._handlers.suppressed[self.index] = manager.suppressed
+
+    def handlers(self) -> tuple[int, ...]:
+        """Return the handlers of the instruction at hand, each by its first instruction."""
+        return tuple(self._handlers_at(self.index))
+
+    def clauses_for_imports(self, handler: int) -> Iterator[range]:
+        """Yield the instructions of each `except` clause that is there for imports that fail, and for nothing else."""
+        return self._handlers.clauses_for_imports(handler)
 
     # --- blocks ---
 
@@ -257,6 +265,17 @@ class HandlerReader:
             else:
                 self._known[target] = clauses_guard(self._clauses(index))
         return self._known[target]
+
+    def clauses_for_imports(self, target: int) -> Iterator[range]:
+        """Yield the instructions of each clause of a handler that names exceptions of imports only."""
+        index = target + (self._ins.names[target] == "PUSH_EXC_INFO")
+        for _ in range(_MOST_CLAUSES):
+            found, jump = self._matched(index)
+            if jump == NO_TARGET:
+                return
+            index = self._ins.targets[jump]
+            if found and found <= FOR_IMPORTS:
+                yield range(jump + 1, index)
 
     def _clauses(self, index: int) -> Iterator[tuple[set[str], bool]]:
         """Yield the exceptions of each `except` clause, and whether it surely leaves."""

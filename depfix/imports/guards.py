@@ -11,6 +11,7 @@ from depfix.imports.uses import Absence
 
 _CATCH_IMPORT = frozenset(("ImportError", "Exception", "BaseException"))
 _CATCH_ABSENCE = _CATCH_IMPORT | {"ModuleNotFoundError"}
+FOR_IMPORTS = frozenset(("ImportError", "ModuleNotFoundError"))
 _CATCH_LOAD = frozenset(
     ("OSError", "WindowsError", "EnvironmentError", "IOError", "FileNotFoundError", "Exception", "BaseException")
 )
@@ -49,7 +50,7 @@ def _caught_by(handler: ast.ExceptHandler, known_as: Callable[[str], set[str]]) 
 
 def catches_only_imports(handler: ast.ExceptHandler) -> bool:
     """Return True for a handler that is there for imports that fail, and for nothing else."""
-    return handler.type is not None and exception_names(handler.type) <= {"ImportError", "ModuleNotFoundError"}
+    return handler.type is not None and exception_names(handler.type) <= FOR_IMPORTS
 
 
 def clauses_guard(clauses: Iterable[tuple[AbstractSet[str], bool]]) -> Guards:
@@ -81,7 +82,7 @@ def _guards(caught: set[str], absence: Absence) -> Guards:
 def copes_with_absence(handlers: list[ast.ExceptHandler]) -> bool:
     """Return True if a `try` is there for the case that something cannot be imported: a handler says so by name."""
     named = [handler.type for handler in handlers if handler.type is not None and not always_leaves(handler.body)]
-    return any(exception_names(each) & {"ImportError", "ModuleNotFoundError"} for each in named)
+    return any(exception_names(each) & FOR_IMPORTS for each in named)
 
 
 def exception_names(node: ast.expr) -> set[str]:
