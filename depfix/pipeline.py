@@ -202,6 +202,7 @@ class _Session:
         self._supply = Supply()
         self._inside: Inside | None = None
         self._scratch = ""
+        self._unpacked: dict[str, str] = {}
         self._entries = tuple(_entry(one) for one in options.entries)
         if options.project and not os.path.isdir(options.project):
             raise EntryNotFoundError(options.project, "no such project folder")
@@ -272,9 +273,11 @@ class _Session:
 
     def unpacked(self, archive: str) -> str:
         """Unpack a zip of modules for as long as this run lives; return the folder."""
-        folder = tempfile.mkdtemp(dir=self._scratch_folder())
-        unpack_modules(archive, folder)
-        return folder
+        if archive not in self._unpacked:
+            folder = tempfile.mkdtemp(dir=self._scratch_folder())
+            unpack_modules(archive, folder)
+            self._unpacked[archive] = folder
+        return self._unpacked[archive]
 
     def _scratch_folder(self) -> str:
         if not self._scratch:

@@ -18,7 +18,7 @@ from depfix.closure.loading import Load, ProcessLoader, leading_to, missing_edge
 from depfix.closure.named import named_places
 from depfix.closure.paths import Pattern, folders_of, for_other_systems, images_of
 from depfix.closure.world import World
-from depfix.dist.tree import FileEntry
+from depfix.dist.tree import FileEntry, FileKind
 from depfix.imports.finder import ModuleKind
 from depfix.imports.naming import is_test
 from depfix.imports.uses import (
@@ -30,6 +30,7 @@ from depfix.imports.uses import (
     MetadataUse,
     PackagePathUse,
     PathUse,
+    ScriptUse,
     SearchPathUse,
     Strength,
 )
@@ -241,12 +242,30 @@ class Process:
             self._ask_metadata(module, step)
         elif isinstance(step, (SearchPathUse, PackagePathUse)):
             self._world.add_folders(module, step)
+        elif isinstance(step, ScriptUse):
+            self._run_script(module, step)
         elif isinstance(step, DefaultDirectoriesUse):
             self._directories.set_default(step.flags)
         elif step.path is None:
             self._directories.set(None)
         else:
             self._run_directory(module, step)
+
+    def _run_script(self, module: str, use: ScriptUse) -> None:
+        """Run a source of the dist as a program, as far as its path is known."""
+        pattern = self._world.surroundings(module).pattern(use.path)
+        entry = self._world.tree.file(pattern.path) if pattern is not None and pattern.exact else None
+        if entry is None or entry.kind is not FileKind.SOURCE:
+            return
+        name = f"<{entry.path}>"
+        strength = min(use.where.strength(load=False), self._surest)
+        source, target = self._world.module_node(module), Node(NodeKind.MODULE, name)
+        path = self._world.source_path(module)
+        self._graph.add(Edge(source, target, EdgeKind.START, strength, path=path, line=use.where.line))
+        if name not in self._imported:
+            self._world.facts.source(entry, is_program=True)
+            self._world.walker.add_script(name, entry)
+            self._import(name)
 
     def _ask_metadata(self, module: str, use: MetadataUse) -> None:
         """Note which distributions some code asks about whose metadata are not there."""

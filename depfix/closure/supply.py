@@ -41,6 +41,7 @@ class Supply:
     ) -> None:
         self.environments = tuple(environments)
         self._stores = [_Store(one, layout, suffixes, version, unpacked) for one in environments if layout is not None]
+        self._unpacked = unpacked
         self._provided: dict[str, ModuleFile | None] = {}
         self._required: dict[tuple[str, str], bool | None] = {}
         self._version = version
@@ -48,6 +49,10 @@ class Supply:
 
     def __bool__(self) -> bool:
         return bool(self.environments)
+
+    def unpacked(self, archive: str) -> str:
+        """Return the folder into which a zip of modules was unpacked, an empty string if it cannot be."""
+        return self._unpacked(archive)
 
     def module(self, name: str) -> ModuleFile | None:
         """Return the module as the first environment that has its top-level package would provide it."""

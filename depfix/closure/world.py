@@ -22,7 +22,16 @@ from depfix.closure.supply import Supply
 from depfix.dist.identify import Dist
 from depfix.dist.records import Records
 from depfix.dist.tree import FileKind, Tree
-from depfix.imports.finder import DiskFolders, ModuleFile, ModuleFinder, ModuleKind, all_modules, module_suffixes
+from depfix.frozen.zips import is_zip
+from depfix.imports.finder import (
+    DiskFolders,
+    ModuleFile,
+    ModuleFinder,
+    ModuleKind,
+    ZippedFolders,
+    all_modules,
+    module_suffixes,
+)
 from depfix.imports.naming import sets_attribute
 from depfix.imports.uses import Calls, ImportUse, PackagePathUse, SearchPathUse, SourceFacts
 from depfix.imports.walker import ImportStep, ModuleWalker, absolute_name
@@ -66,12 +75,13 @@ class World:
         self.tree = tree
         self.system = system
         self.facts = facts
-        self.supply = supply or Supply()
+        self.supply = supply if supply is not None else Supply()
         self.inside = inside or Inside()
         self.records = Records(tree, dist.layout.search_path)
         self.version = dist.python.version if dist.python is not None else _NO_PYTHON
         suffixes = module_suffixes(dist.python, dist.machine)
-        self.finder = ModuleFinder(tree, dist.layout.search_path, suffixes, self.inside.contents)
+        self._folders = ZippedFolders(tree)
+        self.finder = ModuleFinder(self._folders, dist.layout.search_path, suffixes, self.inside.contents)
         finders = [self.finder] + [ModuleFinder(DiskFolders(root), ("",), suffixes) for root in project]
         is_read = self.knows_stdlib or not self._has_stdlib_files()
         self.walker = ModuleWalker(
@@ -322,6 +332,19 @@ class World:
         for folder in folders:
             if self.tree.has_folder(folder):
                 self.walker.add_folder(self.tree.spelled(folder), package)
+            elif not package:
+                self._add_zip(folder)
+
+    def _add_zip(self, path: str) -> None:
+        """Let modules be found in a zip that code puts on the search path.
+
+        Source: Python, "zipimport" https://docs.python.org/3/library/zipimport.html
+        """
+        entry = self.tree.file(path)
+        root = self.supply.unpacked(entry.source) if entry is not None and is_zip(entry.source) else ""
+        if entry is not None and root:
+            self._folders.mount(entry.path, root)
+            self.walker.add_folder(entry.path)
 
     def is_first_note(self, module: str, step: ImportStep) -> bool:
         """Return True once for each import statement: it says the same in every process."""

@@ -88,6 +88,16 @@ def read_zip(path: str | Path, inner: str = "", *, origin: str = "") -> Archive 
     return read_zip_data(data, origin or base_name(str(path)), inner) if data is not None else None
 
 
+def is_zip(path: str) -> bool:
+    """Return True for a file with the directory of a zip at its end. Never raises."""
+    try:
+        data = map_file(path)
+    except (OSError, ValueError):
+        return False
+    archive = open_zip(data) if data is not None else None
+    return archive is not None and bool(archive.members)
+
+
 def unpack_modules(path: str, folder: str) -> None:
     """Write the modules in the zip at `path` to files below `folder`; what cannot be read is left out.
 

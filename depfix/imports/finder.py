@@ -194,6 +194,33 @@ def _names_in(tree: Tree, folder: str) -> set[str]:
     return {name for name in names if name.isidentifier() and name != "__init__"}
 
 
+class ZippedFolders:
+    """The folders of a dist, and zips of modules that were put on the search path, each as a folder of its name."""
+
+    def __init__(self, files: Folders) -> None:
+        self._files = files
+        self._mounted: dict[str, DiskFolders] = {}
+
+    def mount(self, archive: str, root: str) -> None:
+        """Serve what was unpacked to `root` as the folder `archive`, the dist-relative path of the zip."""
+        self._mounted[archive] = DiskFolders(root)
+
+    def in_folder(self, folder: str, name: str) -> FileEntry | None:
+        """Return a file; of one in a zip, the path goes through the zip."""
+        for archive, unpacked in self._mounted.items():
+            if folder == archive or folder.startswith(f"{archive}/"):
+                found = unpacked.in_folder(folder[len(archive) + 1 :], name)
+                return replace(found, path=join(folder, name)) if found is not None else None
+        return self._files.in_folder(folder, name)
+
+    def has_folder_spelled(self, folder: str) -> bool:
+        """Return True if there is such a folder, spelled so."""
+        for archive, unpacked in self._mounted.items():
+            if folder == archive or folder.startswith(f"{archive}/"):
+                return unpacked.has_folder_spelled(folder[len(archive) + 1 :])
+        return self._files.has_folder_spelled(folder)
+
+
 class DiskFolders:
     """The folders of a project on disk, looked at only where a module is asked for: it may lie in a large folder."""
 

@@ -18,6 +18,7 @@ from depfix.imports.uses import (
     ModulesUse,
     PackagePathUse,
     PathUse,
+    ScriptUse,
     SearchPathUse,
     SettingUse,
     SourceFacts,
@@ -49,7 +50,7 @@ class ImportStep:
 
 Step: TypeAlias = (
     "ImportStep | DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse | "
-    "SearchPathUse | PackagePathUse | MetadataUse"
+    "SearchPathUse | PackagePathUse | MetadataUse | ScriptUse"
 )
 _AS_THEY_ARE = (
     DllDirectoryUse,
@@ -59,6 +60,7 @@ _AS_THEY_ARE = (
     SearchPathUse,
     PackagePathUse,
     MetadataUse,
+    ScriptUse,
 )
 
 
