@@ -305,7 +305,7 @@ class _Session:
             self._system.target.name,
             self._system.target.words,
             self._reach(),
-            tuple(EnvironmentSummary(info.spec, info.root, info.kind, info.python) for info in infos),
+            tuple(EnvironmentSummary(info.spec, info.root, info.kind, info.python, info.caveat) for info in infos),
             findings,
             inside=self.inside.words,
         )

@@ -228,6 +228,39 @@ def test_slim_leaves_out_what_is_not_reached(
     assert words(scan(str(dist), options([], entry)).findings) == set()
 
 
+@pytest.mark.parametrize(
+    "source", ["from ns.part import x", "from ns import part", "import ns.part", "import ns.part.deep"]
+)
+def test_a_package_in_a_namespace(
+    make_dist: DistMaker, make_python: Callable[..., str], tmp_path: Path, source: str
+) -> None:
+    files = {"ns/part/__init__.py": "x = 1", "ns/part/deep.py": "", "tool.exe": ""}
+    environment = make_python(installed("ns-part", files), installed("ns-other", {"ns/other.py": ""}))
+    dist = make_dist({}, HAS_STDLIB)
+    entry = program(tmp_path, f"try:\n    from ns import absent\nexcept ImportError:\n    pass\n{source}")
+    found = scan(str(dist), options([environment], entry)).findings
+    assert words(found) == {"DF201 error ns.part"}
+    brought = copied(repair(str(dist), options([environment], entry)))
+    assert brought == {*files, "ns-part-1.0.dist-info/METADATA", "ns-part-1.0.dist-info/RECORD"} - {"tool.exe"}
+    assert words(scan(str(dist), options([], entry)).findings) == set()
+
+
+def test_parts_of_a_package_that_are_chosen_by_name(
+    make_dist: DistMaker, make_python: Callable[..., str], tmp_path: Path
+) -> None:
+    chooser = (
+        "import importlib, os\nPARTS = {'a': 'pkg.part.Part', 'b': 'pkg.absent.Part', 'c': 'nobody.part'}\n"
+        "def load(path):\n    module, name = path.rsplit('.', 1)\n    return importlib.import_module(module)\n"
+        "load(PARTS[os.environ['PART']])\n"
+    )
+    files = {"pkg/__init__.py": chooser, "pkg/part.py": "import other", "pkg/unnamed.py": "import unittest"}
+    environment = make_python(installed("pkg", files, "other"), installed("other", {"other.py": ""}))
+    dist = make_dist({}, HAS_STDLIB | files)
+    entry = program(tmp_path, "import pkg")
+    assert words(scan(str(dist), options([environment], entry)).findings) == {"DF201 warning other"}
+    assert "other.py" in copied(repair(str(dist), options([environment], entry)))
+
+
 def test_undo_takes_what_a_run_has_compiled_along(
     make_dist: DistMaker, make_python: Callable[..., str], tmp_path: Path
 ) -> None:

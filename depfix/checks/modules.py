@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from depfix.checks.findings import confidence_of, finding, severity_of, surest_first
 from depfix.closure.build import Closure
@@ -23,13 +23,24 @@ def check_modules(closure: Closure) -> Iterator[Finding]:
     for edge in closure.graph.edges():
         if edge.target.kind is NodeKind.NO_MODULE:
             needs.setdefault(edge.target, []).append(edge)
+    namespaces = _namespaces(closure, needs)
     for node, edges in needs.items():
         package = node.name.rpartition(".")[0]
-        if package and Node(NodeKind.NO_MODULE, package) in needs:
+        if node.name in namespaces or (Node(NodeKind.NO_MODULE, package) in needs and package not in namespaces):
             continue
         rows = surest_first(closure.graph, edges)
         if rows:
             yield from _finding(closure, node.name, rows)
+
+
+def _namespaces(closure: Closure, needs: Iterable[Node]) -> frozenset[str]:
+    """Return the packages that an environment has only as folders with packages of others in them: nothing brings them.
+
+    Source: PEP 420, "Implicit Namespace Packages" https://peps.python.org/pep-0420/
+    """
+    names = {node.name for node in needs}
+    above = {name.rpartition(".")[0] for name in names if closure.world.lack(name) is Lack.PROVIDED}
+    return frozenset(name for name in above & names if closure.world.lack(name) in (Lack.UNKNOWN, None))
 
 
 def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> Iterator[Finding]:

@@ -23,6 +23,7 @@ from depfix.imports.finder import ModuleFile, ModuleKind, join_name
 from depfix.imports.naming import is_test
 from depfix.imports.uses import Strength
 from depfix.imports.walker import ImportStep
+from depfix.knowledge.stdlib import stdlib_needs
 from depfix.loader.system import CleanSystem
 from depfix.model.names import normalised
 
@@ -157,10 +158,12 @@ def _run_unseen(world: World, graph: Graph, process: Process, liveness: Liveness
     while True:
         graph.settle()
         unseen: dict[str, Edge] = {}
+        known = _known_to_sources(world, graph, process)
         for module in tuple(_surely_used(world, graph)):
             if module.name not in seen:
                 seen.add(module.name)
-                for edge in (*_spelled_edges(world, module, process.imported), *_configured_edges(world, module)):
+                told = known.get(module.name.partition(".")[0], process.imported)
+                for edge in (*_spelled_edges(world, module, told), *_configured_edges(world, module)):
                     unseen.setdefault(edge.target.name, edge)
         if not unseen:
             return
@@ -168,6 +171,23 @@ def _run_unseen(world: World, graph: Graph, process: Process, liveness: Liveness
             graph.add(edge)
             if edge.strength is Strength.PROBABLE and world.walker.find(name) is not None:
                 process.run(name, liveness)
+
+
+def _known_to_sources(world: World, graph: Graph, process: Process) -> dict[str, set[str]]:
+    """Return for each package what its sources import, even if that is not there, with all that was imported.
+
+    With a module of the standard library comes the extension module that it needs.
+    """
+    stdlib = stdlib_needs(world.version)
+    found: dict[str, set[str]] = {}
+    for edge in graph.edges():
+        if edge.kind is EdgeKind.IMPORT and edge.target.kind is NodeKind.NO_MODULE:
+            top = edge.source.name.partition(".")[0]
+            if top not in found:
+                found[top] = set(process.imported)
+            needs = stdlib.get(edge.target.name)
+            found[top].update((edge.target.name, *(needs.surely + needs.perhaps if needs is not None else ())))
+    return found
 
 
 def _spelled_edges(world: World, module: ModuleFile, imported: set[str]) -> Iterator[Edge]:

@@ -107,7 +107,7 @@ def _envs_dirs(path: str) -> list[str]:
 
     try:
         settings = yaml.safe_load(content)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         return []
     folders = settings.get("envs_dirs", settings.get("envs_path")) if isinstance(settings, dict) else None
     return [str(folder) for folder in folders] if isinstance(folders, list) else []

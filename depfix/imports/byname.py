@@ -7,6 +7,8 @@ https://docs.python.org/3/library/functions.html#import__
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -20,6 +22,7 @@ from depfix.imports.values import (
     Own,
     Reference,
     Text,
+    Unknown,
     Value,
     alternatives,
     elements,
@@ -30,6 +33,9 @@ IMPORT_FUNCTIONS = _STATEMENT_LIKE | {"importlib.import_module"}
 _RUNS = frozenset(("runpy.run_module", "runpy._run_module_as_main"))
 _LOOKS = frozenset(("importlib.util.find_spec", "pkgutil.find_loader", "pkgutil.get_loader"))
 _MAPS = frozenset(("builtins.map", "builtins.filter"))
+
+_SPELLED = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)(?::[\w.]+)?", re.ASCII)
+_MOST_SPELLED = 200  # names that one source spells
 
 ByName = ImportUse | ModulesUse | ScriptUse
 
@@ -75,6 +81,27 @@ def _imported(
     package = arguments[1] if len(arguments) > 1 else keywords.get("package", UNKNOWN)
     for module, level in _modules(first, package):
         yield _use(where, module, level)
+
+
+def is_unknown_import(name: str, arguments: list[Value]) -> bool:
+    """Return True for a call that imports by a name of which nothing is known."""
+    if name not in IMPORT_FUNCTIONS or not arguments:
+        return False
+    return all(_is_unknown(one) for one in alternatives(arguments[0]))
+
+
+def _is_unknown(value: Value) -> bool:
+    """Return True if nothing of a value is known."""
+    if isinstance(value, Text):
+        return not any(isinstance(part, (str, Own)) for part in value.parts)
+    return isinstance(value, Unknown)
+
+
+def spelled_names(tree: ast.Module) -> tuple[str, ...]:
+    """Return the strings of a source that are dotted names; of `package.module:name`, what is before the colon."""
+    texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    found = (match for match in map(_SPELLED.fullmatch, texts) if match is not None)
+    return tuple(dict.fromkeys(match[1] for match in found))[:_MOST_SPELLED]
 
 
 def is_by_name(name: str) -> bool:

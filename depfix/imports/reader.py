@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 
-from depfix.imports.byname import imported_module, imports_by_name, is_by_name
+from depfix.imports.byname import imported_module, imports_by_name, is_by_name, is_unknown_import, spelled_names
 from depfix.imports.calls import read_calls
 from depfix.imports.effects import (
     LOADER_CLASSES,
@@ -49,6 +49,7 @@ from depfix.imports.uses import (
     SettingUse,
     SourceFacts,
     SourceTarget,
+    SpelledUse,
     Where,
 )
 from depfix.imports.values import (
@@ -121,6 +122,8 @@ def _facts(
         reader.uses += _mentioned_modules(tree)
     if _OPTION.search(data):
         reader.uses += given_options(tree)
+    spelled = spelled_names(tree) if reader.unknown else ()
+    reader.uses += [SpelledUse(where, spelled) for where in reader.unknown if spelled]
     calls = read_calls(tree) if target.calls else None
     lazy = is_package and is_lazy(data, reader.scopes[0])
     return SourceFacts(
@@ -185,10 +188,13 @@ class _Reader(Interpreter):
     def __init__(self, target: SourceTarget, evaluating: bool, is_program: bool, is_package: bool) -> None:
         super().__init__(target, evaluating, is_program, is_package)
         self.modules: list[tuple[Text, str]] = []  # what is put into sys.modules
+        self.unknown: list[Where] = []  # where a module is imported by a name of which nothing is known
 
     def effect(self, call: ast.Call, name: str, arguments: list[Value], keywords: dict[str, Value]) -> Value | None:
         where = self.where(call)
         found = tuple(imports_by_name(name, arguments, keywords, where))
+        if not found and is_unknown_import(name, arguments):
+            self.unknown.append(where)
         for use in found:
             if isinstance(use, ImportUse) and self.state.probed:
                 use = replace(use, where=self.where_imported(call, use.module, use.level))

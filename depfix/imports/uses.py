@@ -151,6 +151,14 @@ class ModulesUse:
 
 
 @dataclass(frozen=True, slots=True)
+class SpelledUse:
+    """An import by a name of which nothing is known, in a source that spells these dotted names."""
+
+    where: Where
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ScriptUse:
     """A source that is run as a program: runpy.run_path."""
 
@@ -198,7 +206,7 @@ class MetadataUse:
 
 
 Use: TypeAlias = (
-    "ImportUse | ModulesUse | ScriptUse | SearchPathUse | PackagePathUse | MetadataUse | "
+    "ImportUse | ModulesUse | SpelledUse | ScriptUse | SearchPathUse | PackagePathUse | MetadataUse | "
     "DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse | SettingUse"
 )
 

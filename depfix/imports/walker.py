@@ -22,6 +22,7 @@ from depfix.imports.uses import (
     SearchPathUse,
     SettingUse,
     SourceFacts,
+    SpelledUse,
     Use,
     Where,
 )
@@ -191,6 +192,8 @@ class ModuleWalker:
                 self._extend(module.name, use)  # at once: what follows in this module is found there
             elif isinstance(use, ModulesUse):
                 steps += self._listed(module, use)
+            elif isinstance(use, SpelledUse):
+                steps += self._spelled(module, use)
             elif isinstance(use, _AS_THEY_ARE):
                 steps.append(use)
         return tuple(dict.fromkeys(steps))
@@ -221,6 +224,17 @@ class ModuleWalker:
         where = use.where if use.each else replace(use.where, conditional=True)
         computed = not use.each
         return [ImportStep(where, name, computed=computed) for name in self._known() if re.fullmatch(pattern, name)]
+
+    def _spelled(self, module: ModuleFile, use: SpelledUse) -> list[ImportStep]:
+        """Return the modules of its own package that a source spells: a table of parts, one of which is chosen."""
+        top = module.name.partition(".")[0]
+        found: dict[str, ImportStep] = {}
+        for name in use.names:
+            while name.startswith(f"{top}.") and self.find(name) is None:  # what follows names something in a module
+                name = name.rpartition(".")[0]
+            if name.startswith(f"{top}.") and name != module.name:
+                found[name] = ImportStep(use.where, name, one_of_many=True)
+        return list(found.values())
 
     def _of_stdlib(self, use: ImportUse) -> list[ImportStep]:
         """Return the extension modules that the standard library imports for a statement."""
@@ -268,7 +282,8 @@ class ModuleWalker:
     def _is_bound_instead(self, package: str, name: str) -> bool:
         """Return True if `from package import name` gets something else than a module that would be provided."""
         found = self.find(join_name(package, name))
-        return found is not None and found.is_provided and self._may_bind(package, name)
+        is_provided = found is not None and found.is_provided
+        return is_provided and self.find(package) is not None and self._may_bind(package, name)
 
     def _is_extension(self, name: str) -> bool:
         found = self.find(name)
@@ -282,7 +297,7 @@ class ModuleWalker:
         twin = _twin(module, use)
         if twin and self.find(twin) is None and self._expected(twin):
             return [ImportStep(use.where, twin, absent=True)]
-        parts = base.split(".")
+        parts = base.split(".") if not self._leads_on(base, use.names) else []
         for count in range(len(parts)):
             package, name = ".".join(parts[:count]), ".".join(parts[: count + 1])
             if self._is_gone(name):
@@ -294,6 +309,11 @@ class ModuleWalker:
             for name in names
             if self._is_gone(name) and (self._expected(name) or (not use.mentioned and self._lacks(base, name)))
         ]
+
+    def _leads_on(self, base: str, names: Sequence[str]) -> bool:
+        """Return True if a module is there, or one of its names: a package above it that is not is a namespace."""
+        found = (self.find(name) for name in (base, *(join_name(base, name) for name in names)))
+        return any(one is not None and one.kind is not ModuleKind.NAMESPACE for one in found)
 
     def _lacks(self, package: str, name: str) -> bool:
         """Return True if nothing can give a package an attribute that is no module of it.

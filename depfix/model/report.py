@@ -24,12 +24,13 @@ class DistSummary:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentSummary:
-    """An environment that files are taken from."""
+    """An environment that files are taken from; `caveat` says what of it cannot be had."""
 
     spec: str
     root: str
     kind: str
     python: str
+    caveat: str = ""
 
 
 @dataclass(frozen=True, slots=True)

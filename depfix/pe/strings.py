@@ -1,11 +1,13 @@
 """Names that stand as strings in the data of an image: DLLs it may load at run time, modules it may import from C.
 
 The data are the sections without code, less what is there for linking and debugging only: the names in the import,
-delay-load and export directories, debug entries, exception and relocation tables, version resource and manifest.
+delay-load and export directories, debug entries, exception and relocation tables, version resource and manifest. The
+strings of Cython modules are looked for in their packed form, too.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from depfix.pe.cython_strings import cython_strings
 from depfix.pe.headers import DEBUG, EXCEPTIONS, EXPORTS, RELOCATIONS, RESOURCES, Data, Headers, open_headers
 from depfix.pe.reader import delay_descriptors, import_descriptors
 from depfix.pe.resources import MANIFEST, VERSION, find_resource
@@ -44,13 +47,21 @@ class _Strings:
     """Where strings may stand: ranges of file offsets, none of them twice.
 
     `linked` are the offsets of the suffixes of linked DLL names. `renamed` are linked stems without the hash that
-    delvewheel adds: it writes the new name where there is room, and leaves the old one where it was.
+    delvewheel adds: it writes the new name where there is room, and leaves the old one where it was. `packed` are the
+    strings that the image keeps in a form of its own.
     """
 
     data: Data
     ranges: tuple[tuple[int, int], ...]
     linked: frozenset[int]
     renamed: frozenset[str]
+    packed: bytes = b""
+
+    def blocks(self) -> Iterator[tuple[Data, int, int]]:
+        """Yield (bytes, start, end) of everything in which strings stand, each between two NULs."""
+        yield from ((self.data, start, end) for start, end in self.ranges)
+        if self.packed:
+            yield self.packed, 0, len(self.packed)
 
 
 def dll_names(path: str | Path) -> tuple[str, ...]:
@@ -78,10 +89,10 @@ def dotted_names(path: str | Path, tops: frozenset[str]) -> frozenset[str]:
     """
     strings = _open(path)
     found = set()
-    for start, end in strings.ranges if tops else ():
-        for match in islice(_LAST_COMPONENT.finditer(strings.data, start, end), _MOST_MATCHES):
+    for data, start, end in strings.blocks() if tops else ():
+        for match in islice(_LAST_COMPONENT.finditer(data, start, end), _MOST_MATCHES):
             left = max(start, match.start() - _LONGEST_MODULE)
-            _, begun, package = strings.data[left : match.start()].rpartition(b"\0")
+            _, begun, package = data[left : match.start()].rpartition(b"\0")
             if (begun or left == start) and _DOTTED.fullmatch(package):
                 if package.partition(b".")[0].decode() in tops:
                     found.add((package + match[0][:-1]).decode())
@@ -93,8 +104,8 @@ def whole_strings(path: str | Path, names: frozenset[str]) -> frozenset[str]:
     strings = _open(path)
     wanted = {name.encode() for name in names if name.isascii()}
     found: set[bytes] = set()
-    for start, end in strings.ranges if wanted else ():
-        found |= wanted.intersection(match[1] for match in _NAME_ALONE.finditer(strings.data, start, end))
+    for data, start, end in strings.blocks() if wanted else ():
+        found |= wanted.intersection(match[1] for match in _NAME_ALONE.finditer(data, start, end))
     return frozenset(name.decode() for name in found)
 
 
@@ -103,11 +114,11 @@ def has_string(path: str | Path, names: frozenset[str]) -> frozenset[str]:
     strings = _open(path)
     wanted = {name.encode() for name in names if name.isascii() and name.isidentifier()}
     found: set[bytes] = set()
-    for start, end in strings.ranges if wanted else ():
+    for data, start, end in strings.blocks() if wanted else ():
         if len(wanted) <= _FEW:
-            found |= {name for name in wanted - found if _has_word(strings.data, name, start, end)}
+            found |= {name for name in wanted - found if _has_word(data, name, start, end)}
         else:
-            for words in _words(strings.data, start, end):
+            for words in _words(data, start, end):
                 found |= wanted.intersection(words)
     return frozenset(name.decode() for name in found)
 
@@ -130,7 +141,22 @@ def _open(path: str | Path) -> _Strings:
         ranges += _without(max(start, behind), min(end, len(pe.data)), holes)
         behind = max(behind, end)
     renamed = frozenset(_HASH.sub("", row.name.lower()) for row in linked if _HASH.search(row.name.lower()))
-    return _Strings(pe.data, tuple(ranges), suffixes, renamed)
+    return _Strings(pe.data, tuple(ranges), suffixes, renamed, _packed(pe, tuple(ranges), path))
+
+
+_unpacked: dict[tuple[str, int, int], bytes] = {}  # by path, size and time; three questions are asked of one image
+
+
+def _packed(pe: Headers, ranges: tuple[tuple[int, int], ...], path: str | Path) -> bytes:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return b""
+    key = (str(path), status.st_size, status.st_mtime_ns)
+    if key not in _unpacked:
+        found = cython_strings(pe, ranges)
+        _unpacked[key] = b"\0".join((b"", *found, b"")) if found else b""
+    return _unpacked[key]
 
 
 def _holes(pe: Headers) -> Iterator[tuple[int, int]]:

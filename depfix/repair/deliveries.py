@@ -15,7 +15,7 @@ from depfix.dist.freezers import Freezer
 from depfix.env.protocol import Distribution, Environment
 from depfix.imports.finder import COMPLETION_FOLDER, ModuleFile, ModuleKind
 from depfix.imports.uses import Strength
-from depfix.model.names import fold, join
+from depfix.model.names import fold, join, parent
 
 _NO_ENVIRONMENT = "no environment was given to take it from"
 _BYTECODE = (".pyc", ".pyo")
@@ -63,7 +63,8 @@ def deliver(closure: Closure, environments: Sequence[Environment], name: str) ->
         return f"{distribution.name} {distribution.version}: {reason}"
     first = Piece(found.entry.source, found.entry.path)
     rest = (Piece(path, _in_dist(closure, environment, path)) for path in _wanted(distribution))
-    return Delivery(tuple(dict.fromkeys((first, *rest))), f"{distribution.name} {distribution.version}")
+    kept = (piece for piece in rest if not _is_foreign_program(closure, piece))
+    return Delivery(tuple(dict.fromkeys((first, *kept))), f"{distribution.name} {distribution.version}")
 
 
 def deliver_metadata(closure: Closure, environments: Sequence[Environment], name: str) -> Delivery | str:
@@ -124,6 +125,11 @@ def _wanted(distribution: Distribution) -> Iterator[str]:
     for path in distribution.files:
         if path not in outside and not path.endswith(_BYTECODE):
             yield path
+
+
+def _is_foreign_program(closure: Closure, piece: Piece) -> bool:
+    """Return True for a program of a distribution that would stand beside the one of the dist."""
+    return fold(piece.destination).endswith(".exe") and parent(piece.destination) == closure.world.dist.layout.packages
 
 
 def _misfit(closure: Closure, environment: Environment, distribution: Distribution) -> str:

@@ -13,12 +13,12 @@ from depfix.reports.text import Line
 def environment_lines(found: Sequence[EnvironmentInfo]) -> Iterator[Line]:
     """Yield one line for each environment."""
     if not found:
-        yield Line("no conda environment was found on this machine")
+        yield Line("no environment was found on this machine: --env names one by its folder")
     width = max((len(row.spec) for row in found), default=0)
     for row in found:
         python = f"Python {row.python}" if row.python else "no Windows Python"
         machine = row.machine.value if row.machine is not None else "-"
-        note = f"  not usable: {row.note}" if row.note else ""
+        note = f"  not usable: {row.note}" if row.note else f"  {row.caveat}" if row.caveat else ""
         yield Line(
             f"  {python:<18} {machine:<6} {row.root}{note}",
             f"{row.spec:<{width}}",
@@ -37,6 +37,7 @@ def environments_json(found: Sequence[EnvironmentInfo]) -> str:
             "machine": row.machine.value if row.machine is not None else None,
             "usable": not row.note,
             "note": row.note,
+            "caveat": row.caveat,
         }
         for row in found
     ]

@@ -46,7 +46,8 @@ def report_value(report: Report) -> dict[str, object]:
         "reach": report.reach,
         "inside": report.inside,
         "environments": [
-            {"spec": one.spec, "root": one.root, "kind": one.kind, "python": one.python} for one in report.environments
+            {"spec": one.spec, "root": one.root, "kind": one.kind, "python": one.python, "caveat": one.caveat}
+            for one in report.environments
         ],
         "summary": {severity.value: report.count(severity) for severity in Severity},
         "findings": [_finding(finding) for finding in report.findings],

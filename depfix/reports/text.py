@@ -104,6 +104,8 @@ def head(report: Report) -> Iterator[Line]:
     for environment in report.environments:
         python = f", Python {environment.python}" if environment.python else ""
         yield Line(f"  environment {environment.spec}{python}")
+        if environment.caveat:
+            yield Line(f" {environment.caveat}", "    note:", "yellow")
 
 
 def _finding(finding: Finding, verbose: bool, *, cures: bool) -> Iterator[Line]:
