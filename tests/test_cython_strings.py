@@ -138,6 +138,21 @@ def test_random_streams_do_not_raise(data: bytes) -> None:
     _expanded(b"\xffabcdefgh" * 6 + data, 0, 0x80)
 
 
+def test_what_unpacks_without_end_is_left(tmp_path: Path) -> None:
+    bomb = (
+        zlib.compress(b"\0" * (1 << 24)) * 8
+        + b"\0\xffabcdefgh"
+        + b"\x07abc\x00\xff\x00\xff\x00\xff\x00\xff\x00\xff" * 2000
+    )
+    eights = b"__main__" * 2000 + b"__name__" * 2000
+    data = ",".join(map(str, b"cython_runtime\0" + bomb + b"\0" + eights))
+    source = f"__declspec(dllexport) const unsigned char text[] = {{{data}}};\n"
+    numbers = ",".join(["8"] * 20000)
+    (tmp_path / "made.c").write_text(f"{source}__declspec(dllexport) const unsigned int lengths[] = {{{numbers}}};\n")
+    made = compile_c(tmp_path / "made.c", tmp_path / "made.dll")
+    assert "absent" not in whole_strings(made, frozenset(("absent",)))
+
+
 # --- tables in code ---
 
 

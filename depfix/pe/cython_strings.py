@@ -32,6 +32,8 @@ _NEAREST = (0x80, 0)  # what is added to a long offset: by Cython 3.3, and by it
 _LONGEST_TEXT = 1 << 24
 _SHORTEST_TEXT = 64
 _MOST_TEXTS = 8
+_MOST_UNPACKED = 1 << 26  # bytes from one image
+_MOST_TRIES = 500_000
 _MOST_STREAMS = 2000
 _MOST_STARTS = 200_000
 _LONGEST_STRING = 1 << 20
@@ -52,8 +54,7 @@ def cython_strings(pe: Headers, ranges: tuple[tuple[int, int], ...]) -> frozense
         return frozenset()
     blocks = [bytes(data[start:end]) for start, end in ranges]
     lengths: list[array[int]] = []
-    texts = (text for way in _WAYS for block in blocks for text in way(block) if _is_text(text))
-    for text in islice(texts, _MOST_TEXTS):
+    for text in islice(_texts(blocks), _MOST_TEXTS):
         if not lengths:
             lengths += [_numbers(block, start) for block, (start, _) in zip(blocks, ranges, strict=True)]
             lengths += stack_tables(pe)
@@ -61,6 +62,19 @@ def cython_strings(pe: Headers, ranges: tuple[tuple[int, int], ...]) -> frozense
         if found is not None:
             return found
     return frozenset()
+
+
+def _texts(blocks: list[bytes]) -> Iterator[bytes]:
+    """Yield what may be the text; what can be unpacked without end is not."""
+    unpacked = 0
+    for way in _WAYS:
+        for block in blocks:
+            for text in way(block):
+                if _is_text(text):
+                    yield text
+                unpacked += len(text) if way is not _plain else 0
+                if unpacked > _MOST_UNPACKED:
+                    return
 
 
 def _is_text(text: bytes) -> bool:
@@ -149,9 +163,13 @@ def _split(text: bytes, lengths: array[int]) -> Iterator[bytes]:
     """Yield the strings of a text, by the table of lengths in which the two names have their places."""
     seconds = _places(text, _SECOND)
     starts = [index for index, length in enumerate(lengths) if length == len(_ANCHOR)]
+    tries = 0
     for anchor in _places(text, _ANCHOR):
         distances = {second - anchor for second in seconds if 0 < second - anchor <= _FARTHEST}
         for index in starts if distances else ():
+            tries += 1
+            if tries > _MOST_TRIES:
+                return
             if _leads_to(lengths, index, distances):
                 yield from _behind(text, lengths, index, anchor)
                 yield from _before(text, lengths, index, anchor)

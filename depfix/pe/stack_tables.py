@@ -136,7 +136,7 @@ def _of_code(pe: Headers, code: bytes, rva: int) -> Iterator[array[int]]:
                 yield from _rows(machine.memory)  # what follows is another function's
                 machine.memory, told = {}, 0
             elif any(machine.memory.get(at, number) != number for at, number in stored):
-                if len(machine.memory) >= told + _SHORTEST:
+                if len(machine.memory) >= told + max(_SHORTEST, told // 8):
                     yield from _rows(machine.memory)  # before a place gets another use
                     told = len(machine.memory)
             behind = match.end()
