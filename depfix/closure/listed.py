@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from glob import escape, glob
+from posixpath import normpath
 from typing import TYPE_CHECKING
 
 from depfix.closure.configured import Configured, words_of
@@ -98,7 +99,8 @@ class Listed:
         if not files and not metadata:
             return
         lacking = [file.path for file in files if file.entry is None]
-        subject = lacking[0] if len(lacking) == 1 else ", ".join(join(self._folders(module)[0], name) for name in names)
+        places = (normpath(join(self._folders(module)[0], name)) for name in names)
+        subject = lacking[0] if len(lacking) == 1 else ", ".join(places)
         found = Listing(subject, files, _is_sure(row.verdict), words_of(row.origin), are_dlls, metadata)
         self._by_subject[subject] = found
         yield found
