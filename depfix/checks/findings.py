@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from depfix.closure.build import Closure
-from depfix.closure.graph import Edge, EdgeKind, Graph, NodeKind
+from depfix.closure.graph import Edge, EdgeKind, Graph, Node, NodeKind
 from depfix.imports.uses import Strength
 from depfix.knowledge.rules import rule
 from depfix.model.finding import Confidence, Finding, Location, Severity
@@ -68,6 +68,15 @@ def _location(edge: Edge) -> Location:
     if edge.kind is EdgeKind.LOAD and edge.path:
         return Location(edge.path, edge.line)
     return Location(edge.source.name if edge.source.kind is not NodeKind.MODULE else edge.path)
+
+
+def needs_of(graph: Graph, kind: NodeKind) -> dict[Node, list[Edge]]:
+    """Return the nodes of one kind that are needed, each with the edges that lead to it."""
+    needs: dict[Node, list[Edge]] = {}
+    for edge in graph.edges():
+        if edge.target.kind is kind:
+            needs.setdefault(edge.target, []).append(edge)
+    return needs
 
 
 def surest_first(graph: Graph, edges: Iterable[Edge]) -> list[tuple[Strength, Edge]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from depfix.checks.findings import confidence_of, finding, locations_of, surest_first
+from depfix.checks.findings import confidence_of, finding, locations_of, needs_of, surest_first
 from depfix.closure.build import Closure
 from depfix.closure.graph import Edge, NodeKind, chain_texts
 from depfix.imports.uses import Strength
@@ -13,14 +13,10 @@ from depfix.model.finding import Confidence, Finding, Severity
 
 def check_metadata(closure: Closure) -> Iterator[Finding]:
     """Yield a finding for each distribution whose metadata are asked for and absent."""
-    needs: dict[str, list[Edge]] = {}
-    for edge in closure.graph.edges():
-        if edge.target.kind is NodeKind.NO_METADATA:
-            needs.setdefault(edge.target.name, []).append(edge)
-    for name, edges in needs.items():
+    for node, edges in needs_of(closure.graph, NodeKind.NO_METADATA).items():
         rows = surest_first(closure.graph, edges)
         if rows:
-            yield _finding(closure, name, rows)
+            yield _finding(closure, node.name, rows)
 
 
 def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from depfix.checks.findings import confidence_of, finding, severity_of, surest_first
+from depfix.checks.findings import confidence_of, finding, needs_of, severity_of, surest_first
 from depfix.closure.build import Closure
 from depfix.closure.graph import Edge, EdgeKind, Node, NodeKind, chain_texts
 from depfix.closure.world import Lack
@@ -19,10 +19,7 @@ _FROM_ELSEWHERE = (Lack.PROVIDED, Lack.STDLIB, Lack.HIDDEN, Lack.EXCLUDED)
 
 def check_modules(closure: Closure) -> Iterator[Finding]:
     """Yield a finding for each module that is imported and cannot be, the uppermost one if its package is missing."""
-    needs: dict[Node, list[Edge]] = {}
-    for edge in closure.graph.edges():
-        if edge.target.kind is NodeKind.NO_MODULE:
-            needs.setdefault(edge.target, []).append(edge)
+    needs = needs_of(closure.graph, NodeKind.NO_MODULE)
     namespaces = _namespaces(closure, needs)
     for node, edges in needs.items():
         package = node.name.rpartition(".")[0]
