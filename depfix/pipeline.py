@@ -300,6 +300,9 @@ class _Session:
     def report(self, findings: tuple[Finding, ...], environments: tuple[Environment, ...]) -> Report:
         """Return the report of a scan."""
         infos = [environment.info for environment in environments]
+        inside = self.inside.words
+        if not infos and not self._entries and not self.inside.knows_imports:
+            inside += "; what else it imports, only --env, --report or --entry can tell"
         return Report(
             _summary(self.dist),
             self._system.target.name,
@@ -307,7 +310,7 @@ class _Session:
             self._reach(),
             tuple(EnvironmentSummary(info.spec, info.root, info.kind, info.python, info.caveat) for info in infos),
             findings,
-            inside=self.inside.words,
+            inside=inside,
         )
 
 

@@ -38,9 +38,9 @@ def place() -> Iterator[Callable[..., Path]]:
     """
     folder = Path(tempfile.mkdtemp(prefix=""))
 
-    def copy(program: Program, *beside: str, options: tuple[str, ...] = ("--deployment",)) -> Path:
+    def copy(program: Program, *beside: str, options: tuple[str, ...] = ("--deployment",), again: bool = False) -> Path:
         built = build(program.path, (*program.options, *options), requirements=REQUIREMENTS)
-        for name in ("main.dist", *beside):
+        for name in (*(() if again else ("main.dist",)), *beside):
             source = built / name
             (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
         return folder / "main.dist"
@@ -80,6 +80,19 @@ def test_one_repair_makes_it_run_and_undo_puts_it_back(
     assert cli("undo", dist).code == 0
     assert snapshot(dist) == before
     assert [path.name for path in dist.parent.iterdir()] == ["main.dist"]
+
+
+def test_what_was_left_out_is_missed_if_something_tells(place: Callable[..., Path], cli: Callable[..., Cli]) -> None:
+    dist = place(BY_NAME["matrix"])
+    alone = cli("scan", dist)
+    assert (alone.code, "only --env, --report or --entry can tell" in alone.out) == (0, True)
+    place(BY_NAME["matrix"], "main.report.xml", again=True)
+    told = cli("scan", dist, "--format", "json")
+    assert (told.code, errors(told)) == (1, [("missing-module", "numpy")])
+    assert "it was left out when the program was frozen" in told.out
+    refused = cli("repair", dist, "--yes")
+    assert refused.code == 2, refused
+    assert "numpy" in refused.err
 
 
 @pytest.mark.parametrize(("name", "hidden"), [("service", "logging.handlers"), ("notes", "xml.etree.ElementTree")])

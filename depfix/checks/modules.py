@@ -14,7 +14,7 @@ from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.names import fold
 
 _MOST_LOCATIONS = 20
-_FROM_ELSEWHERE = (Lack.PROVIDED, Lack.STDLIB, Lack.HIDDEN, Lack.EXCLUDED)
+_FROM_ELSEWHERE = (Lack.PROVIDED, Lack.STDLIB, Lack.HIDDEN, Lack.EXCLUDED, Lack.LEFT_OUT)
 
 
 def check_modules(closure: Closure) -> Iterator[Finding]:
@@ -111,6 +111,8 @@ def _message(closure: Closure, name: str, edge: Edge, lack: Lack | None, recorde
         return f"{where} {verb} {name}; the package {package} is inside the program, which looks for no more of it"
     if lack is Lack.STDLIB:
         return f"{where} {verb} {name} of the standard library, which is not in the dist"
+    if lack is Lack.LEFT_OUT:
+        return f"{where} {verb} {name}, which is not in the dist: it was left out when the program was frozen"
     known = f"; {recorded} was installed with the package" if recorded else f"; {edge.note}" if edge.note else ""
     return f"{where} {verb} {name}, which is not in the dist{known}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Set
+from functools import cached_property
 
 from depfix.frozen.contents import Contents, FrozenModule, Storage, Usage
 from depfix.imports.bytecode import read_code
@@ -66,6 +67,20 @@ class Inside:
         refused = len(self.contents.modules) - len(modules)
         more = f", {refused} that it refuses to import" if refused else ""
         return f"are {len(modules)} modules{more}, by {self.contents.origin}"
+
+    @property
+    def knows_imports(self) -> bool:
+        """False for machine code of which nothing tells what it imports from outside."""
+        if self.contents is None or not self.is_machine_code(PROGRAM):
+            return True
+        return any(self.contents.usages(row.name) for row in self.contents.modules.values())
+
+    @cached_property
+    def left_out(self) -> frozenset[str]:
+        """The modules that the program imports and that its user had left out when it was frozen, if a report tells."""
+        rows = self.contents.modules if self.contents is not None else ()
+        usages = (usage for name in rows for usage in (self.contents.usages(name) if self.contents is not None else ()))
+        return frozenset(usage.name for usage in usages if usage.left_out)
 
     @property
     def problem(self) -> str:

@@ -55,6 +55,7 @@ class Lack(Enum):
     STDLIB = "stdlib"
     PACKAGE = "package"  # its package is here, or what is left of it
     PROVIDED = "provided"  # an environment has it
+    LEFT_OUT = "left out"  # it was there when the program was frozen
     UNKNOWN = "unknown"  # some code imports it, and everything that could have it was looked through
 
 
@@ -222,6 +223,8 @@ class World:
             return Lack.PACKAGE
         if self.provided(name) is not None:
             return Lack.HIDDEN if above is not None and self.finder.hides(above) else Lack.PROVIDED
+        if name in self.inside.left_out and self.finder.find(name) is None:
+            return Lack.LEFT_OUT
         knows_all = self.knows_stdlib and bool(self.inside.builtin)
         return Lack.UNKNOWN if knows_all and not package else None
 

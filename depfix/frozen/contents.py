@@ -35,12 +35,14 @@ class Usage:
     """A module name that the code of a compiled module imports.
 
     `name` is absolute. `line` is 0 if unknown. `found` is how the freezer resolved it, in the words of its report
-    (`absolute`, `relative`, `built-in`, `not-found`, `excluded`), an empty string if no report tells.
+    (`absolute`, `relative`, `built-in`, `not-found`, `excluded`), an empty string if no report tells. `left_out`: the
+    user had it left out.
     """
 
     name: str
     line: int = 0
     found: str = ""
+    left_out: bool = False
 
 
 class Contents(Protocol):

@@ -81,6 +81,10 @@ def read_report(path: str) -> Report | str:
     return reader.report(path)
 
 
+# In the reason of what `--nofollow-import-to` left out: plug-ins leave out what they know to be of no use.
+_BY_USER = "instructed by user to not follow"
+
+
 class _RefusedError(Exception):
     pass
 
@@ -156,5 +160,6 @@ class _Reader:
         name = attributes.get("name", "")
         if name and how != _PARENT:
             number = int(line) if line.isascii() and line.isdigit() and len(line) < 9 else 0
-            usage = Usage(name, number, attributes.get("finding", ""))
-            self._current.append(ReportedUsage(usage, how, attributes.get("exclusion_reason", "")))
+            reason = attributes.get("exclusion_reason", "")
+            usage = Usage(name, number, attributes.get("finding", ""), _BY_USER in reason)
+            self._current.append(ReportedUsage(usage, how, reason))
