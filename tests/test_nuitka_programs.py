@@ -93,6 +93,9 @@ def test_what_was_left_out_is_missed_if_something_tells(place: Callable[..., Pat
     refused = cli("repair", dist, "--yes")
     assert refused.code == 2, refused
     assert "numpy" in refused.err
+    report = dist.parent / "main.report.xml"
+    report.write_text(report.read_text("utf-8").replace('usage name="numpy"', 'usage name="lxml"'), "utf-8")
+    assert "by the loader table" in cli("scan", dist).out  # its code does not import what this report says
 
 
 @pytest.mark.parametrize(("name", "hidden"), [("service", "logging.handlers"), ("notes", "xml.etree.ElementTree")])

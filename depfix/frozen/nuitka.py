@@ -108,7 +108,7 @@ def read_nuitka(tree: Tree, program_path: str, report: str = "") -> NuitkaConten
     inside = exe.table.modules() if exe.table is not None else None
     problems: list[str] = []
     for origin, stated, modules in _sources(tree, program_path, report, problems):
-        if inside is not None and not _agree(modules, inside):
+        if (inside is not None and not _agree(modules, inside)) or (stated is not None and not _fits(stated, exe)):
             if report and stated is not None:
                 problems.append(f"{origin} describes another build")
             continue
@@ -180,6 +180,15 @@ def _agree(stated: Mapping[str, FrozenModule], inside: Mapping[str, FrozenModule
         == {name for name, module in inside.items() if module.storage is kind}
         for kind in kinds
     )
+
+
+def _fits(report: Report, exe: Exe) -> bool:
+    """True unless the exe lacks the name of a module that its code would import from outside, by the report.
+
+    Two programs may hold the same modules, and so do two builds of one whose own code was changed.
+    """
+    outside = ((name, row.usage.name) for name, rows in report.usages.items() for row in rows if row.usage.left_out)
+    return all(not exe.strings(name) or wanted in exe.strings(name) for name, wanted in outside)
 
 
 def _contents(

@@ -100,11 +100,15 @@ def dotted_names(path: str | Path, tops: frozenset[str]) -> frozenset[str]:
 
 
 def whole_strings(path: str | Path, names: frozenset[str]) -> frozenset[str]:
-    """Return which of these module names are whole ASCII strings in the data of an image. Never raises."""
+    """Return which of these module names are whole ASCII strings in the data of an image. Never raises.
+
+    In an image with packed strings they stand there: what else is a plain word is no module.
+    """
     strings = _open(path)
     wanted = {name.encode() for name in names if name.isascii()}
     found: set[bytes] = set()
-    for data, start, end in strings.blocks() if wanted else ():
+    blocks = strings.blocks() if not strings.packed else ((strings.packed, 0, len(strings.packed)),)
+    for data, start, end in blocks if wanted else ():
         found |= wanted.intersection(match[1] for match in _NAME_ALONE.finditer(data, start, end))
     return frozenset(name.decode() for name in found)
 
