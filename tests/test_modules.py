@@ -205,6 +205,33 @@ def test_a_package_of_the_project_serves_the_program(make_dist: DistMaker, tmp_p
     assert found == {"DF201 error certain pkg.core"}
 
 
+@pytest.mark.parametrize(
+    ("statement", "handler_runs"),
+    [
+        ("from pkg.sub import gone", True),
+        ("from .sub import gone", True),
+        ("from pkg.sub import known, gone", True),
+        ("from pkg.sub import known", False),
+        ("from pkg.sub import there", False),
+        ("from pkg.sub import *", False),
+        ("import pkg.sub", False),
+        ("from pkg.plain import value", False),  # of a plain module it is not read which names it has
+        ("from pkg.star import gone", False),  # all that another has: it may be one of them
+        ("from pkg.asked import gone", False),  # its __getattr__ may give it
+    ],
+)
+def test_a_handler_runs_if_a_name_is_lacking(make_dist: DistMaker, statement: str, handler_runs: bool) -> None:
+    files = {
+        "pkg/__init__.py": f"try:\n    {statement}\nexcept ImportError:\n    from .slow import work\n",
+        "pkg/sub/__init__.py": "known = 1",
+        "pkg/sub/there.py": "",
+        "pkg/plain.py": "value = 1",
+        "pkg/star.py": "from json import *",
+        "pkg/asked.py": "def __getattr__(name):\n    return globals()[name]",
+    }
+    assert rows(make_dist({}, files)) == ({"DF201 info possible pkg.slow"} if handler_runs else set())
+
+
 # --- what RECORD knows ---
 
 

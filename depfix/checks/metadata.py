@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from depfix.checks.findings import confidence_of, finding, locations_of, needs_of, surest_first
 from depfix.closure.build import Closure
-from depfix.closure.graph import Edge, NodeKind, chain_texts
+from depfix.closure.graph import Edge, EdgeKind, NodeKind, chain_texts
 from depfix.imports.uses import Strength
 from depfix.model.finding import Confidence, Finding, Severity
 
@@ -23,12 +23,14 @@ def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> 
     strength, edge = rows[0]
     where = f"{edge.path}:{edge.line}" if edge.path else edge.source.name
     severity, confidence = _weight(closure, name, strength)
-    asked = f"for the entry points {edge.note} of" if edge.note else "for the metadata of"
+    asks = edge.kind is EdgeKind.METADATA  # else a package is known to
+    asked = f"for the entry points {edge.note} of" if asks and edge.note else "for the metadata of"
     effect = "goes on without them" if strength < Strength.PROBABLE else "fails"
+    origin = "" if asks else f"; {edge.note}"
     return finding(
         "missing-metadata",
         name,
-        f"{where} asks {asked} {edge.asked}, which are not in the dist; then it {effect}",
+        f"{where} asks {asked} {edge.asked}, which are not in the dist; then it {effect}{origin}",
         severity=severity,
         confidence=confidence,
         locations=locations_of(row[1] for row in rows),

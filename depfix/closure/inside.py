@@ -78,9 +78,10 @@ class Inside:
     @cached_property
     def left_out(self) -> frozenset[str]:
         """The modules that the program imports and that its user had left out when it was frozen, if a report tells."""
-        rows = self.contents.modules if self.contents is not None else ()
-        usages = (usage for name in rows for usage in (self.contents.usages(name) if self.contents is not None else ()))
-        return frozenset(usage.name for usage in usages if usage.left_out)
+        contents = self.contents
+        if contents is None:
+            return frozenset()
+        return frozenset(usage.name for name in contents.modules for usage in contents.usages(name) if usage.left_out)
 
     @property
     def problem(self) -> str:

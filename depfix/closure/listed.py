@@ -99,8 +99,8 @@ class Listed:
         if not files and not metadata:
             return
         lacking = [file.path for file in files if file.entry is None]
-        places = (normpath(join(self._folders(module)[0], name)) for name in names)
-        subject = lacking[0] if len(lacking) == 1 else ", ".join(places)
+        shown = (normpath(join(self._folders(module)[0], name)) for name in names)
+        subject = lacking[0] if len(lacking) == 1 else ", ".join(shown)
         found = Listing(subject, files, _is_sure(row.verdict), words_of(row.origin), are_dlls, metadata)
         self._by_subject[subject] = found
         yield found
@@ -113,8 +113,9 @@ class Listed:
         seen: set[str] = set()
         for inner, source in self._in_environment(home.name, wanted):
             places = [join(folder, inner) for folder in folders]
-            if dest_path is not None:
-                beside = join(dest_path.strip("./"), base_name(inner) if flat else inner)
+            if dest_path is not None and not _leads_out(dest_path):
+                folder = normpath(dest_path)
+                beside = join("" if folder == "." else folder, base_name(inner) if flat else inner)
                 places.insert(0 if module.kind is ModuleKind.FROZEN else len(places), beside)
             entry = next(filter(None, map(self._tree.file, places)), None)
             seen.update(map(fold, places))

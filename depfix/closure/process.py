@@ -131,6 +131,26 @@ class Process:
             self._step(name, step)
         self.finish()
 
+    def load_listed(self, listing: Listing, source: Node) -> None:
+        """Load the DLLs that a module is known to load, and note those that are not there.
+
+        That it loads one is known, not that it cannot do without.
+        """
+        for file in listing.files:
+            if file.entry is not None:
+                node = Node(NodeKind.IMAGE, file.entry.path)
+                is_new = self._graph.strength(node) is None
+                self._graph.add(Edge(source, node, EdgeKind.NAMED, Strength.POSSIBLE, file.entry.name))
+                if is_new:
+                    self._loader.load(
+                        Load(file.entry.path, named_places(file.entry.path, self._directories.now())), node
+                    )
+            else:
+                strength = Strength.PROBABLE if listing.sure else Strength.POSSIBLE
+                path = self._world.source_path(source.name)
+                edge = Edge(source, source, EdgeKind.NAMED, strength, path=path, note=listing.words)
+                self._graph.add(missing_edge(edge, base_name(file.path), (), file.path, unsure=False))
+
     def finish(self) -> None:
         """Note what is missing, and look for delay-loaded DLLs."""
         self._loader.finish()
@@ -374,26 +394,6 @@ class Process:
         node = Node(NodeKind.IMAGE, entry.path)
         self._graph.add(leading_to(edge, node, entry.name))
         self._loader.load(Load(entry.path, places), node)
-
-    def load_listed(self, listing: Listing, source: Node) -> None:
-        """Load the DLLs that a module is known to load, and note those that are not there.
-
-        That it loads one is known, not that it cannot do without.
-        """
-        for file in listing.files:
-            if file.entry is not None:
-                node = Node(NodeKind.IMAGE, file.entry.path)
-                is_new = self._graph.strength(node) is None
-                self._graph.add(Edge(source, node, EdgeKind.NAMED, Strength.POSSIBLE, file.entry.name))
-                if is_new:
-                    self._loader.load(
-                        Load(file.entry.path, named_places(file.entry.path, self._directories.now())), node
-                    )
-            else:
-                strength = Strength.PROBABLE if listing.sure else Strength.POSSIBLE
-                path = self._world.source_path(source.name)
-                edge = Edge(source, source, EdgeKind.NAMED, strength, path=path, note=listing.words)
-                self._graph.add(missing_edge(edge, base_name(file.path), (), file.path, unsure=False))
 
     # --- surroundings ---
 

@@ -19,7 +19,7 @@ from depfix.imports.machine import Scope
 from depfix.imports.marshal import CodeValue, MarshalProblem, read_marshal
 from depfix.imports.mentions import ClassBases, all_codes, global_stores, importing, mentions_of, stored_names
 from depfix.imports.opcodes import Instructions, InstructionSet, instruction_sets, version_of_magic
-from depfix.imports.probes import modules_of
+from depfix.imports.probes import needs_of
 from depfix.imports.stack import CLASS_BUILDER, ImportNote, Slot
 from depfix.imports.uses import (
     Absence,
@@ -270,7 +270,7 @@ class _Body(Follower):
         for handler, runs in protected.items():
             uses = [_use(run.note, run.place.where(0)) for run in runs if run.note is not None]
             is_known = not any(run.code is not None and self._reader.asks(run.code) for run in runs)
-            tried = modules_of(uses) if is_known else frozenset()
+            tried = needs_of(uses) if is_known else frozenset()
             for clause in self.clauses_for_imports(handler) if tried else ():
                 for index in (run.index for run in self._runs if run.index in clause):
                     found[index] = max(found.get(index, (0, tried)), (clause.start, tried), key=lambda row: row[0])

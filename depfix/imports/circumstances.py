@@ -20,7 +20,7 @@ class State(NamedTuple):
     """The circumstances of the statement at hand.
 
     `caught`: exceptions that pass here; `probed`: modules without which control does not come here; `instead`: modules
-    with all of which control does not come here.
+    and names of them with all of which control does not come here.
     """
 
     deferred: bool = False

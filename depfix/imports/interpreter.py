@@ -13,7 +13,7 @@ from typing import Any
 
 from depfix.imports.circumstances import NOTHING, Circumstanced, State
 from depfix.imports.guards import Guards, always_leaves, catches_only_imports, handlers_guard, suppress_guards
-from depfix.imports.probes import flags, known_by, modules_of, on_target
+from depfix.imports.probes import flags, known_by, modules_of, needs_of, on_target
 from depfix.imports.uses import Absence, ImportUse, SourceTarget, Use
 from depfix.imports.values import (
     PARAMETER,
@@ -203,7 +203,7 @@ class Interpreter(Circumstanced):
         modules = modules_of(self.uses[count:]) if guards.absence is Absence.CAUGHT else NOTHING
         failed: list[dict[str, Value]] = []
         there = on_target(modules)
-        tried = modules_of(self.uses[count:])
+        tried = needs_of(self.uses[count:])
         for handler in node.handlers:
             instead = tried if catches_only_imports(handler) else NOTHING
             with self.within(conditional=True, instead=instead):

@@ -86,6 +86,16 @@ def modules_of(uses: Iterable[Use]) -> frozenset[str]:
     return frozenset(found)
 
 
+def needs_of(uses: Iterable[Use]) -> frozenset[str]:
+    """Return what import statements need: modules, as `modules_of` has them, and `module:name` for names of them."""
+    found = set(modules_of(uses))
+    for use in uses:
+        if isinstance(use, ImportUse) and not use.where.deferred and use.module:
+            module = "." * use.level + use.module
+            found.update(f"{module}:{name}" for name in use.names if name != "*")
+    return frozenset(found)
+
+
 def flags(
     succeeded: Mapping[str, Value], start: Mapping[str, Value], failed: list[dict[str, Value]], modules: frozenset[str]
 ) -> dict[str, Value]:

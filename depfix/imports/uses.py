@@ -34,7 +34,8 @@ class Where:
     method, the outermost one of nested functions. `conditional`: under a test that depends on more than the target.
     `import_guarded` and `load_guarded`: an ImportError, or the OSError of a failed DLL load, is caught and the program
     goes on. `last_resort`: unless something here returns, what follows raises an exception. `instead`: it runs only if
-    one of these modules cannot be imported, `only_with`: only if all of these can; relative names have their dots.
+    one of these modules (or `module:name`, a name in one) cannot be imported, `only_with`: only if all of these can;
+    relative names have their dots.
     """
 
     line: int

@@ -205,8 +205,9 @@ class ModuleWalker:
         return bool(where.only_with) and self._knows_all and not self._has_all(module, where.only_with)
 
     def _has_all(self, module: ModuleFile, names: Sequence[str]) -> bool:
-        """Return True if all of these modules can be imported: what stands there for their absence does not run."""
-        for name in names:
+        """Return True if all of these modules, and names of them, can be imported: what stands for them is not run."""
+        for entry in names:
+            name, _, member = entry.partition(":")
             last = name.lstrip(".")
             use = ImportUse(Where(0), last, level=len(name) - len(last))
             wanted = absolute_name(module, use)
@@ -214,7 +215,18 @@ class ModuleWalker:
             here = found is not None and not found.is_provided
             if not here and wanted not in self._builtin:
                 return False
+            if member and wanted and self._has_not(wanted, member):
+                return False
         return True
+
+    def _has_not(self, module: str, name: str) -> bool:
+        """Return True if a package here neither binds a name nor has a module of that name."""
+        found, member = self.find(module), self.find(join_name(module, name))
+        if found is None or not found.is_package or not found.has_code or (member and not member.is_provided):
+            return False
+        facts = self._read(found)
+        may_get = facts.adds_names or self.lazy_module(module, name) or self._may_bind(module, name)
+        return not facts.error and not may_get
 
     def _listed(self, module: ModuleFile, use: ModulesUse) -> list[ImportStep]:
         """Return the modules here whose names fit a pattern."""
