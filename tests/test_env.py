@@ -19,7 +19,7 @@ MakeConda = Callable[..., Path]
 
 def found(spec: str, name: str, environ: dict[str, str] | None = None) -> list[tuple[str, str]]:
     environment = open_environment(spec, environ or {"HOME": "/nowhere"})
-    return [(one.relative, one.provider) for one in environment.find(name)]
+    return [(one.relative, str(one.provider)) for one in environment.find(name)]
 
 
 def test_native_folders_come_before_packages_and_owners_are_known(make_conda: MakeConda, forge: Forge) -> None:

@@ -70,7 +70,7 @@ def test_a_distribution_that_conda_installed_has_condas_dlls(make_conda: MakeCon
     assert found is environment.distribution("pkg") is environment.distribution("py-pkg")
     assert (found.name, found.shadowed_owner, places(root, found.outside)) == ("pkg", "", ["Library/bin/need.dll"])
     assert len(found.files) == 4
-    assert {one.provider for one in environment.find("need.dll")} == {"py-pkg 2.0"}
+    assert {str(one.provider) for one in environment.find("need.dll")} == {"py-pkg 2.0"}
 
 
 def test_paths_that_lead_away_are_dropped(tmp_path: Path) -> None:

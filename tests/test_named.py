@@ -90,7 +90,7 @@ def only(dist: Path, environment: Path | None = None) -> Finding:
 def repaired(dist: Path, environment: Path) -> dict[str, str]:
     """Repair a dist; return {destination: provider} of what was copied."""
     done = repair(str(dist), Options(environ={}, environments=(f"conda:{environment}",)))
-    return {action.destination: action.provider for action in done.plan.actions} if done.plan else {}
+    return {action.destination: str(action.provider) for action in done.plan.actions} if done.plan else {}
 
 
 def own(environment: Path, package: str, files: Iterable[str]) -> None:

@@ -25,6 +25,7 @@ from depfix.errors import (
 )
 from depfix.model.plan import Action, Plan
 from depfix.model.report import Report
+from depfix.model.source import Provider
 from depfix.pipeline import Options, repair, scan, undo
 from depfix.repair import transaction
 from depfix.repair.journal import state_folder
@@ -55,7 +56,7 @@ def run(dist: Path, *environments: Path, overwrite: bool = False, dry_run: bool 
 
 def plan_of(report: Report) -> dict[str, tuple[str, str]]:
     assert report.plan is not None
-    return {action.destination: (action.action, action.provider) for action in report.plan.actions}
+    return {action.destination: (action.action, str(action.provider)) for action in report.plan.actions}
 
 
 def test_one_repair_brings_the_whole_chain_and_undo_takes_it_back(story: tuple[Path, Path]) -> None:
@@ -345,7 +346,7 @@ def test_nothing_is_written_outside_the_dist(story: tuple[Path, Path], tmp_path:
     outside.mkdir()
     os.symlink(outside, dist / "link")
     source = environment / "third.dll"
-    plan = Plan((Action("copy", str(source), destination, "", 1, "DF101", "x.dll"),), ())
+    plan = Plan((Action("copy", str(source), destination, Provider(""), 1, "DF101", "x.dll"),), ())
     with transaction.locked(str(dist)), pytest.raises(UnsafePathError):
         transaction.apply_plan(str(dist), plan)
     assert list(outside.iterdir()) == []

@@ -16,6 +16,7 @@ from depfix.env.protocol import Distribution
 from depfix.env.python import PythonEnvironment
 from depfix.env.records import normalized
 from depfix.errors import WrongEnvironmentError
+from depfix.model.source import Provider
 
 
 class CondaEnvironment(PythonEnvironment):
@@ -82,15 +83,15 @@ class CondaEnvironment(PythonEnvironment):
         owners = (self._conda.owner(self._place_key(path_key(path))) for path in files)
         return next((f"{package.name} {package.version}" for package in owners if package is not None), "")
 
-    def _owner_name(self, key: str) -> tuple[str, str]:
+    def _owner(self, key: str) -> Provider | None:
         """A conda package goes by conda's name, unless pip put its own file in the place."""
         package = self._conda.owner(self._place_key(key))
         if package is None:
-            return super()._owner_name(key)
+            return super()._owner(key)
         found = self._recorded_owner(key) if self._folder_on_path(key) else None
         if found is not None and self._package_of(found[1]) is None:
-            return found[1].name, found[1].version
-        return package.name, package.version
+            return Provider(found[1].name, found[1].version)
+        return Provider(package.name, package.version)
 
     def _place_key(self, key: str) -> str:
         return key.removeprefix(path_key(self._root) + "/")

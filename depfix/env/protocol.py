@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from depfix.model.machine import Machine
-from depfix.model.source import Candidate
+from depfix.model.source import Candidate, Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ class Distribution:
     that it installed and that is there, without programs and what else lies outside the folders of sys.path; DLLs that
     lie outside, as in Library/bin, are among them, and `outside` names those again. `requires` are Requires-Dist
     fields as they are written, markers kept. `shadowed_owner` is the conda package ("name version") some of whose
-    files this distribution replaced, an empty string if there is none.
+    files this distribution replaced, an empty string if there is none. `licence` is an SPDX
+    expression or what the metadata say instead, empty if they say nothing.
     """
 
     name: str
@@ -53,6 +54,13 @@ class Distribution:
     top_level: tuple[str, ...] = ()
     is_editable: bool = False
     shadowed_owner: str = ""
+    licence: str = ""
+
+    @property
+    def provider(self) -> Provider:
+        """The distribution as one who gives files."""
+        note = f"put over conda's {self.shadowed_owner}" if self.shadowed_owner else ""
+        return Provider(self.name, self.version, self.licence, note)
 
 
 class Environment(Protocol):

@@ -14,7 +14,7 @@ from depfix.env.packages import ExistingFiles, Installed, PackageFolder, source_
 from depfix.env.protocol import Distribution, EnvironmentInfo
 from depfix.env.records import normalized
 from depfix.model.names import fold
-from depfix.model.source import Candidate
+from depfix.model.source import Candidate, Provider
 
 # Where DLLs lie that a Python or an activated conda environment finds, in this order: the folder of python.exe, then
 # what activation puts on PATH; DLLs is Python's own folder. Source: conda's activate.py, _get_path_dirs
@@ -105,8 +105,7 @@ class PythonEnvironment:
 
     def _candidate(self, path: str) -> Candidate:
         key = path_key(path)
-        name, version = self._owner_name(key)
-        return Candidate(path, self._place(path)[1], self._spec, self._package_path(path), name, version)
+        return Candidate(path, self._place(path)[1], self._spec, self._package_path(path), self._owner(key))
 
     def _package_path(self, path: str) -> str:
         """Return the path below site-packages, whatever .pth files add deeper; empty for what lies elsewhere."""
@@ -118,9 +117,9 @@ class PythonEnvironment:
         site = min([folder for folder in around if folder not in roots] or around, key=len)
         return os.path.abspath(path).replace(os.sep, "/")[len(site) + 1 :]
 
-    def _owner_name(self, key: str) -> tuple[str, str]:
+    def _owner(self, key: str) -> Provider | None:
         found = self._recorded_owner(key)
-        return (found[1].name, found[1].version) if found is not None else ("", "")
+        return Provider(found[1].name, found[1].version) if found is not None else None
 
     def _place(self, path: str) -> tuple[str, str]:
         """Return (root, path below it with `/`) of a file; two empty strings if it lies outside."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from depfix.model.source import Provider
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -17,7 +19,7 @@ class Action:
     action: str
     source: str
     destination: str
-    provider: str
+    provider: Provider
     size: int
     rule: str
     subject: str

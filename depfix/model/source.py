@@ -1,8 +1,25 @@
-"""Where a file can be had."""
+"""Where a file can be had, and who gives it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Who gives a file: a package with its version and licence, or an environment by its spec.
+
+    `licence` is an SPDX expression or what the package says instead, empty if it says nothing. `note` tells what a user
+    should know of it, as that pip put it over a package of conda.
+    """
+
+    name: str
+    version: str = ""
+    licence: str = ""
+    note: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}".strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,17 +28,18 @@ class Candidate:
 
     `path` is absolute. `relative` is the path in the environment, with `/`. `package_path` is the path below
     site-packages if the file belongs to an import package, else an empty string: such a file goes to the same place in
-    the dist. `owner` and `version` name the package that installed it, empty if nobody owns it.
+    the dist. `owner` is the package that installed it, None if nobody owns it. `sha256` is the hash in hex that its
+    package recorded of it, empty if none is.
     """
 
     path: str
     relative: str
     environment: str
     package_path: str = ""
-    owner: str = ""
-    version: str = ""
+    owner: Provider | None = None
+    sha256: str = ""
 
     @property
-    def provider(self) -> str:
-        """Package and version, or the environment if nobody owns the file."""
-        return f"{self.owner} {self.version}".strip() or self.environment
+    def provider(self) -> Provider:
+        """The package, or the environment if nobody owns the file."""
+        return self.owner or Provider(self.environment)

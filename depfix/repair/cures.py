@@ -16,7 +16,7 @@ from depfix.knowledge.stdlib import stdlib_extensions
 from depfix.loader.search import PlaceKind
 from depfix.model.finding import Finding
 from depfix.model.names import base_name, dll_file_name, fold, join, parent
-from depfix.model.source import Candidate
+from depfix.model.source import Candidate, Provider
 from depfix.repair.candidates import imports_of, lacks_of, no_better, unfit
 
 NO_FITTING_FILE = "no fitting file"
@@ -30,7 +30,7 @@ class Choice:
 
     source: str
     destination: str
-    provider: str
+    provider: Provider
 
 
 def from_dist(closure: Closure, name: str, edges: Sequence[Edge]) -> tuple[FileEntry, str] | str:

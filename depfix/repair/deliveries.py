@@ -16,6 +16,7 @@ from depfix.env.protocol import Distribution, Environment
 from depfix.imports.finder import COMPLETION_FOLDER, ModuleFile, ModuleKind
 from depfix.imports.uses import Strength
 from depfix.model.names import fold, join, parent
+from depfix.model.source import Provider
 
 _NO_ENVIRONMENT = "no environment was given to take it from"
 _BYTECODE = (".pyc", ".pyo")
@@ -38,7 +39,7 @@ class Delivery:
     """The files that bring a module, that module's own first; `provider` is who gives them."""
 
     pieces: tuple[Piece, ...]
-    provider: str
+    provider: Provider
 
 
 def deliver(closure: Closure, environments: Sequence[Environment], name: str) -> Delivery | str:
@@ -51,11 +52,11 @@ def deliver(closure: Closure, environments: Sequence[Environment], name: str) ->
     if lack is Lack.HIDDEN:
         return _completion(closure, found)
     if world.supply.stdlib_module(name) is not None:
-        return Delivery(tuple(_tree_pieces(found, leave_out=_TESTS)), _python_words(closure))
+        return Delivery(tuple(_tree_pieces(found, leave_out=_TESTS)), _python(closure))
     owner = world.supply.distribution_of(name)
     if owner is None:
         environment = world.supply.environment_of(name)
-        provider = environment.info.spec if environment is not None else ""
+        provider = Provider(environment.info.spec if environment is not None else "")
         return Delivery(tuple(_tree_pieces(found)), provider)
     environment, distribution = owner
     reason = _misfit(closure, environment, distribution)
@@ -64,7 +65,7 @@ def deliver(closure: Closure, environments: Sequence[Environment], name: str) ->
     first = Piece(found.entry.source, found.entry.path)
     rest = (Piece(path, _in_dist(closure, environment, path)) for path in _wanted(distribution))
     kept = (piece for piece in rest if not _is_foreign_program(closure, piece))
-    return Delivery(tuple(dict.fromkeys((first, *kept))), f"{distribution.name} {distribution.version}")
+    return Delivery(tuple(dict.fromkeys((first, *kept))), distribution.provider)
 
 
 def deliver_metadata(closure: Closure, environments: Sequence[Environment], name: str) -> Delivery | str:
@@ -77,7 +78,7 @@ def deliver_metadata(closure: Closure, environments: Sequence[Environment], name
     pieces = (
         Piece(path, _in_dist(closure, environment, path)) for path in distribution.files if path.startswith(inside)
     )
-    return Delivery(tuple(pieces), f"{distribution.name} {distribution.version}")
+    return Delivery(tuple(pieces), distribution.provider)
 
 
 def deliver_data(closure: Closure, environments: Sequence[Environment], subject: str) -> Delivery | str:
@@ -88,7 +89,7 @@ def deliver_data(closure: Closure, environments: Sequence[Environment], subject:
     pieces = tuple(Piece(file.source, file.path) for file in missing)
     owners = (one.distribution_of(missing[0].source) for one in environments)
     owner = next(filter(None, owners), None)
-    return Delivery(pieces, f"{owner.name} {owner.version}" if owner is not None else environments[0].info.spec)
+    return Delivery(pieces, owner.provider if owner is not None else Provider(environments[0].info.spec))
 
 
 def rebuild_options(closure: Closure, name: str) -> str:
@@ -111,9 +112,9 @@ def _nothing(closure: Closure, environments: Sequence[Environment], name: str) -
     return f"not found in {', '.join(environment.info.spec for environment in environments)}"
 
 
-def _python_words(closure: Closure) -> str:
+def _python(closure: Closure) -> Provider:
     python = closure.world.dist.python
-    return f"Python {python.text if python is not None else ''}".strip()
+    return Provider("Python", python.text if python is not None else "")
 
 
 def _in_dist(closure: Closure, environment: Environment, path: str) -> str:
@@ -152,9 +153,7 @@ def _completion(closure: Closure, found: ModuleFile) -> Delivery:
     world = closure.world
     of_stdlib = world.supply.stdlib_module(found.name) is not None
     owner = None if of_stdlib else world.supply.distribution_of(found.name)
-    provider = _python_words(closure) if of_stdlib else ""
-    if owner is not None:
-        provider = f"{owner[1].name} {owner[1].version}"
+    provider = _python(closure) if of_stdlib else owner[1].provider if owner is not None else Provider("")
     place = f"{COMPLETION_FOLDER}/{found.name.replace('.', '/')}"
     pieces = tuple(_tree_pieces(found, leave_out=_TESTS, place=place))
     return Delivery(pieces, provider)

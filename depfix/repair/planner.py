@@ -16,6 +16,7 @@ from depfix.knowledge.rules import rule
 from depfix.model.finding import Finding
 from depfix.model.names import fold
 from depfix.model.plan import Action, Declined, Plan
+from depfix.model.source import Provider
 from depfix.repair.completion import (
     completed_modules,
     finder_path,
@@ -42,6 +43,7 @@ _BY_COPY = frozenset(
     "missing-dll missing-delay-dll misplaced-dll missing-runtime-dll missing-vc-runtime absent-on-target".split()
 )
 _DELIVERED = {"missing-metadata": deliver_metadata, "missing-package-data": deliver_data}
+_DIST, _DEPFIX = Provider("dist"), Provider("depfix")
 _BY_TABLE = frozenset((EdgeKind.STATIC, EdgeKind.FORWARD, EdgeKind.DELAY))
 
 Key = tuple[str, str, str]  # rule, subject and identity of a finding
@@ -155,7 +157,7 @@ class _Planner:
         self._cured: dict[Key, Action] = {}
         self._tried: set[Key] = set()
         self._lift = choices.lift
-        self._hidden: list[tuple[Finding, str]] = []
+        self._hidden: list[tuple[Finding, Provider]] = []
         self._lifted: dict[str, Finding] = {}
         self._asked_to_lift: set[str] = set()
 
@@ -226,7 +228,7 @@ class _Planner:
             for one in self._lifted.values():
                 self.declined[key_of(one)] = Declined(one.rule, one.subject, str(new))
             return []
-        return [self._add(finding, "patch", Piece(host.source, host.path), "dist", made=self._keep(new))]
+        return [self._add(finding, "patch", Piece(host.source, host.path), _DIST, made=self._keep(new))]
 
     def complete(self, examined: Examined) -> list[FileEntry]:
         """Plan the completion finder, and the lines that load it, for what was planned to be served by it."""
@@ -235,8 +237,8 @@ class _Planner:
         closure = examined.closure
         modules = completed_modules(closure)
         finding, provider = self._hidden[0]
-        source = self._keep(finder_source(modules, provider))
-        added = [self._add(finding, "write", Piece(source, finder_path(closure)), "depfix", made=source)]
+        source = self._keep(finder_source(modules, str(provider)))
+        added = [self._add(finding, "write", Piece(source, finder_path(closure)), _DEPFIX, made=source)]
         for one in modules_to_patch(closure, modules):
             added += self._patch(finding, one.entry) if one.entry is not None else []
         return added
@@ -249,7 +251,7 @@ class _Planner:
             self.declined[key_of(finding)] = Declined(finding.rule, finding.subject, f"{entry.path}: {new}")
             return []
         planned = self.actions.get(fold(entry.path))
-        provider = planned.provider if planned is not None else "dist"
+        provider = planned.provider if planned is not None else _DIST
         piece = Piece(entry.source, entry.path)
         return [self._add(finding, "patch", piece, provider, made=self._keep(new))] if new != old else []
 
@@ -279,7 +281,7 @@ class _Planner:
             return found
         entry, destination = found
         planned = self.actions.get(fold(entry.path))  # moved on from where this plan first put it
-        return Choice(entry.source, destination, planned.provider if planned else "dist")
+        return Choice(entry.source, destination, planned.provider if planned else _DIST)
 
     def _decide_guard(self, closure: Closure, finding: Finding) -> frozenset[str] | str:
         """Choose to let the program import what it refuses, if the user wants that and the program is understood."""
@@ -335,7 +337,7 @@ class _Planner:
     def _plans(self, piece: Piece) -> bool:
         return fold(piece.destination) in self.actions
 
-    def _add(self, finding: Finding, verb: str, piece: Piece, provider: str, made: str = "") -> FileEntry:
+    def _add(self, finding: Finding, verb: str, piece: Piece, provider: Provider, made: str = "") -> FileEntry:
         entry = file_entry(piece.destination, made or piece.source)
         action = Action(
             verb, piece.source, entry.path, provider, entry.size, finding.rule, finding.subject, finding.chain, made

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from depfix.model.plan import Action, Plan
 from depfix.model.report import Report
+from depfix.model.source import Provider
 from depfix.reports.text import Line, count, declined_words, head, size
 
 _INDENT = " " * 9
@@ -36,14 +37,14 @@ def plan_lines(report: Report) -> Iterator[Line]:
 
 def _groups(actions: Sequence[Action]) -> list[list[Action]]:
     """Return the actions by what they belong to, in the order in which they are met."""
-    found: dict[tuple[str, str, str, str], list[Action]] = {}
+    found: dict[tuple[str, str, Provider, str], list[Action]] = {}
     for action in actions:
         found.setdefault((action.rule, action.subject, action.provider, action.action), []).append(action)
     return list(found.values())
 
 
 def _action_lines(action: Action, width: int) -> Iterator[Line]:
-    yield Line(f" {action.destination:<{width}}  {size(action.size):>9}  {action.provider}", action.action, "green")
+    yield Line(f" {action.destination:<{width}}  {size(action.size):>9}  {_given_by(action)}", action.action, "green")
     if action.action != "write":
         yield Line(f"{_INDENT}from       {action.source}")
     yield Line(f"{_INDENT}needed by  {' > '.join(action.chain)}")
@@ -55,11 +56,17 @@ def _group_lines(group: Sequence[Action]) -> Iterator[Line]:
     places = _places(group)
     more = f" and {len(places) - _MOST_PLACES} more" if len(places) > _MOST_PLACES else ""
     yield Line(
-        f" {first.subject}: {count(len(group), 'file')}, {size(total)}, of {first.provider}", first.action, "green"
+        f" {first.subject}: {count(len(group), 'file')}, {size(total)}, of {_given_by(first)}", first.action, "green"
     )
     yield Line(f"{_INDENT}to         {', '.join(places[:_MOST_PLACES])}{more}")
     yield Line(f"{_INDENT}from       {first.source}")
     yield Line(f"{_INDENT}needed by  {' > '.join(first.chain)}")
+
+
+def _given_by(action: Action) -> str:
+    """Return who gives a file, with the licence and what there is to know of it."""
+    provider = action.provider
+    return ", ".join(filter(None, (str(provider), provider.licence, provider.note)))
 
 
 def _places(group: Sequence[Action]) -> list[str]:
