@@ -5,6 +5,13 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+_LONGEST_PART = 255  # UTF-16 code units
+_NOT_IN_NAMES = frozenset('<>:"|?*')
+_DEVICES = frozenset(
+    ("con", "prn", "aux", "nul", "conin$", "conout$")
+    + tuple(f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789\u00b9\u00b2\u00b3")
+)
+
 
 @lru_cache(maxsize=65536)
 def fold(name: str) -> str:
@@ -60,3 +67,43 @@ def normalised(name: str) -> str:
     Source: PEP 503, "Normalized Names" https://peps.python.org/pep-0503/#normalized-names
     """
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def unsafe_name(path: str) -> str:
+    """Return why a relative path with `/` must not be written below a folder for Windows, empty if it may be.
+
+    Refused are paths that are empty, absolute, have a drive, a server or `..`, and any part that Windows would read as
+    something else: a device, a stream, a name whose last dot or space is dropped, a character that no name may hold.
+    The reason is a clause on the path, as "it leaves the folder". Any text is taken; nothing is looked up on disk.
+
+    Source: Microsoft Learn, "Naming Files, Paths, and Namespaces"
+    https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+    """
+    if not path:
+        return "it is empty"
+    if path[0] in "/\\":
+        return "it is an absolute path"
+    if path[1:2] == ":":
+        return "it begins with a drive"
+    if "\\" in path:
+        return "it holds a backslash"
+    return next(filter(None, map(_unsafe_part, path.split("/"))), "")
+
+
+def _unsafe_part(part: str) -> str:
+    if part in ("", "."):
+        return "it has an empty part"
+    if part == "..":
+        return "it leaves the folder"
+    for character in part:
+        if character in _NOT_IN_NAMES or character < " ":
+            return f"no name in Windows may hold {character!a}"
+        if "\ud800" <= character <= "\udfff":
+            return "it is no valid Unicode"
+    if part[-1] in ". ":
+        return f"Windows drops the {'dot' if part[-1] == '.' else 'space'} at the end of {part!r}"
+    if part.partition(".")[0].rstrip(" ").lower() in _DEVICES:
+        return f"{part} is a device in Windows"
+    if len(part.encode("utf-16-le")) > 2 * _LONGEST_PART:
+        return f"a part of it is longer than {_LONGEST_PART} characters"
+    return ""
