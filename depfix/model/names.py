@@ -7,10 +7,8 @@ from functools import lru_cache
 
 _LONGEST_PART = 255  # UTF-16 code units
 _NOT_IN_NAMES = frozenset('<>:"|?*')
-_DEVICES = frozenset(
-    ("con", "prn", "aux", "nul", "conin$", "conout$")
-    + tuple(f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789\u00b9\u00b2\u00b3")
-)
+_PORTS = (f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789\u00b9\u00b2\u00b3")
+_DEVICES = frozenset(("con", "prn", "aux", "nul", "conin$", "conout$", *_PORTS))
 
 
 @lru_cache(maxsize=65536)
