@@ -135,7 +135,7 @@ class UnknownEnvironmentError(InputError):
             return f"did you mean {self.near}?"
         if self.known:
             return f"found here: {', '.join(self.known)}"
-        kinds = "conda:NAME, conda:FOLDER, venv:FOLDER, python:FOLDER, or dir:FOLDER with the DLLs"
+        kinds = "conda:NAME, conda:FOLDER, venv:FOLDER, python:FOLDER, wheels:FOLDER, or dir:FOLDER with the DLLs"
         return f"give {kinds}; `depfix envs` lists what is found here"
 
 
@@ -168,7 +168,7 @@ class NoEnvironmentError(InputError):
     def hint(self) -> str:
         if self.known:
             return f"add --env {self.known[0]}" + (f" (or: {', '.join(self.known[1:])})" if self.known[1:] else "")
-        return "add --env conda:NAME (or conda:FOLDER, venv:FOLDER, python:FOLDER, dir:FOLDER)"
+        return "add --env conda:NAME (or conda:FOLDER, venv:FOLDER, python:FOLDER, wheels:FOLDER, dir:FOLDER)"
 
 
 class UnknownRuleError(InputError):

@@ -16,9 +16,11 @@ from depfix.closure.build import Closure, Entry, build_closure
 from depfix.closure.facts import Facts, Progress, no_progress
 from depfix.closure.graph import Edge, Graph, Node
 from depfix.closure.inside import Inside
+from depfix.closure.metadata import installed_versions
 from depfix.closure.supply import Supply
 from depfix.dist.identify import Dist, dist_root, identify, open_dist
 from depfix.dist.tree import FileEntry, FileKind, Tree, read_tree
+from depfix.env.archives import Wanted
 from depfix.env.discover import list_environments
 from depfix.env.open import active_environment, check_machine, open_environment
 from depfix.env.protocol import Environment
@@ -251,7 +253,8 @@ class _Session:
 
     def environments(self) -> tuple[Environment, ...]:
         """Open the environments that the user named, else the active one. To be called before `examine`."""
-        opened = [open_environment(spec, self.options.environ) for spec in self.options.environments]
+        wanted = self._wanted_of_environments()
+        opened = [open_environment(spec, self.options.environ, wanted) for spec in self.options.environments]
         if not opened:
             active = active_environment(self.options.environ)
             fits = active is not None and active.info.machine in (None, self.dist.machine)
@@ -263,6 +266,16 @@ class _Session:
         version = python.version if python is not None else _NO_PYTHON
         self._supply = Supply(opened, self.dist.layout, suffixes, version, self.unpacked)
         return tuple(opened)
+
+    def _wanted_of_environments(self) -> Wanted:
+        python = self.dist.python
+        return Wanted(
+            python.version if python is not None else None,
+            self.dist.machine,
+            python is not None and python.free_threaded,
+            installed_versions(self.dist.tree, self.dist.layout.search_path),
+            lambda: tempfile.mkdtemp(dir=self._scratch_folder()),
+        )
 
     def keep(self, content: bytes) -> str:
         """Write content that depfix makes to a file that lives as long as this run, and return its path."""

@@ -118,7 +118,7 @@ def test_a_windows_environment_is_preferred_to_a_linux_one_of_the_same_name(
         ("conda:/no/such/folder", UnknownEnvironmentError, "no such folder", "depfix envs"),
         ("dir:/no/such/folder", UnknownEnvironmentError, "no such folder", ""),
         ("conds:nuitka", UnknownEnvironmentError, "unknown kind", "conda:nuitka"),
-        ("wheels:/x", UnknownEnvironmentError, "not supported yet", "dir:FOLDER"),
+        ("wheels:/x", UnknownEnvironmentError, "depends on the dist", "dir:FOLDER"),
         ("dir:{tmp}/empty", WrongEnvironmentError, "no DLL", "folder that holds the DLLs"),
         ("conda:{tmp}/empty", WrongEnvironmentError, "no conda-meta", "dir:"),
         ("conda:{tmp}/linux", WrongEnvironmentError, "Linux or macOS", "Windows environment"),

@@ -9,10 +9,13 @@ from functools import cached_property
 
 from depfix.closure.supply import Supply
 from depfix.dist.tree import Tree
+from depfix.env.protocol import Environment
 from depfix.imports.finder import ModuleFile, ModuleKind
 from depfix.model.names import base_name, normalised
 
-_FOLDERS = (".dist-info", ".egg-info")
+_DIST_INFO = ".dist-info"
+_FOLDERS = (_DIST_INFO, ".egg-info")
+_ENTRY_POINTS = "entry_points.txt"
 _LARGEST = 1 << 20  # bytes of a list of entry points
 
 
@@ -43,7 +46,7 @@ class Metadata:
         """Yield the distributions of environments with entry points of a group, if their modules are in the dist."""
         for environment in self._supply.environments:
             for folder in environment.search_path:
-                for path in _entry_point_files(folder):
+                for path in _entry_point_files(environment, folder):
                     name = base_name(os.path.dirname(path)).partition("-")[0]
                     if normalised(name) in self._present or not _has_group(path, group):
                         continue
@@ -58,15 +61,19 @@ class Metadata:
         return frozenset(normalised(name.partition("-")[0]) for name in names if name.lower().endswith(_FOLDERS))
 
 
-def _entry_point_files(folder: str) -> Iterator[str]:
-    try:
-        names = sorted(name for name in os.listdir(folder) if name.lower().endswith(_FOLDERS))
-    except OSError:
-        return
-    for name in names:
-        path = os.path.join(folder, name, "entry_points.txt")
-        if os.path.isfile(path):
-            yield path
+def installed_versions(tree: Tree, search_path: tuple[str, ...]) -> dict[str, str]:
+    """Return {normalised name: version} of the distributions whose dist-info folders are in a dist."""
+    names = (base_name(path) for root in search_path for path in tree.folders_in(root))
+    rows = (name[: -len(_DIST_INFO)].partition("-") for name in names if name.lower().endswith(_DIST_INFO))
+    return {normalised(name): version for name, _, version in rows if version}
+
+
+def _entry_point_files(environment: Environment, folder: str) -> Iterator[str]:
+    for name in sorted(environment.listing(folder)):
+        if name.lower().endswith(_FOLDERS) and _ENTRY_POINTS in environment.listing(os.path.join(folder, name)):
+            path = os.path.join(folder, name, _ENTRY_POINTS)
+            if environment.ready(path):
+                yield path
 
 
 def _has_group(path: str, group: str) -> bool:

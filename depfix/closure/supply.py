@@ -205,6 +205,8 @@ class _ProvidedFolders:
         if self._listing(folder).get(name) is not False:
             return None
         path = os.path.join(folder, name)
+        if not self._environment.ready(path):
+            return None
         kind = _KINDS.get(os.path.splitext(name)[1].lower(), FileKind.OTHER)
         return FileEntry(self.destination(path), path, os.path.getsize(path), kind)
 
@@ -221,11 +223,7 @@ class _ProvidedFolders:
 
     def _listing(self, folder: str) -> Mapping[str, bool]:
         if folder not in self._listed:
-            try:
-                with os.scandir(folder) as found:
-                    self._listed[folder] = {entry.name: entry.is_dir() for entry in found}
-            except OSError:
-                self._listed[folder] = {}
+            self._listed[folder] = self._environment.listing(folder)
         return self._listed[folder]
 
 

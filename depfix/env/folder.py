@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 
 from depfix.env.listing import libraries_below, relative
+from depfix.env.on_disk import OnDisk
 from depfix.env.protocol import Distribution, EnvironmentInfo
 from depfix.errors import UnknownEnvironmentError, WrongEnvironmentError
 from depfix.model.names import fold
 from depfix.model.source import Candidate
 
 
-class FolderEnvironment:
+class FolderEnvironment(OnDisk):
     """All DLLs below a folder."""
 
     def __init__(self, root: str, spec: str) -> None:

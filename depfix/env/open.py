@@ -6,6 +6,7 @@ import difflib
 import os
 from collections.abc import Callable, Mapping
 
+from depfix.env.archives import Wanted
 from depfix.env.conda import conda_problem, open_conda
 from depfix.env.discover import conda_prefixes, environment_name, find_by_name
 from depfix.env.folder import open_folder
@@ -20,20 +21,18 @@ _OPENERS: dict[str, Callable[[str, str], Environment]] = {
     "python": open_python,
     "dir": open_folder,
 }
-_SCHEMES = ("conda", *_OPENERS)
-_LATER = ("wheels",)
+_SCHEMES = ("conda", *_OPENERS, "wheels")
 
 
-def open_environment(spec: str, environ: Mapping[str, str]) -> Environment:
-    """Return the environment that `spec` names: `conda:NAME`, or `conda:`, `venv:`, `python:` or `dir:` with a folder.
+def open_environment(spec: str, environ: Mapping[str, str], wanted: Wanted | None = None) -> Environment:
+    """Return the environment that `spec` names: `conda:NAME`, or a kind with a folder.
 
-    Raises UnknownEnvironmentError if there is none, WrongEnvironmentError if Windows files cannot come from it.
+    `wanted` is what the dist takes, on which depends what of `wheels:FOLDER` can serve. Raises UnknownEnvironmentError
+    if there is none, WrongEnvironmentError if Windows files cannot come from it.
     """
     scheme, colon, value = spec.partition(":")
     if not colon or len(scheme) == 1:  # a bare name or path, with a drive letter perhaps
         raise UnknownEnvironmentError(spec, "it does not say what kind it is", _guess(spec))
-    if scheme in _LATER:
-        raise UnknownEnvironmentError(spec, f"{scheme}: is not supported yet")
     if scheme not in _SCHEMES:
         near = difflib.get_close_matches(scheme, _SCHEMES, n=1)
         raise UnknownEnvironmentError(spec, f"unknown kind {scheme!r}", f"{near[0]}:{value}" if near else "")
@@ -41,6 +40,12 @@ def open_environment(spec: str, environ: Mapping[str, str]) -> Environment:
         raise UnknownEnvironmentError(spec, "it names nothing")
     if scheme == "conda":
         return open_conda(_prefix(value, spec, environ), spec)
+    if scheme == "wheels":
+        if wanted is None:
+            raise UnknownEnvironmentError(spec, "what of it serves depends on the dist")
+        from depfix.env.wheel_folder import open_wheels
+
+        return open_wheels(value, spec, wanted)
     return _OPENERS[scheme](value, spec)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -109,4 +110,20 @@ class Environment(Protocol):
         That is its place below the folder of sys.path that it lies in; for DLLs and extension modules of native folders
         (the root, DLLs, Library/bin) and for whatever lies outside, its name.
         """
+        ...
+
+    def listing(self, folder: str) -> Mapping[str, bool]:
+        """Return {name: whether it is a folder} of what is in an absolute folder of sys.path, or below one."""
+        ...
+
+    def ready(self, path: str) -> bool:
+        """Make an absolute file that `listing` names be there to be read; return False if that cannot be done."""
+        ...
+
+    def origin(self, path: str) -> str:
+        """Return where a user is told that an absolute file comes from: the file itself, or the one in an archive."""
+        ...
+
+    def why_not(self, name: str) -> str:
+        """Return what has a module, DLL or distribution of this name and cannot serve, with why; empty if nothing."""
         ...

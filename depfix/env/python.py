@@ -10,6 +10,7 @@ from itertools import chain
 from depfix.env.editable import editable_sources
 from depfix.env.layout import Layout
 from depfix.env.listing import LIBRARY_SUFFIXES, entries, folder_inside, libraries_below, path_key, relative
+from depfix.env.on_disk import OnDisk
 from depfix.env.packages import ExistingFiles, Installed, PackageFolder, source_files, top_level_of
 from depfix.env.protocol import Distribution, EnvironmentInfo
 from depfix.env.records import normalized
@@ -36,7 +37,7 @@ _PLUGIN_FOLDERS = (
 )
 
 
-class PythonEnvironment:
+class PythonEnvironment(OnDisk):
     """An installed or embeddable Python, or a virtual environment with its base. Nothing is read before it is asked."""
 
     def __init__(self, root: str, spec: str, kind: str, read_layout: Callable[[], Layout]) -> None:

@@ -55,7 +55,7 @@ def from_environments(
                 destination = _searched_place(closure, base_name(candidate.relative), candidate.package_path, edges)
                 return Choice(candidate.path, destination, candidate.provider)
             reasons.append(f"{candidate.relative}: {reason}")
-    return _nothing(environments, reasons)
+    return _nothing(environments, name, reasons)
 
 
 def replacement(closure: Closure, environments: Sequence[Environment], finding: Finding) -> Choice | str:
@@ -92,7 +92,7 @@ def module(closure: Closure, environments: Sequence[Environment], name: str) -> 
                 if not reason:
                     return Choice(candidate.path, destination, candidate.provider)
                 reasons.append(f"{candidate.relative}: {reason}")
-    return _nothing(environments, reasons)
+    return _nothing(environments, name, reasons)
 
 
 def stdlib_module(closure: Closure, environments: Sequence[Environment], name: str) -> Choice | str:
@@ -112,15 +112,21 @@ def stdlib_module(closure: Closure, environments: Sequence[Environment], name: s
                 if not reason:
                     return Choice(candidate.path, destination, candidate.provider)
                 reasons.append(f"{candidate.relative}: {reason}")
-    return _nothing(environments, reasons)
+    return _nothing(environments, name, reasons)
 
 
-def _nothing(environments: Sequence[Environment], reasons: Sequence[str]) -> str:
+def _nothing(environments: Sequence[Environment], name: str, reasons: Sequence[str]) -> str:
     if reasons:
         return f"{NO_FITTING_FILE}: {'; '.join(dict.fromkeys(reasons))}"
+    return absent_from(environments, name)
+
+
+def absent_from(environments: Sequence[Environment], name: str) -> str:
+    """Return that no environment has a module, DLL or distribution, with what of that name cannot serve there."""
     if not environments:
         return "no environment was given to take it from"
-    return f"not found in {', '.join(environment.info.spec for environment in environments)}"
+    unusable = filter(None, (one.why_not(name) for one in environments))
+    return "; ".join((f"not found in {', '.join(one.info.spec for one in environments)}", *unusable))
 
 
 def _likeliest(closure: Closure, candidates: Sequence[Candidate], edges: Sequence[Edge]) -> list[Candidate]:

@@ -17,6 +17,7 @@ from depfix.imports.finder import COMPLETION_FOLDER, ModuleFile, ModuleKind
 from depfix.imports.uses import Strength
 from depfix.model.names import fold, join, parent
 from depfix.model.source import Provider
+from depfix.repair.cures import absent_from
 
 _NO_ENVIRONMENT = "no environment was given to take it from"
 _BYTECODE = (".pyc", ".pyo")
@@ -72,7 +73,7 @@ def deliver_metadata(closure: Closure, environments: Sequence[Environment], name
     """Return the metadata folder of a distribution, or why there is none."""
     owner = closure.world.supply.distribution(name)
     if owner is None or not owner[1].folder:
-        return f"not found in {', '.join(one.info.spec for one in environments)}" if environments else _NO_ENVIRONMENT
+        return absent_from(environments, name)
     environment, distribution = owner
     inside = os.path.join(distribution.folder, "")
     pieces = (
@@ -109,7 +110,7 @@ def _nothing(closure: Closure, environments: Sequence[Environment], name: str) -
     others = [one.info.python for one in environments if own is not None and one.info.python not in ("", own.text)]
     if closure.world.lack(name) in (Lack.STDLIB, Lack.HIDDEN) and others and own is not None:
         return f"the environment has Python {others[0]}, the program has {own.text}"
-    return f"not found in {', '.join(environment.info.spec for environment in environments)}"
+    return absent_from(environments, name)
 
 
 def _python(closure: Closure) -> Provider:

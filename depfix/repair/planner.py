@@ -339,8 +339,12 @@ class _Planner:
 
     def _add(self, finding: Finding, verb: str, piece: Piece, provider: Provider, made: str = "") -> FileEntry:
         entry = file_entry(piece.destination, made or piece.source)
+        origins = (one.origin(piece.source) for one in self._environments)
+        origin = next((one for one in origins if one != piece.source), piece.source)
+        if origin != piece.source:
+            made = made or piece.source  # it was unpacked for as long as this run lives
         action = Action(
-            verb, piece.source, entry.path, provider, entry.size, finding.rule, finding.subject, finding.chain, made
+            verb, origin, entry.path, provider, entry.size, finding.rule, finding.subject, finding.chain, made
         )
         self.actions[fold(entry.path)] = action
         self._cured.setdefault(key_of(finding), action)

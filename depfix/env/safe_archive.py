@@ -1,0 +1,127 @@
+"""What an archive from elsewhere may hold before anything of it is written: safe names, no links out, no bombs."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+from depfix.model.names import fold, unsafe_name
+
+# What lies in real packages unpacks to less than 30 times its size; deflate reaches 1,032, bzip2 and zstd far more.
+_MOST_TIMES = 100
+_SMALL = 256 << 20  # bytes; what is smaller than this unpacked harms nobody
+_MOST_MEMBERS = 1_000_000
+_CHUNK = 1 << 20
+_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+class RefusedArchiveError(ValueError):
+    """An archive cannot be used; its text says why, as a clause on the archive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file of an archive: its name there, the path in an environment that it gets, with `/`, and its size.
+
+    `size` is in bytes, as the archive says it.
+    """
+
+    name: str
+    path: str
+    size: int
+
+
+def check_members(members: Iterable[Member], packed: int) -> None:
+    """Raise RefusedArchiveError if one of these files must not be written, or if all would be a bomb.
+
+    `packed` is the size of the archive in bytes. Names are compared as Windows does: two that differ in case are one.
+    """
+    seen: dict[str, str] = {}
+    folders: set[str] = set()
+    total = 0
+    for count, member in enumerate(members):
+        reason = unsafe_name(member.name) or unsafe_name(member.path)
+        if reason:
+            raise RefusedArchiveError(f"it holds {member.name!r}: {reason}")
+        key = fold(member.path)
+        if key in seen:
+            raise RefusedArchiveError(f"it holds {member.name!r} and {seen[key]!r}, which are one file on Windows")
+        seen[key] = member.name
+        while key := key.rpartition("/")[0]:
+            if key in folders:
+                break
+            folders.add(key)
+        total += member.size
+        if count > _MOST_MEMBERS:
+            raise RefusedArchiveError(f"it holds more than {_MOST_MEMBERS:,} files")
+    both = next((name for key, name in seen.items() if key in folders), "")
+    if both:
+        raise RefusedArchiveError(f"it holds {both!r} as a file and as a folder")
+    check_size(total, packed)
+
+
+def check_size(unpacked: int, packed: int) -> None:
+    """Raise RefusedArchiveError if so many bytes would come of an archive of `packed` bytes that it must be a bomb."""
+    if unpacked > most_bytes(packed):
+        raise RefusedArchiveError(f"its {packed:,} bytes would unpack to {unpacked:,} or more")
+
+
+def most_bytes(packed: int) -> int:
+    """Return how many bytes an archive of `packed` bytes may unpack to."""
+    return max(_SMALL, _MOST_TIMES * packed)
+
+
+def write_member(root: str, path: str, content: IO[bytes], most: int) -> Iterator[bytes]:
+    """Write one file below `root`, yielding its bytes as they pass. `path` has been checked.
+
+    Raises RefusedArchiveError if there are more than `most` bytes, OSError if it cannot be written.
+    """
+    target = os.path.join(root, *path.split("/"))
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    written = 0
+    with open(target, "xb") as file:
+        while chunk := content.read(_CHUNK):
+            written += len(chunk)
+            if written > most:
+                raise RefusedArchiveError("it holds more bytes than it says, or than it may")
+            file.write(chunk)
+            yield chunk
+
+
+@contextmanager
+def refusing_damage() -> Iterator[None]:
+    """Turn whatever readers of archives raise for damaged ones into RefusedArchiveError.
+
+    zipfile, tarfile and the decompressors raise a dozen kinds of exceptions for damaged input, assertions among them.
+    What the disk refuses passes; but for EINVAL, which is a seek to where no file can be.
+    """
+    try:
+        yield
+    except RefusedArchiveError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
+        raise RefusedArchiveError(
+            f"it is damaged, perhaps half downloaded ({error or type(error).__name__})"
+        ) from error
+
+
+def not_an_archive(path: str) -> str:
+    """Return why a file cannot be an archive at all, an empty string if it may be one."""
+    try:
+        status = os.stat(path)
+        with open(path, "rb") as file:
+            start = file.read(len(_POINTER))
+    except OSError as error:
+        return f"it cannot be read: {error.strerror or error}"
+    if not stat.S_ISREG(status.st_mode):
+        return "it is no file"
+    if not status.st_size:
+        return "it is empty"
+    return "it is a pointer of git-lfs, not the file itself: run `git lfs pull`" if start == _POINTER else ""

@@ -1,0 +1,183 @@
+"""A wheel, read in place.
+
+Source: PyPA specifications, "Binary distribution format"
+https://packaging.python.org/en/latest/specifications/binary-distribution-format/
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import os
+import stat
+import zipfile
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+from depfix.env.archives import Wanted, python_words
+from depfix.env.records import fields, safe_relative
+from depfix.env.safe_archive import Member, RefusedArchiveError, check_members, refusing_damage, write_member
+from depfix.model.machine import Machine
+
+SITE = "Lib/site-packages"
+_SCHEMES = {"purelib": SITE, "platlib": SITE, "data": "", "scripts": "Scripts", "headers": "Include"}
+_PLATFORMS = {Machine.AMD64: "win_amd64", Machine.X86: "win32", Machine.ARM64: "win_arm64"}
+_ENCRYPTED = 1
+_LARGEST_TEXT = 64 << 20
+
+
+class Wheel:
+    """One wheel. Raises RefusedArchiveError if it is damaged, or if it holds what must not be written."""
+
+    is_conda = False
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.name, self.version, self._tags = _parsed(os.path.basename(path))
+        with refusing_damage(), zipfile.ZipFile(path) as archive:
+            infos = [info for info in archive.infolist() if not info.is_dir()]
+        self._members = tuple(self._member(info) for info in infos)
+        packed = os.path.getsize(path)
+        check_members(self._members, packed)
+        if sum(info.compress_size for info in infos) > packed:
+            raise RefusedArchiveError("its members overlap, so that one byte is unpacked many times")
+
+    def _member(self, info: zipfile.ZipInfo) -> Member:
+        name = info.orig_filename  # zipfile itself would cut it at a NUL, and turn backslashes on Windows
+        if info.flag_bits & _ENCRYPTED:
+            raise RefusedArchiveError(f"it holds {name!r}, which is encrypted")
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise RefusedArchiveError(f"it holds {name!r}: it is a link, which wheels must not hold")
+        return Member(name, self._place(name), info.file_size)
+
+    def _place(self, name: str) -> str:
+        """Return where an installer puts a member: what is in `.data` goes by its scheme, all else to site-packages."""
+        first, _, rest = name.partition("/")
+        scheme, _, inner = rest.partition("/")
+        if not first.lower().endswith(".data") or scheme not in _SCHEMES or not inner:
+            return f"{SITE}/{name}"
+        folder = _SCHEMES[scheme]
+        return f"{folder}/{inner}" if folder else inner
+
+    @cached_property
+    def files(self) -> Mapping[str, str]:
+        """{path in an environment, with `/`: name in the archive}."""
+        return {member.path: member.name for member in self._members}
+
+    def misfit(self, wanted: Wanted) -> str:
+        """Return for which Python or system it is, if that is not the dist's; an empty string if it is."""
+        from packaging.tags import parse_tag
+
+        if self.rank(wanted) >= 0:
+            return ""
+        own = parse_tag(self._tags)
+        platforms = {tag.platform for tag in own}
+        if not platforms & {"any", _PLATFORMS.get(wanted.machine, "")}:
+            return f"it is for {', '.join(sorted(platforms))}, the program is {wanted.machine.words}"
+        theirs = python_words(wanted.python) if wanted.python is not None else "no Python"
+        threads = ", free-threaded" if wanted.free_threaded else ""
+        tags = ", ".join(sorted(f"{tag.interpreter}-{tag.abi}" for tag in own))
+        return f"it is for {tags}, the program has {theirs}{threads}"
+
+    def rank(self, wanted: Wanted) -> int:
+        """Return the place of its best tag among those that such a Python takes, the first best; -1 if none is."""
+        from packaging.tags import parse_tag
+
+        if wanted.python is None:  # its DLLs may serve
+            fitting = ("any", _PLATFORMS.get(wanted.machine))
+            return 0 if any(tag.platform in fitting for tag in parse_tag(self._tags)) else -1
+        order = _order(wanted.python, wanted)
+        return min((order[tag] for tag in map(str, parse_tag(self._tags)) if tag in order), default=-1)
+
+    def requires(self) -> tuple[str, ...]:
+        """Return its Requires-Dist fields as they are written."""
+        return tuple(value for name, value in fields(self._text("METADATA")) if name == "requires-dist")
+
+    def unpack(self, folder: str) -> None:
+        """Write its files as an installer would; each is compared with the hash in RECORD.
+
+        Raises RefusedArchiveError if one differs or cannot be unpacked, OSError if the disk refuses.
+        """
+        record = self._dist_info("RECORD")
+        hashes = dict(_hashes(self._text("RECORD")))
+        with refusing_damage(), zipfile.ZipFile(self.path) as archive:
+            infos = {info.orig_filename: info for info in archive.infolist()}
+            for member in self._members:
+                if member.name == record:
+                    continue
+                digest = hashlib.sha256()
+                with archive.open(infos[member.name]) as content:
+                    for chunk in write_member(folder, member.path, content, member.size):
+                        digest.update(chunk)
+                wanted = hashes.get(member.name, "")
+                if wanted and wanted != _encoded(digest):
+                    raise RefusedArchiveError(f"its {member.name} is not the one that its RECORD names")
+        if record:
+            for _ in write_member(folder, f"{SITE}/{record}", io.BytesIO(self._installed_record()), _LARGEST_TEXT):
+                pass
+
+    def _installed_record(self) -> bytes:
+        """Return RECORD with the places that files are installed to, relative to site-packages."""
+        rows = io.StringIO()
+        writer = csv.writer(rows, lineterminator="\n")
+        for row in csv.reader(self._text("RECORD").splitlines()):
+            if row:
+                place = self._place(row[0])
+                inner = place.removeprefix(f"{SITE}/") if place.startswith(f"{SITE}/") else f"../../{place}"
+                writer.writerow([inner, *row[1:]])
+        return rows.getvalue().encode("utf-8")
+
+    def _dist_info(self, name: str) -> str:
+        """Return the name of a file of its metadata, an empty string if there is none."""
+        for member in self._members:
+            folder, _, inner = member.name.partition("/")
+            if inner == name and folder.lower().endswith(".dist-info"):
+                return member.name
+        return ""
+
+    def _text(self, name: str) -> str:
+        member = self._dist_info(name)
+        if not member:
+            return ""
+        with refusing_damage(), zipfile.ZipFile(self.path) as archive:
+            info = next(info for info in archive.infolist() if info.orig_filename == member)
+            if info.file_size > _LARGEST_TEXT:
+                raise RefusedArchiveError(f"its {member} is absurdly large")
+            return archive.read(info).decode("utf-8", "replace")
+
+
+def _parsed(file_name: str) -> tuple[str, str, str]:
+    """Return (name, version, tags) that the name of a wheel tells."""
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+    try:
+        name, version, _, _ = parse_wheel_filename(file_name)
+    except InvalidWheelFilename as error:
+        raise RefusedArchiveError("its name is none of a wheel (name-version-python-abi-platform.whl)") from error
+    return str(name), str(version), "-".join(file_name.removesuffix(".whl").split("-")[-3:])
+
+
+def _order(version: tuple[int, int], wanted: Wanted) -> dict[str, int]:
+    """Return {tag: its place} of the tags that a dist takes. Source: PEP 425 https://peps.python.org/pep-0425/"""
+    from packaging.tags import compatible_tags, cpython_tags
+
+    platform = _PLATFORMS.get(wanted.machine)
+    platforms = [platform] if platform else []
+    interpreter = f"cp{version[0]}{version[1]}"
+    abi = interpreter + ("t" if wanted.free_threaded else "")
+    found = [*cpython_tags(version, [abi], platforms), *compatible_tags(version, interpreter, platforms)]
+    if wanted.free_threaded:  # the stable ABI is none of a free-threaded Python
+        found = [tag for tag in found if tag.abi != "abi3"]
+    return {text: place for place, text in enumerate(dict.fromkeys(map(str, found)))}
+
+
+def _hashes(record: str) -> Iterator[tuple[str, str]]:
+    for row in csv.reader(record.splitlines()):
+        if len(row) > 1 and row[1].startswith("sha256=") and safe_relative(row[0]):
+            yield row[0], row[1].removeprefix("sha256=").rstrip("=")
+
+
+def _encoded(digest: hashlib._Hash) -> str:
+    return base64.urlsafe_b64encode(digest.digest()).decode("ascii").rstrip("=")

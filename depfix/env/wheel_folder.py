@@ -1,0 +1,152 @@
+"""Opens `wheels:FOLDER`: which of its archives can serve a dist, and why the others cannot."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+
+from depfix.env.archives import PackageArchive, Wanted
+from depfix.env.conda_file import SUFFIXES, CondaFile
+from depfix.env.records import normalized
+from depfix.env.safe_archive import RefusedArchiveError, not_an_archive
+from depfix.env.wheel_file import Wheel
+from depfix.env.wheels import WheelsEnvironment
+from depfix.errors import UnknownEnvironmentError, WrongEnvironmentError
+
+_WHEEL = ".whl"
+_MOST_SHOWN = 3
+_MOST_ROUNDS = 5
+
+Refused = dict[str, tuple[str, PackageArchive | None]]
+
+
+def open_wheels(value: str, spec: str, wanted: Wanted) -> WheelsEnvironment:
+    """Return the archives of a folder, or of the folders in it, that fit a dist; or a single one.
+
+    Raises UnknownEnvironmentError if there is no such folder, WrongEnvironmentError if nothing in it can serve.
+    """
+    root = os.path.abspath(os.path.expanduser(value))
+    if not os.path.exists(root):
+        raise UnknownEnvironmentError(spec, "no such folder")
+    paths = list(_archives(root)) if os.path.isdir(root) else [root]
+    if not paths:
+        advice = f"for a plain folder of DLLs use dir:{value}; `pip download -d FOLDER` fetches wheels"
+        raise WrongEnvironmentError(
+            spec, "there is no wheel (.whl) and no conda package (.conda, .tar.bz2) in it", advice
+        )
+    refused: Refused = {}
+    fitting = [archive for path in paths if (archive := _opened(path, wanted, refused)) is not None]
+    if not fitting:
+        rows = [f"{name}: {reason}" for name, (reason, _) in sorted(refused.items())]
+        more = f"; and {len(rows) - _MOST_SHOWN} more" if len(rows) > _MOST_SHOWN else ""
+        raise WrongEnvironmentError(spec, f"nothing in it can serve: {'; '.join(rows[:_MOST_SHOWN])}{more}")
+    return WheelsEnvironment(root, spec, _chosen(fitting, wanted), refused, wanted.scratch)
+
+
+def _archives(root: str) -> Iterator[str]:
+    """Yield the archives in a folder, and in the folders in it: channels of conda have one for each system."""
+    try:
+        with os.scandir(root) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        if entry.is_dir():
+            try:
+                names = sorted(os.listdir(entry.path))
+            except OSError:
+                continue
+            yield from (os.path.join(entry.path, name) for name in names if _is_archive(name))
+        elif _is_archive(entry.name):
+            yield entry.path
+
+
+def _is_archive(name: str) -> bool:
+    return name.lower().endswith((_WHEEL, *SUFFIXES))
+
+
+def _opened(path: str, wanted: Wanted, refused: Refused) -> PackageArchive | None:
+    archive: PackageArchive | None = None
+    try:
+        reason = not_an_archive(path)
+        if not reason:
+            archive = Wheel(path) if path.lower().endswith(_WHEEL) else CondaFile(path)
+            reason = archive.misfit(wanted)
+    except RefusedArchiveError as error:
+        reason = str(error)
+    except OSError as error:
+        reason = f"it cannot be read: {error.strerror or error}"
+    if not reason:
+        return archive
+    refused[os.path.basename(path)] = (reason, archive)
+    return None
+
+
+def _chosen(archives: Sequence[PackageArchive], wanted: Wanted) -> list[PackageArchive]:
+    """Return one archive for each distribution, in the order of their names.
+
+    That is the version that the dist holds already, else the newest that the others allow by their requirements; of one
+    version the build that fits best, a wheel before a package of conda.
+    """
+    by_name: dict[str, list[PackageArchive]] = {}
+    for archive in archives:
+        by_name.setdefault(normalized(archive.name), []).append(archive)
+    for rows in by_name.values():
+        rows.sort(key=lambda one: (one.is_conda, one.rank(wanted)))
+        rows.sort(key=lambda one: _version_key(one.version), reverse=True)
+    chosen = {name: _preferred(rows, wanted.versions.get(name, "")) for name, rows in sorted(by_name.items())}
+    undecided = [name for name, rows in by_name.items() if rows[0].version != rows[-1].version]
+    for _ in range(_MOST_ROUNDS if undecided else 0):
+        again = dict(chosen)
+        for name in undecided:
+            if name not in wanted.versions:
+                again[name] = _allowed(by_name[name], chosen, wanted)
+        if again == chosen:
+            break
+        chosen = again
+    return list(chosen.values())
+
+
+def _preferred(rows: Sequence[PackageArchive], version: str) -> PackageArchive:
+    return next((one for one in rows if one.version == version), rows[0])
+
+
+def _allowed(rows: Sequence[PackageArchive], chosen: Mapping[str, PackageArchive], wanted: Wanted) -> PackageArchive:
+    """Return the newest version that the requirements of the chosen archives allow, the newest of all if none."""
+    name = normalized(rows[0].name)
+    ranges = [row for other in chosen.values() if other.name != rows[0].name for row in _ranges(other, name, wanted)]
+    return next((one for one in rows if all(_contains(row, one.version) for row in ranges)), rows[0])
+
+
+def _ranges(archive: PackageArchive, name: str, wanted: Wanted) -> Iterator[str]:
+    """Yield the ranges of versions of a distribution that an archive requires."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    for row in archive.requires():
+        try:
+            requirement = Requirement(row)
+        except InvalidRequirement:
+            continue
+        if normalized(requirement.name) == name and "extra" not in str(requirement.marker or ""):
+            yield str(requirement.specifier)
+
+
+def _contains(specifier: str, version: str) -> bool:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.version import InvalidVersion
+
+    try:
+        return SpecifierSet(specifier).contains(version, prereleases=True)
+    except (InvalidSpecifier, InvalidVersion):
+        return True
+
+
+def _version_key(version: str) -> tuple[bool, object]:
+    """Return what orders versions: final ones before pre-releases, those that are no versions of Python's last."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        found = Version(version)
+    except InvalidVersion:
+        found = Version("0")
+    return not found.is_prerelease, found
