@@ -97,7 +97,7 @@ def test_an_unreadable_file_is_told_and_the_rest_is_scanned(cli: Run, broken: Pa
         ("conda:{tmp}/no/such", ("no such folder", "hint: ")),
         ("conda:{tmp}/linux", ("Linux", "hint: ")),
         ("dir:{tmp}/linux", ("no DLL", "hint: ")),
-        ("wheels:{tmp}", ("not supported yet", "hint: ")),
+        ("wheels:{tmp}", ("there is no wheel", "hint: ")),
         ("{tmp}/linux", ("what kind it is", "hint: did you mean conda:")),
         ("conda:{tmp}/x86", ("32-bit", "hint: ")),
     ],

@@ -32,7 +32,9 @@ def test_every_option_in_the_docs_exists_and_every_option_is_in_the_docs(cli: Ca
     helps = {name: cli(name, "--help").out for name in ("scan", "repair", "undo", "why", "tree", "envs", "explain")}
     real = {option for text in helps.values() for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)}
     written = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page))
-    assert written <= real | {"--deployment", "--nofollow-import-to", "--include-module"}  # Nuitka's own
+    nuitka = {"--deployment", "--nofollow-import-to", "--include-module"}
+    pip = {"--platform", "--python-version", "--only-binary"}
+    assert written <= real | nuitka | pip
     common = {"--help", "--all", "--quiet", "--verbose", "--output"}
     assert real - written <= common
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from fixtures.nuitka_lab import build, environment, run
+from fixtures.nuitka_lab import PYTHON, build, environment, run
 from fixtures.nuitka_programs import PROGRAMS, REQUIREMENTS, Program
+from fixtures.windows_lab import download
 from tests.conftest import Cli, snapshot
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("wine")]
@@ -54,6 +56,22 @@ def runs(dist: Path, program: Program) -> bool:
     code, out, err = run(dist / "main.exe")
     assert (code, out) == (0, program.expected + "\r\n"), err
     return True
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheels of all packages, and with the Python as NuGet has it: no installation of anything."""
+    folder = tmp_path_factory.mktemp("wheels")
+    for requirement in REQUIREMENTS:
+        file = download(requirement, PYTHON)
+        (folder / file.name).symlink_to(file)
+    home = environment(REQUIREMENTS)
+    with zipfile.ZipFile(folder / f"python.{PYTHON}.9.nupkg", "w") as archive:
+        for path in sorted(home.rglob("*")):
+            inner = path.relative_to(home).as_posix()
+            if path.is_file() and "site-packages" not in inner and "__pycache__" not in inner:
+                archive.write(path, f"tools/{inner}")
+    return folder
 
 
 def errors(result: Cli) -> list[tuple[str, str]]:
@@ -145,5 +163,16 @@ def test_the_guard_is_lifted_and_undo_puts_it_back(
     lifted = cli("repair", dist, "--env", python, "--yes", "--lift-guard")
     assert lifted.code == 0, lifted
     assert runs(dist, program)
+    assert cli("undo", dist).code == 0
+    assert snapshot(dist) == before
+
+
+@pytest.mark.parametrize("name", ["tensors", "service"])
+def test_wheels_alone_make_it_run(name: str, wheels: Path, place: Callable[..., Path], cli: Callable[..., Cli]) -> None:
+    dist = place(BY_NAME[name])
+    before = snapshot(dist)
+    repaired = cli("repair", dist, "--env", f"wheels:{wheels}", "--yes")
+    assert repaired.code == 0, repaired
+    assert runs(dist, BY_NAME[name])
     assert cli("undo", dist).code == 0
     assert snapshot(dist) == before

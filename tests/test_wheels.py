@@ -169,6 +169,51 @@ def test_what_cannot_serve_is_named_with_what_lacks_it(make_dist: DistMaker, whe
     assert snapshot(dist) == before
 
 
+# --- a Python as it is downloaded ---
+
+
+def zipped_python(folder: Path, name: str, start: str = "") -> Path:
+    """Write the real embeddable Python 3.10 as a zip."""
+    folder.mkdir(exist_ok=True)
+    with zipfile.ZipFile(folder / name, "w") as archive:
+        for path in sorted(embedded_python().iterdir()):
+            if path.is_file():
+                archive.write(path, start + path.name)
+    return folder / name
+
+
+@pytest.mark.parametrize(("name", "start"), [("python-3.10.0-embed-amd64.zip", ""), ("python.3.10.0.nupkg", "tools/")])
+def test_the_standard_library_comes_from_a_downloaded_python(
+    make_dist: DistMaker, wheels: Path, tmp_path: Path, name: str, start: str
+) -> None:
+    zipped_python(wheels, name, start)
+    dist = make_dist({}, HAS_STDLIB)
+    entry = program(tmp_path, "import wave\nimport _queue")
+    report = repair(str(dist), options(wheels, entry))
+    found = brought(report)
+    assert {Path(path).name: who for path, who in found.items()}["wave.pyc"] == "Python 3.10"
+    assert "_queue.pyd" in {Path(path).name for path in found}
+    assert not [one for one in errors(scan(str(dist), options(wheels, entry))) if one.startswith("DF2")]
+
+
+def test_a_python_of_another_version_or_machine_and_other_zips_are_left(
+    opened: Callable[..., Environment], wheels: Path
+) -> None:
+    zipped_python(wheels, "python-3.10.0-embed-amd64.zip")
+    write_wheel(wheels, "sound", {"sound.py": ""})
+    with zipfile.ZipFile(wheels / "data.zip", "w") as archive:
+        archive.writestr("a.txt", "")
+    with zipfile.ZipFile(wheels / "python-docs.zip", "w") as archive:
+        archive.writestr("a.txt", "")
+    environment = opened(wheels, python=(3, 11))
+    assert environment.info.python == ""
+    assert environment.info.caveat == (
+        "not used: python-3.10.0-embed-amd64.zip: it is Python 3.10, the program has Python 3.11; "
+        "python-docs.zip: no Python for Windows is in it (python3xx.dll)"
+    )
+    assert opened(wheels).info.python == "3.10"
+
+
 # --- which archive ---
 
 

@@ -19,8 +19,8 @@ environment_option = click.option(
     "environments",
     multiple=True,
     metavar="SPEC",
-    help="Where files can be taken from: conda:NAME, conda:FOLDER, venv:FOLDER, python:FOLDER or, for DLLs alone, "
-    "dir:FOLDER. Repeatable, in order of preference.",
+    help="Where files can be taken from: conda:NAME, conda:FOLDER, venv:FOLDER, python:FOLDER, wheels:FOLDER (wheels "
+    "and conda packages, nothing installed) or, for DLLs alone, dir:FOLDER. Repeatable, in order of preference.",
 )
 _MOST_WORKERS = 8
 _SHARED = (

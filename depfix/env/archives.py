@@ -1,4 +1,4 @@
-"""What archives of packages have in common: wheels, and packages of conda."""
+"""What archives have in common that files can be taken from: wheels, packages of conda, Pythons as downloaded."""
 
 from __future__ import annotations
 
@@ -43,6 +43,11 @@ class PackageArchive(Protocol):
 
     @property
     def is_conda(self) -> bool: ...
+
+    @property
+    def python(self) -> tuple[int, int] | None:
+        """The Python (major, minor) that is in it, None if none is."""
+        ...
 
     def misfit(self, wanted: Wanted) -> str:
         """Return why it is not for such a dist, as a clause on the archive; an empty string if it is."""

@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import base64
 import csv
-import hashlib
 import io
 import os
-import stat
-import zipfile
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from depfix.env.archives import Wanted, python_words
 from depfix.env.records import fields, safe_relative
-from depfix.env.safe_archive import Member, RefusedArchiveError, check_members, refusing_damage, write_member
+from depfix.env.safe_archive import RefusedArchiveError, write_member
+from depfix.env.zip_archive import read_member, read_members, unpack_members
 from depfix.model.machine import Machine
 
 SITE = "Lib/site-packages"
 _SCHEMES = {"purelib": SITE, "platlib": SITE, "data": "", "scripts": "Scripts", "headers": "Include"}
 _PLATFORMS = {Machine.AMD64: "win_amd64", Machine.X86: "win32", Machine.ARM64: "win_arm64"}
-_ENCRYPTED = 1
 _LARGEST_TEXT = 64 << 20
 
 
@@ -32,25 +29,12 @@ class Wheel:
     """One wheel. Raises RefusedArchiveError if it is damaged, or if it holds what must not be written."""
 
     is_conda = False
+    python = None
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.name, self.version, self._tags = _parsed(os.path.basename(path))
-        with refusing_damage(), zipfile.ZipFile(path) as archive:
-            infos = [info for info in archive.infolist() if not info.is_dir()]
-        self._members = tuple(self._member(info) for info in infos)
-        packed = os.path.getsize(path)
-        check_members(self._members, packed)
-        if sum(info.compress_size for info in infos) > packed:
-            raise RefusedArchiveError("its members overlap, so that one byte is unpacked many times")
-
-    def _member(self, info: zipfile.ZipInfo) -> Member:
-        name = info.orig_filename  # zipfile itself would cut it at a NUL, and turn backslashes on Windows
-        if info.flag_bits & _ENCRYPTED:
-            raise RefusedArchiveError(f"it holds {name!r}, which is encrypted")
-        if stat.S_ISLNK(info.external_attr >> 16):
-            raise RefusedArchiveError(f"it holds {name!r}: it is a link, which wheels must not hold")
-        return Member(name, self._place(name), info.file_size)
+        self._members = read_members(path, self._place)
 
     def _place(self, name: str) -> str:
         """Return where an installer puts a member: what is in `.data` goes by its scheme, all else to site-packages."""
@@ -102,18 +86,11 @@ class Wheel:
         """
         record = self._dist_info("RECORD")
         hashes = dict(_hashes(self._text("RECORD")))
-        with refusing_damage(), zipfile.ZipFile(self.path) as archive:
-            infos = {info.orig_filename: info for info in archive.infolist()}
-            for member in self._members:
-                if member.name == record:
-                    continue
-                digest = hashlib.sha256()
-                with archive.open(infos[member.name]) as content:
-                    for chunk in write_member(folder, member.path, content, member.size):
-                        digest.update(chunk)
-                wanted = hashes.get(member.name, "")
-                if wanted and wanted != _encoded(digest):
-                    raise RefusedArchiveError(f"its {member.name} is not the one that its RECORD names")
+        content = (member for member in self._members if member.name != record)
+        for member, digest in unpack_members(self.path, content, folder):
+            wanted = hashes.get(member.name, "")
+            if wanted and wanted != base64.urlsafe_b64encode(digest).decode("ascii").rstrip("="):
+                raise RefusedArchiveError(f"its {member.name} is not the one that its RECORD names")
         if record:
             for _ in write_member(folder, f"{SITE}/{record}", io.BytesIO(self._installed_record()), _LARGEST_TEXT):
                 pass
@@ -141,11 +118,10 @@ class Wheel:
         member = self._dist_info(name)
         if not member:
             return ""
-        with refusing_damage(), zipfile.ZipFile(self.path) as archive:
-            info = next(info for info in archive.infolist() if info.orig_filename == member)
-            if info.file_size > _LARGEST_TEXT:
-                raise RefusedArchiveError(f"its {member} is absurdly large")
-            return archive.read(info).decode("utf-8", "replace")
+        text = read_member(self.path, member, _LARGEST_TEXT + 1)
+        if len(text) > _LARGEST_TEXT:
+            raise RefusedArchiveError(f"its {member} is absurdly large")
+        return text.decode("utf-8", "replace")
 
 
 def _parsed(file_name: str) -> tuple[str, str, str]:
@@ -177,7 +153,3 @@ def _hashes(record: str) -> Iterator[tuple[str, str]]:
     for row in csv.reader(record.splitlines()):
         if len(row) > 1 and row[1].startswith("sha256=") and safe_relative(row[0]):
             yield row[0], row[1].removeprefix("sha256=").rstrip("=")
-
-
-def _encoded(digest: hashlib._Hash) -> str:
-    return base64.urlsafe_b64encode(digest.digest()).decode("ascii").rstrip("=")

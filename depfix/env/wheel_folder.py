@@ -6,7 +6,10 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from depfix.env.archives import PackageArchive, Wanted
-from depfix.env.conda_file import SUFFIXES, CondaFile
+from depfix.env.conda_file import SUFFIXES as CONDA_SUFFIXES
+from depfix.env.conda_file import CondaFile
+from depfix.env.python_file import SUFFIXES as PYTHON_SUFFIXES
+from depfix.env.python_file import PythonFile
 from depfix.env.records import normalized
 from depfix.env.safe_archive import RefusedArchiveError, not_an_archive
 from depfix.env.wheel_file import Wheel
@@ -62,7 +65,9 @@ def _archives(root: str) -> Iterator[str]:
 
 
 def _is_archive(name: str) -> bool:
-    return name.lower().endswith((_WHEEL, *SUFFIXES))
+    lower = name.lower()
+    is_python = lower.endswith(PYTHON_SUFFIXES) and lower.startswith("python")
+    return is_python or lower.endswith((_WHEEL, *CONDA_SUFFIXES))
 
 
 def _opened(path: str, wanted: Wanted, refused: Refused) -> PackageArchive | None:
@@ -70,7 +75,7 @@ def _opened(path: str, wanted: Wanted, refused: Refused) -> PackageArchive | Non
     try:
         reason = not_an_archive(path)
         if not reason:
-            archive = Wheel(path) if path.lower().endswith(_WHEEL) else CondaFile(path)
+            archive = _archive(path)
             reason = archive.misfit(wanted)
     except RefusedArchiveError as error:
         reason = str(error)
@@ -80,6 +85,13 @@ def _opened(path: str, wanted: Wanted, refused: Refused) -> PackageArchive | Non
         return archive
     refused[os.path.basename(path)] = (reason, archive)
     return None
+
+
+def _archive(path: str) -> PackageArchive:
+    lower = path.lower()
+    if lower.endswith(CONDA_SUFFIXES):
+        return CondaFile(path)
+    return PythonFile(path) if lower.endswith(PYTHON_SUFFIXES) else Wheel(path)
 
 
 def _chosen(archives: Sequence[PackageArchive], wanted: Wanted) -> list[PackageArchive]:

@@ -1,4 +1,4 @@
-"""`wheels:FOLDER`: wheels and packages of conda, read in place; nothing of them is installed.
+"""`wheels:FOLDER`: wheels, packages of conda and downloaded Pythons, read in place; nothing of them is installed.
 
 The directory of each is read at once. What is in one is unpacked when the first of its files is asked for, below a
 folder that lives as long as the run: an environment of one package, which is then read like any other.
@@ -13,9 +13,9 @@ from typing import TypeVar
 
 from depfix.env.archives import PackageArchive
 from depfix.env.conda import CondaEnvironment
-from depfix.env.conda_file import CondaFile
 from depfix.env.layout import installation_layout
 from depfix.env.listing import LIBRARY_SUFFIXES
+from depfix.env.on_disk import OnDisk
 from depfix.env.protocol import Distribution, EnvironmentInfo
 from depfix.env.python import PythonEnvironment
 from depfix.env.records import normalized
@@ -49,11 +49,6 @@ class Part:
             return CondaEnvironment(self.root, self._spec)
         return PythonEnvironment(self.root, self._spec, "wheels", lambda: installation_layout(self.root))
 
-    @property
-    def python(self) -> tuple[int, int] | None:
-        """The Python (major, minor) that is in it, None if none is."""
-        return self.archive.python if isinstance(self.archive, CondaFile) else None
-
     @cached_property
     def libraries(self) -> frozenset[str]:
         """The folded names of its DLLs and extension modules."""
@@ -75,7 +70,7 @@ class Part:
     @cached_property
     def extends_path(self) -> bool:
         """True if only its content tells what of it is on sys.path."""
-        return self.python is not None or any(name.endswith(".pth") for name in self._folders.get(SITE, {}))
+        return self.archive.python is not None or any(name.endswith(".pth") for name in self._folders.get(SITE, {}))
 
     def folder(self, place: str) -> tuple[str, ...]:
         """Return the absolute path of a folder of the environment, if it is there."""
@@ -107,7 +102,7 @@ class Part:
         return found
 
 
-class WheelsEnvironment:
+class WheelsEnvironment(OnDisk):
     """The archives of a folder that fit a dist, one version of each distribution.
 
     `refused` are {file name: (reason, the archive if its directory could be read)}.
@@ -134,8 +129,7 @@ class WheelsEnvironment:
 
     @property
     def info(self) -> EnvironmentInfo:
-        pythons = (one.python for one in self._archives if isinstance(one, CondaFile))
-        python = next(filter(None, pythons), None)
+        python = next((one.python for one in self._archives if one.python is not None), None)
         text = f"{python[0]}.{python[1]}" if python is not None else ""
         rows = sorted(f"{name}: {reason}" for name, (reason, _) in self._refused.items())
         more = f"; and {len(rows) - _MOST_SHOWN} more" if len(rows) > _MOST_SHOWN else ""
@@ -159,17 +153,19 @@ class WheelsEnvironment:
 
     @property
     def stdlib_folders(self) -> tuple[str, ...]:
-        """DLLs and Lib of a Python among the packages of conda."""
-        parts = (part for part in self._parts if part.python is not None)
-        return tuple(folder for part in parts for folder in (*part.folder("DLLs"), *part.folder("Lib")))
+        """DLLs and Lib of a Python among the archives, or the root of an embeddable one."""
+        found: list[str] = []
+        for part in self._pythons:
+            found += self._ask(part, lambda one: one.stdlib_folders, ())
+        return tuple(found)
 
     @property
     def stdlib_archive(self) -> str:
-        """None: no package of conda holds one."""
-        return ""
+        """The zip of an embeddable Python's standard library, an empty string if there is none."""
+        return next(filter(None, (self._ask(part, lambda one: one.stdlib_archive, "") for part in self._pythons)), "")
 
     def is_stdlib(self, path: str) -> bool:
-        """Return True for a file of a Python among the packages of conda."""
+        """Return True for a file of the standard library of a Python among the archives."""
         return self._ask_of(path, lambda one: one.is_stdlib(path), False)
 
     def distribution_of(self, path: str) -> Distribution | None:
@@ -191,11 +187,11 @@ class WheelsEnvironment:
     def listing(self, folder: str) -> Mapping[str, bool]:
         """Return {name: whether it is a folder} of what is in a folder, by the directory of its archive."""
         part = self._part_of(folder)
-        return part.listing(folder) if part is not None else {}
+        return part.listing(folder) if part is not None else super().listing(folder)
 
     def ready(self, path: str) -> bool:
         """Unpack the archive that a file is in; return False if it turns out to be damaged."""
-        return self._ask_of(path, lambda _one: True, False)
+        return self._part_of(path) is None or self._ask_of(path, lambda _one: True, False)
 
     def origin(self, path: str) -> str:
         """Return the archive and the file in it that an unpacked file comes from."""
@@ -210,6 +206,10 @@ class WheelsEnvironment:
             if Part(archive, "", "").has(name) if archive is not None else normalized(file.partition("-")[0]) == key:
                 found.append(f"{file}: {reason}")
         return "; ".join(found)
+
+    @property
+    def _pythons(self) -> list[Part]:
+        return [part for part in self._parts if part.archive.python is not None]
 
     def _ask(self, part: Part, question: Callable[[PythonEnvironment], _T], otherwise: _T) -> _T:
         """Return what a part answers; one that turns out to be damaged is refused from then on."""
