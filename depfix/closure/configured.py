@@ -69,12 +69,20 @@ class Configured:
         from depfix.knowledge.when import Context
 
         self._sought = True
-        folders = [folder for environment in self._supply.environments for folder in environment.search_path]
-        path = find_config(folders)
+        path = find_config(self._folders_with("nuitka"))
         if path:
             context = Context(self._version, self._machine, self._version_of, self._dist_of)
             self._loaded = load_config(path), context
         return self._loaded
+
+    def _folders_with(self, package: str) -> list[str]:
+        """Return the folders of environments that hold a package, its files there to be read."""
+        folders = ((one, folder) for one in self._supply.environments for folder in one.search_path)
+        return [
+            folder
+            for environment, folder in folders
+            if package in environment.listing(folder) and environment.ready(os.path.join(folder, package))
+        ]
 
     def _version_of(self, distribution: str) -> str | None:
         found = self._supply.distribution(distribution)
