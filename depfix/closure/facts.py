@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, TypeVar
 
 from depfix.dist.tree import FileEntry
 from depfix.imports.lazy import read_stub
@@ -26,6 +26,7 @@ _WORTH_A_POOL = 3_000_000  # bytes of source, about a second of parsing
 _CHUNK = 16
 
 Progress = Callable[[str, int, int], None]
+_T = TypeVar("_T")
 
 
 def no_progress(_what: str, _done: int, _total: int) -> None:
@@ -49,6 +50,7 @@ class Facts:
         self._whole: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
         self._dll_names: dict[str, tuple[str, ...]] = {}
         self._versions: dict[str, VersionInfo | None] = {}
+        self._remembered: dict[str, dict[object, Any]] = {}
 
     def image(self, entry: FileEntry) -> ImageOrProblem:
         """Return the image in a file, or why there is none."""
@@ -84,6 +86,14 @@ class Facts:
         if entry.source not in self._versions:
             self._versions[entry.source] = read_version(entry.source)
         return self._versions[entry.source]
+
+    def remember(self, source: str, question: object, answer: Callable[[str], _T]) -> _T:
+        """Return what `answer` says of a file, which is asked once for each question until the file is forgotten."""
+        known = self._remembered.setdefault(source, {})
+        if question not in known:
+            known[question] = answer(source)
+        found: _T = known[question]
+        return found
 
     def dll_names(self, entry: FileEntry) -> tuple[str, ...]:
         """Return the DLL names that stand as strings in the data of the image in a file."""
@@ -171,6 +181,7 @@ class Facts:
             self._dll_names.pop(source, None)
             self._stubs.pop(source, None)
             self._skimmed.pop(source, None)
+            self._remembered.pop(source, None)
         gone = frozenset(sources)
         self._dotted = {key: names for key, names in self._dotted.items() if key[0] not in gone}
         self._whole = {key: names for key, names in self._whole.items() if key[0] not in gone}
@@ -184,6 +195,7 @@ class Facts:
             self._imported,
             self._versions,
             self._dll_names,
+            self._remembered,
         )
         for found in known:
             found.update({copy: found[original] for copy, original in copies.items() if original in found})

@@ -56,6 +56,7 @@ class Image:
     and as they are spelled there. `linker` and `subsystem_version` are (major, minor). `by_msvc` says that Microsoft's
     linker wrote the file, `guarded` that it asks for control-flow guard, `hybrid` that it holds code for arm64 and for
     amd64 processes (ARM64X, ARM64EC). `bound` are the DLLs that the image is bound to. `manifest` is the embedded one.
+    `unsigned_bytes` is how much of its signature lies behind the end of the file.
     """
 
     machine: Machine
@@ -71,17 +72,20 @@ class Image:
     bound: tuple[str, ...]
     manifest: Manifest | None
     hybrid: bool
+    unsigned_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ImageProblem:
     """Why a file is no image that Windows would load, or why depfix could not look.
 
-    `unreadable` is True if the file could not be read at all: then nothing is known of it.
+    `unreadable` is True if the file could not be read at all: then nothing is known of it. `damaged`: an image was
+    meant to stand there, whole; else it is a file of another kind.
     """
 
     reason: str
     unreadable: bool = False
+    damaged: bool = False
 
 
 ImageOrProblem: TypeAlias = Image | ImageProblem

@@ -29,7 +29,7 @@ _PAGE = 0x1000
 _IMAGE_FILE_DLL = 0x2000
 
 EXPORTS, IMPORTS, RESOURCES, EXCEPTIONS = 0, 1, 2, 3
-RELOCATIONS, DEBUG, LOAD_CONFIGURATION, BOUND_IMPORTS, DELAY_IMPORTS = 5, 6, 10, 11, 13
+CERTIFICATES, RELOCATIONS, DEBUG, LOAD_CONFIGURATION, BOUND_IMPORTS, DELAY_IMPORTS = 4, 5, 6, 10, 11, 13
 
 
 class NoImageError(ValueError):
@@ -140,7 +140,7 @@ def open_headers(path: str | Path) -> Headers | None:
 def parse_headers(data: Data) -> Headers:
     """Return the headers. Raises ValueError or struct.error if they are damaged, NoImageError if there are none."""
     if data[:2] != b"MZ":
-        raise NoImageError(f"it begins with {bytes(data[:12])!r}")
+        raise NoImageError("it does not begin with MZ")
     try:
         pe = pefile.PE(data=data, fast_load=True)
         optional, coff = pe.OPTIONAL_HEADER, pe.FILE_HEADER

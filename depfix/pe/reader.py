@@ -9,6 +9,7 @@ from pathlib import Path
 
 from depfix.model.image import Image, ImageOrProblem, ImageProblem, Manifest
 from depfix.model.machine import Machine
+from depfix.pe.damage import certificate_bytes_missing, what_it_is
 from depfix.pe.headers import (
     BOUND_IMPORTS,
     DELAY_IMPORTS,
@@ -49,7 +50,7 @@ def read_image(path: str | Path) -> ImageOrProblem:
     except (OSError, ValueError) as error:
         return ImageProblem(f"it cannot be read ({reason_of(error)})", unreadable=True)
     if data is None:
-        return ImageProblem("it is empty")
+        return ImageProblem("it is empty", damaged=True)
     return read_image_data(data)
 
 
@@ -59,12 +60,13 @@ def read_image_data(data: Data) -> ImageOrProblem:
         pe = parse_headers(data)
         missing = pe.bytes_missing()
         if missing:
-            return ImageProblem(f"it is cut off: {missing:,} bytes of its sections are missing")
+            return ImageProblem(f"it is cut off: {missing:,} bytes of its sections are missing", damaged=True)
         return _image(pe)
-    except NoImageError as error:
-        return ImageProblem(f"it is no Windows image: {error}")
+    except NoImageError:
+        words, damaged = what_it_is(data)
+        return ImageProblem(f"it is no Windows image: {words}", damaged=damaged)
     except (ValueError, struct.error, OverflowError) as error:
-        return ImageProblem(f"it is a damaged Windows image: {error}")
+        return ImageProblem(f"it is a damaged Windows image: {error}", damaged=True)
 
 
 def _image(pe: Headers) -> Image:
@@ -85,6 +87,7 @@ def _image(pe: Headers) -> Image:
         bound=unique([*_bound_names(pe), *(row.name for row in imports if row.bound_at)]),
         manifest=_manifest(pe),
         hybrid=pe.wide and any(configuration[_CHPE_METADATA : _CHPE_METADATA + 8]),
+        unsigned_bytes=certificate_bytes_missing(pe),
     )
 
 

@@ -1,0 +1,65 @@
+"""What a file is that bears the name of an image and is none, and what of an image lies behind the end of its file.
+
+Sources: Git LFS, "Git LFS Specification", The Pointer https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md;
+Microsoft Learn, "PE Format", The Attribute Certificate Table
+https://learn.microsoft.com/windows/win32/debug/pe-format#the-attribute-certificate-table-image-only
+"""
+
+from __future__ import annotations
+
+import re
+
+from depfix.pe.headers import CERTIFICATES, Data, Headers
+
+_POINTER = b"version https://git-lfs.github.com/spec/v"
+_LARGEST_POINTER = 1024  # "Pointer files must be less than 1024 bytes"
+_POINTED = re.compile(rb"^size (\d{1,18})\r?$", re.MULTILINE)
+_LOOKED_AT = 4096
+_MARKUP = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|body|\?xml|error)\b", re.IGNORECASE)
+_TEXT = bytes({9, 10, 12, 13, *range(0x20, 0x7F)})
+_OTHER = {
+    b"\x7fELF": "a Linux library",
+    b"\xcf\xfa\xed\xfe": "a macOS library",
+    b"\xca\xfe\xba\xbe": "a macOS library",
+    b"PK\x03\x04": "a zip archive",
+    b"\x1f\x8b": "a gzip archive",
+    b"!<arch>\n": "a library for linkers",
+}
+
+
+def what_it_is(data: Data) -> tuple[str, bool]:
+    """Return (in words what bytes are that are no image, whether they stand where an image was meant to be).
+
+    A failed download leaves such: a pointer, a web page, zeros. What is a file of another kind was put there so.
+    """
+    head = bytes(data[:_LOOKED_AT])
+    pointed = pointed_size(head) if len(data) <= _LARGEST_POINTER else None
+    if pointed is not None:
+        return f"it is a git-lfs pointer to {pointed:,} bytes that were never fetched (git lfs pull)", True
+    if _MARKUP.match(head):
+        return "it is a web page, as a failed download leaves it", True
+    if not head.strip(b"\0"):
+        return "it begins with zeros, as an unfinished download does", True
+    known = next((words for magic, words in _OTHER.items() if head.startswith(magic)), "")
+    if known:
+        return f"it is {known}", False
+    if not head.translate(None, _TEXT):
+        return f"it is text that begins with {head[:24].decode('ascii')!r}", True
+    return f"it begins with {head[:12]!r}", False
+
+
+def pointed_size(data: bytes) -> int | None:
+    """Return the size of the file that a git-lfs pointer stands for, None if the bytes are no pointer."""
+    if len(data) > _LARGEST_POINTER or not data.startswith(_POINTER):
+        return None
+    size = _POINTED.search(data)
+    return int(size[1]) if size else None
+
+
+def certificate_bytes_missing(pe: Headers) -> int:
+    """Return how many bytes of the certificate table lie behind the end of the file.
+
+    Its directory holds an offset in the file, not an RVA; Windows maps the image all the same, and finds it unsigned.
+    """
+    offset, size = pe.directories[CERTIFICATES]
+    return max(0, offset + size - len(pe.data)) if offset and size else 0
