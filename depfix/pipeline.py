@@ -264,7 +264,7 @@ class _Session:
         python = self.dist.python
         suffixes = module_suffixes(python, self.dist.machine)
         version = python.version if python is not None else _NO_PYTHON
-        self._supply = Supply(opened, self.dist.layout, suffixes, version, self.unpacked)
+        self._supply = Supply(opened, self.dist.layout, suffixes, version, self.unpacked, self.dist.machine)
         return tuple(opened)
 
     def _wanted_of_environments(self) -> Wanted:

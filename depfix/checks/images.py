@@ -1,4 +1,4 @@
-"""DF105 wrong-machine: the file that will be found is for another machine, damaged, or no image."""
+"""DF105 wrong-machine: the file that will be found is for another machine, or of another kind. DF208 tells damage."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from depfix.model.names import base_name, fold
 def check_images(closure: Closure) -> Iterator[Finding]:
     """Yield a finding for each file that some load finds and Windows will refuse, and for each broken program."""
     for path, reason in closure.world.dist.broken_programs:
+        if _is_damaged(closure, path):
+            continue
         yield finding(
             "wrong-machine",
             fold(path),
@@ -32,7 +34,7 @@ def _check(closure: Closure, node: Node) -> Iterator[Finding]:
     strength = closure.graph.strength(node)
     image = closure.world.image(node.name)
     reason = _reason(closure, image)
-    if strength is None or not reason:
+    if strength is None or not reason or _is_damaged(closure, node.name):
         return
     edges = [edge for _, edge in surest_first(closure.graph, closure.graph.edges_to(node))]
     chain = chain_texts(closure.graph.chain(node), closure.graph.root)
@@ -55,6 +57,11 @@ def _check(closure: Closure, node: Node) -> Iterator[Finding]:
         chain=chain,
         identity=node.name,
     )
+
+
+def _is_damaged(closure: Closure, path: str) -> bool:
+    image = closure.world.image(path)
+    return isinstance(image, ImageProblem) and image.damaged
 
 
 def _reason(closure: Closure, image: Image | ImageProblem) -> str:

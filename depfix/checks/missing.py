@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from depfix.checks.abi import is_another_python
 from depfix.checks.findings import confidence_of, finding, locations_of, severity_of, surest_first
 from depfix.checks.runtimes import is_debug
 from depfix.closure.build import Closure
@@ -28,7 +29,7 @@ def check_missing(closure: Closure) -> Iterator[Finding]:
     runs = closure.world.system.target.runs(closure.world.dist.machine)
     needs: dict[tuple[Node, str], list[Edge]] = {}
     for edge in closure.graph.edges():
-        if edge.target.kind is NodeKind.MISSING:
+        if edge.target.kind is NodeKind.MISSING and not is_another_python(closure.world, edge):
             needs.setdefault((edge.target, edge.expected), []).append(edge)
     for (node, _), edges in needs.items():
         rows = surest_first(closure.graph, edges)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from depfix.checks.abi import unimportable_words
 from depfix.checks.findings import confidence_of, finding, needs_of, severity_of, surest_first
 from depfix.closure.build import Closure
 from depfix.closure.graph import Edge, EdgeKind, Node, NodeKind, chain_texts
@@ -61,18 +62,23 @@ def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> 
         severity, confidence = Severity.WARNING, Confidence.PROBABLE
     if lack in _FROM_ELSEWHERE and severity is Severity.ERROR and _is_doubtful(closure, edge):
         severity, confidence = Severity.WARNING, Confidence.PROBABLE
+    foreign = closure.world.foreign_file(name)
+    beside = (Location(foreign.path),) if foreign is not None else ()
     chain = chain_texts(closure.graph.chain(edge.source), closure.graph.root)
     if len(chain) > 1 and chain[-1] in (edge.source.name, edge.path):
         chain = chain[:-1]  # the place in its source says more than its name
     yield finding(
-        _rule_name(strength, lack, recorded, edge.asked),
+        _rule_name(strength, lack, recorded, edge.asked) if foreign is None else "abi-mismatch",
         name,
-        _message(closure, name, edge, lack, recorded),
+        _message(closure, name, edge, lack, recorded)
+        if foreign is None
+        else unimportable_words(closure.world, _place(edge), name, foreign),
         severity=severity,
         confidence=confidence,
-        locations=tuple(dict.fromkeys(Location(row[1].path, row[1].line) for row in rows if row[1].path))[
-            :_MOST_LOCATIONS
-        ],
+        locations=(
+            *beside,
+            *dict.fromkeys(Location(row[1].path, row[1].line) for row in rows if row[1].path),
+        )[:_MOST_LOCATIONS],
         chain=(*chain, _place(edge), name),
     )
 

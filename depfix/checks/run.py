@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from depfix.checks.abi import check_abi
 from depfix.checks.bundled import check_bundled
 from depfix.checks.conflicts import check_conflicts, check_openmp
+from depfix.checks.damaged import check_damaged
 from depfix.checks.data import check_data
 from depfix.checks.images import check_images
 from depfix.checks.metadata import check_metadata
@@ -14,6 +16,7 @@ from depfix.checks.skipped import check_skipped
 from depfix.checks.symbols import check_symbols
 from depfix.checks.target import check_target
 from depfix.checks.unreached import check_unreached
+from depfix.checks.versions import check_versions
 from depfix.closure.build import Closure
 from depfix.model.finding import Finding
 
@@ -22,7 +25,8 @@ def run_checks(closure: Closure) -> tuple[Finding, ...]:
     """Return every finding of a closure, worst first, then by rule and subject."""
     found = [*check_target(closure), *check_missing(closure), *check_modules(closure), *check_metadata(closure)]
     found += check_data(closure)
-    found += check_images(closure)
+    found += [*check_images(closure), *check_damaged(closure), *check_versions(closure)]
+    found += check_abi(closure, found)
     found += [*check_symbols(closure), *check_runtimes(closure), *check_bundled(closure)]
     found += [*check_conflicts(closure), *check_openmp(closure, one_process=closure.from_program)]
     found += check_skipped(closure)

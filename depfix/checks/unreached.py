@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from depfix.checks.abi import needs_another_python
 from depfix.checks.findings import finding
 from depfix.closure.build import Closure
 from depfix.closure.graph import NodeKind
@@ -26,7 +27,9 @@ def check_unreached(closure: Closure, known: set[str]) -> Iterator[Finding]:
         places = search_places(DEFAULT_DIRS | DLL_LOAD_DIR, parent(entry.path), Directories(""))
         for asked in image.imports:
             name = fold(dll_file_name(asked))
-            if name in known or world.tree.named(name) or resolve(asked, places, {}, world.tree, world.system).found:
+            if name in known or needs_another_python(world, name) or world.tree.named(name):
+                continue
+            if resolve(asked, places, {}, world.tree, world.system).found:
                 continue
             needs.setdefault(name, []).append(entry.path)
     for name, paths in needs.items():

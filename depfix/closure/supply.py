@@ -6,22 +6,15 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
+from depfix.closure.requirements import requirements, target_markers
 from depfix.dist.freezers import Layout
 from depfix.dist.tree import FileEntry, FileKind
 from depfix.env.protocol import Distribution, Environment
 from depfix.imports.finder import ModuleFile, ModuleFinder, ModuleKind
 from depfix.imports.uses import Strength
+from depfix.model.machine import Machine
 from depfix.model.names import fold, join, normalised
 
-_WINDOWS = {
-    "os_name": "nt",
-    "sys_platform": "win32",
-    "platform_system": "Windows",
-    "platform_machine": "AMD64",
-    "implementation_name": "cpython",
-    "platform_python_implementation": "CPython",
-    "extra": "",
-}
 _KINDS = {".py": FileKind.SOURCE, ".pyc": FileKind.BYTECODE, ".pyd": FileKind.IMAGE, ".dll": FileKind.IMAGE}
 
 
@@ -38,13 +31,14 @@ class Supply:
         suffixes: tuple[tuple[str, ModuleKind], ...] = (),
         version: tuple[int, int] = (3, 8),
         unpacked: Callable[[str], str] = lambda _archive: "",
+        machine: Machine = Machine.AMD64,
     ) -> None:
         self.environments = tuple(environments)
         self._stores = [_Store(one, layout, suffixes, version, unpacked) for one in environments if layout is not None]
         self._unpacked = unpacked
         self._provided: dict[str, ModuleFile | None] = {}
         self._required: dict[tuple[str, str], bool | None] = {}
-        self._version = version
+        self._markers = target_markers(version, machine)
         self._required_tops: dict[str, frozenset[str]] = {}
 
     def __bool__(self) -> bool:
@@ -98,14 +92,15 @@ class Supply:
 
     def _needs(self, one: Distribution, other: Distribution) -> bool:
         wanted = normalised(other.name)
-        return normalised(one.name) == wanted or wanted in map(normalised, _requirements(one, self._version))
+        required = (row.name for row in requirements(one.requires, self._markers))
+        return normalised(one.name) == wanted or wanted in map(normalised, required)
 
     def absent_requirements(self, top: str, find: Callable[[str], ModuleFile | None]) -> frozenset[str]:
         """Return the top-level modules that a package's distribution requires and that are not in the dist."""
         if top not in self._required_tops:
             owner = self.distribution_of(top)
             self._required_tops[top] = (
-                frozenset(_required_tops(*owner, self._version)) if owner is not None else frozenset()
+                frozenset(_required_tops(*owner, self._markers)) if owner is not None else frozenset()
             )
         found = ((name, find(name)) for name in self._required_tops[top])
         return frozenset(name for name, module in found if module is not None and module.is_provided)
@@ -236,29 +231,7 @@ def destination(environment: Environment, layout: Layout, path: str, *, in_stdli
     return join(layout.extensions if is_extension else layout.stdlib, inner)
 
 
-def _requirements(distribution: Distribution, version: tuple[int, int]) -> Iterator[str]:
-    """Yield the names of the distributions that one requires on the target, those for extras left out.
-
-    Source: PEP 508, "Environment Markers" https://peps.python.org/pep-0508/#environment-markers
-    """
-    python = f"{version[0]}.{version[1]}"
-    environment = {**_WINDOWS, "python_version": python, "python_full_version": f"{python}.0"}
-    yield from filter(None, (_required_name(row, environment) for row in distribution.requires))
-
-
-def _required_name(row: str, environment: Mapping[str, str]) -> str:
-    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    try:
-        requirement = Requirement(row)
-        wanted = requirement.marker is None or requirement.marker.evaluate(dict(environment))
-    except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName):
-        return ""
-    return requirement.name if wanted else ""
-
-
-def _required_tops(environment: Environment, distribution: Distribution, version: tuple[int, int]) -> Iterator[str]:
-    for name in _requirements(distribution, version):
-        found = environment.distribution(name)
+def _required_tops(environment: Environment, distribution: Distribution, markers: Mapping[str, str]) -> Iterator[str]:
+    for required in requirements(distribution.requires, markers):
+        found = environment.distribution(required.name)
         yield from found.top_level if found is not None else ()

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from depfix.closure.configured import Configured
 from depfix.closure.directories import directories_named_in_program
+from depfix.closure.distributions import Present, present_distributions
 from depfix.closure.facts import Facts
 from depfix.closure.graph import Node, NodeKind
 from depfix.closure.inside import PROGRAM, Inside
@@ -18,10 +19,11 @@ from depfix.closure.liveness import Binding
 from depfix.closure.manifests import Manifests
 from depfix.closure.metadata import Metadata
 from depfix.closure.paths import Surroundings, folders_of
+from depfix.closure.python_abi import foreign_files
 from depfix.closure.supply import Supply
 from depfix.dist.identify import Dist
 from depfix.dist.records import Records
-from depfix.dist.tree import FileKind, Tree
+from depfix.dist.tree import FileEntry, FileKind, Tree
 from depfix.frozen.zips import is_zip
 from depfix.imports.finder import (
     DiskFolders,
@@ -276,7 +278,8 @@ class World:
     def recorded_file(self, module: str) -> str:
         """Return the file that once held a module by what is left of its package, an empty string if nothing tells.
 
-        That is the RECORD of its distribution, or without one the stub that lies beside an extension module.
+        That is the RECORD of its distribution, or without one the stub that lies beside an extension module, or that
+        extension module for another Python.
         """
         package, _, name = module.rpartition(".")
         above = self.finder.find(package) if package else None
@@ -291,7 +294,26 @@ class World:
                 continue
             if self.tree.in_folder(folder, f"{name}.pyi") and not self.tree.in_folder(folder, f"{name}.py"):
                 return join(folder, f"{name}.pyd")
-        return ""
+        foreign = self.foreign_file(module)
+        return foreign.path if foreign is not None else ""
+
+    def foreign_file(self, module: str) -> FileEntry | None:
+        """Return the file that holds a module, which is not here for this Python, for another Python."""
+        package, _, name = module.rpartition(".")
+        above = self.finder.find(package) if package and self.foreign_files else None
+        folders = self.dist.layout.search_path if not package else above.folders if above is not None else ()
+        found = (self.foreign_files.get((fold(folder), name)) for folder in folders)
+        return next(filter(None, found), None) if self.finder.find(module) is None else None
+
+    @cached_property
+    def foreign_files(self) -> dict[tuple[str, str], FileEntry]:
+        """The extension modules for another Python, by folder and name."""
+        return foreign_files(self.tree, self.dist.python, self.dist.machine)
+
+    @cached_property
+    def distributions(self) -> tuple[Present, ...]:
+        """The distributions whose metadata lie in the dist."""
+        return present_distributions(self.tree, self.dist.layout.search_path, self.facts)
 
     def may_get(self, package: str, name: str) -> bool:
         """Return True if code other than a package's own `__init__` may give it an attribute of that name.

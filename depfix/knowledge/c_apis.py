@@ -33,7 +33,7 @@ class CApi(msgspec.Struct, frozen=True):
     levels: dict[str, str]
 
     def runs_with(self, user: int, provider: int) -> bool:
-        """Return True if a user of one ABI runs with a provider of another; True too for ABIs that nothing is known of."""
+        """Return True if a user of one ABI runs with a provider of another; True too if nothing is known of one."""
         served = self.serves.get(hex(user))
         return served is None or hex(provider) in served or hex(provider) not in self.serves
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from depfix.checks.runtimes import newest_toolset
 from depfix.checks.symbols import Request, exported, exports_of, requests
 from depfix.closure.build import Closure
@@ -11,28 +9,14 @@ from depfix.closure.graph import Node, NodeKind
 from depfix.dist.tree import file_entry
 from depfix.model.finding import Finding
 from depfix.model.image import Image
-from depfix.model.names import base_name, fold
+from depfix.model.names import fold
 from depfix.model.source import Candidate
-
-_PYTHON_DLL = re.compile(r"python\d\d+t?(_d)?\.dll")
+from depfix.repair.fitness import file_misfit
 
 
 def unfit(closure: Closure, candidate: Candidate) -> str:
     """Return why a file cannot serve in this dist, an empty string if it can."""
-    world = closure.world
-    try:
-        image = world.facts.image(file_entry(candidate.relative, candidate.path))
-    except OSError as error:
-        return error.strerror or str(error)
-    if not isinstance(image, Image):
-        return image.reason
-    if not world.fits(image):
-        return f"it is {image.machine.words}, the program is {world.dist.machine.words}"
-    own = base_name(world.dist.python.path) if world.dist.python is not None else ""
-    for name in image.imports if own else ():
-        if _PYTHON_DLL.fullmatch(fold(name)) and fold(name) != fold(own):
-            return f"it is for {name}, the program has {own}"
-    return ""
+    return file_misfit(closure, candidate)
 
 
 def imports_of(closure: Closure, candidate: Candidate) -> tuple[str, ...]:

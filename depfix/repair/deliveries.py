@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,13 +17,13 @@ from depfix.imports.uses import Strength
 from depfix.model.names import fold, join, parent
 from depfix.model.source import Provider
 from depfix.repair.cures import absent_from
+from depfix.repair.fitness import distribution_misfit, with_caution
 
 _NO_ENVIRONMENT = "no environment was given to take it from"
 _BYTECODE = (".pyc", ".pyo")
 _NOT_COPIED = ("__pycache__",)
 _TESTS = ("test", "tests", "idlelib", "turtledemo")  # of the standard library
 _INCLUDE = {Freezer.PYINSTALLER: "--hidden-import=", Freezer.CX_FREEZE: "--includes="}
-_TAGGED = re.compile(r"\.(cp\d+t?|abi3)[^.]*\.pyd$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +59,13 @@ def deliver(closure: Closure, environments: Sequence[Environment], name: str) ->
         provider = Provider(environment.info.spec if environment is not None else "")
         return Delivery(tuple(_tree_pieces(found)), provider)
     environment, distribution = owner
-    reason = _misfit(closure, environment, distribution)
+    reason = distribution_misfit(closure, environment, distribution)
     if reason:
         return f"{distribution.name} {distribution.version}: {reason}"
     first = Piece(found.entry.source, found.entry.path)
     rest = (Piece(path, _in_dist(closure, environment, path)) for path in _wanted(distribution))
     kept = (piece for piece in rest if not _is_foreign_program(closure, piece))
-    return Delivery(tuple(dict.fromkeys((first, *kept))), distribution.provider)
+    return Delivery(tuple(dict.fromkeys((first, *kept))), with_caution(closure, distribution))
 
 
 def deliver_metadata(closure: Closure, environments: Sequence[Environment], name: str) -> Delivery | str:
@@ -132,18 +131,6 @@ def _wanted(distribution: Distribution) -> Iterator[str]:
 def _is_foreign_program(closure: Closure, piece: Piece) -> bool:
     """Return True for a program of a distribution that would stand beside the one of the dist."""
     return fold(piece.destination).endswith(".exe") and parent(piece.destination) == closure.world.dist.layout.packages
-
-
-def _misfit(closure: Closure, environment: Environment, distribution: Distribution) -> str:
-    """Return why a distribution cannot serve: its extension modules are for another Python."""
-    own, theirs = closure.world.version, environment.info.python_version
-    if theirs is None or theirs == own:
-        return ""
-    for path in distribution.files:
-        tag = _TAGGED.search(path)
-        if fold(path).endswith(".pyd") and (tag is None or fold(tag[1]) != "abi3"):
-            return f"it is for Python {environment.info.python}, the program has {own[0]}.{own[1]}"
-    return ""
 
 
 # --- the standard library ---

@@ -37,8 +37,9 @@ from depfix.repair.deliveries import Delivery, Piece, deliver, deliver_data, del
 from depfix.repair.slim import unneeded
 
 _MOST_ROUNDS = 50
-_BY_REPLACEMENT = frozenset(("wrong-machine", "missing-symbol"))
+_BY_REPLACEMENT = frozenset(("wrong-machine", "missing-symbol", "damaged-file"))
 _MODULES = frozenset(("missing-module", "missing-extension-module", "missing-stdlib-module", "hidden-module"))
+_ABI = "abi-mismatch"  # with an identity it is of a file that is loaded, else of a module that is not found
 _BY_COPY = frozenset(
     "missing-dll missing-delay-dll misplaced-dll missing-runtime-dll missing-vc-runtime absent-on-target".split()
 )
@@ -56,11 +57,11 @@ def key_of(finding: Finding) -> Key:
 
 def copied_in(finding: Finding) -> bool:
     """Return True if a file that an environment may have could cure a finding of this kind."""
-    if finding.name == "wrong-machine":
+    if finding.name in ("wrong-machine", "damaged-file", _ABI) and (finding.identity or finding.name != _ABI):
         return fold(finding.identity).endswith((".dll", ".pyd"))  # no program, and not what the target does not run
     if finding.name == "absent-on-target" and finding.identity:
         return False  # the target is too old for Python itself
-    return finding.name in _BY_COPY | _BY_REPLACEMENT | _MODULES | _DELIVERED.keys()
+    return finding.name in _BY_COPY | _BY_REPLACEMENT | _MODULES | _DELIVERED.keys() | {_ABI}
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,9 +262,10 @@ class _Planner:
             return self._decide_guard(closure, finding)
         if finding.identity.endswith("\0target"):
             return rule(finding.rule).cure  # the program is for another machine than the target
-        if finding.name in _BY_REPLACEMENT or (finding.name == "missing-vc-runtime" and finding.identity):
-            return replacement(closure, self._environments, finding)
-        if finding.name in _MODULES:
+        of_file = finding.identity and finding.name in ("missing-vc-runtime", _ABI)
+        if of_file or finding.name in _BY_REPLACEMENT:
+            return replacement(closure, self._environments, finding) if copied_in(finding) else rule(finding.rule).cure
+        if finding.name in _MODULES or finding.name == _ABI:
             return self._decide_module(closure, finding)
         if finding.name in _DELIVERED:
             return _DELIVERED[finding.name](closure, self._environments, finding.subject)

@@ -1,0 +1,125 @@
+"""Which extension modules the Python of a dist can load: by the tag in their names, and by the Python DLL they import.
+
+Sources: PEP 3149, "ABI version tagged .so files" https://peps.python.org/pep-3149/; Python, "C API Stability" (the
+stable ABI is python3.dll) https://docs.python.org/3/c-api/stable.html; PEP 703 (free-threaded builds have an ABI of
+their own) https://peps.python.org/pep-0703/; PEP 425, "Compatibility Tags" https://peps.python.org/pep-0425/
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from depfix.dist.identify import PythonDll
+from depfix.dist.tree import FileEntry, Tree
+from depfix.imports.finder import ModuleKind, module_suffixes
+from depfix.model.image import Exports, Image
+from depfix.model.machine import Machine
+from depfix.model.names import base_name, dll_file_name, fold, parent
+
+STABLE_ABI = "python3.dll"
+_PYTHON_DLL = re.compile(r"python(\d)(\d+)(t?)(_d)?\.dll")
+_INTERPRETER = re.compile(r"(py|cp)(\d)(\d*)")
+_PLATFORMS = {Machine.AMD64: "win_amd64", Machine.X86: "win32", Machine.ARM64: "win_arm64", Machine.ARM: "win_arm32"}
+
+
+def dll_misfit(python: PythonDll, asked: str) -> str:
+    """Return why a DLL that an image imports is not the Python of the dist, an empty string if nothing is wrong.
+
+    Of the DLLs of a debug Python in a dist with a release one nothing is said: those are debug runtimes.
+    """
+    name, own = fold(dll_file_name(asked)), fold(base_name(python.path))
+    if name == STABLE_ABI and python.free_threaded:
+        return f"it is for the stable ABI of {name}, which a free-threaded Python ({own}) does not have"
+    match = _PYTHON_DLL.fullmatch(name)
+    if match is None or name == own or (match[4] and not python.debug):
+        return ""
+    return f"it is for {name}, the program has {own}"
+
+
+def python_of(asked: str) -> str:
+    """Return the Python that a DLL name stands for, as "Python 3.11" or "free-threaded Python 3.13"; "" if none."""
+    match = _PYTHON_DLL.fullmatch(fold(dll_file_name(asked)))
+    if match is None:
+        return ""
+    return f"{'free-threaded ' if match[3] else ''}Python {match[1]}.{match[2]}{' (debug build)' if match[4] else ''}"
+
+
+def image_misfit(python: PythonDll | None, image: Image) -> str:
+    """Return why an image is for another Python, an empty string if it is for this one or for none."""
+    if python is None:
+        return ""
+    names = (*image.imports, *image.delay_imports)
+    return next(filter(None, (dll_misfit(python, name) for name in names)), "")
+
+
+def forwarding_misfit(python: PythonDll | None, name: str, exports: Exports | None) -> str:
+    """Return why a python3.dll does not serve the dist: its exports stand for those of another Python DLL."""
+    if python is None or exports is None or fold(name) != STABLE_ABI:
+        return ""
+    hosts = dict.fromkeys(forwarder.target.rpartition(".")[0] for forwarder in exports.forwarders)
+    return next(filter(None, (dll_misfit(python, host) for host in hosts)), "")
+
+
+def tag_misfit(python: PythonDll | None, machine: Machine, name: str) -> str:
+    """Return why Python does not look at a file that is called as an extension module, an empty string if it does.
+
+    A module has the name before the first dot, and one of few suffixes behind it.
+    """
+    stem, dot, tag = name[: -len(".pyd")].partition(".")
+    if python is None or not fold(name).endswith(".pyd") or not dot or not stem:
+        return ""
+    suffixes = extension_suffixes(python, machine)
+    if f".{fold(tag)}.pyd" in suffixes or (python.debug and stem.endswith("_d") and f"_d.{fold(tag)}.pyd" in suffixes):
+        return ""
+    return f"its name says {tag}, and the Python of the program looks for {' and '.join(suffixes)} only"
+
+
+def extension_suffixes(python: PythonDll, machine: Machine) -> list[str]:
+    """Return the suffixes of extension modules, in the order in which Python tries them."""
+    return [suffix for suffix, kind in module_suffixes(python, machine) if kind is ModuleKind.EXTENSION]
+
+
+def foreign_files(tree: Tree, python: PythonDll | None, machine: Machine) -> dict[tuple[str, str], FileEntry]:
+    """Return {(folded folder, name of the module in it): file} of the extension modules for another Python."""
+    found: dict[tuple[str, str], FileEntry] = {}
+    for entry in tree:
+        if fold(entry.path).endswith(".pyd") and tag_misfit(python, machine, entry.name):
+            stem = entry.name.partition(".")[0]
+            for name in (stem, stem.removesuffix("_d")):
+                found.setdefault((fold(parent(entry.path)), name), entry)
+    return found
+
+
+def wheel_misfit(python: PythonDll | None, machine: Machine, tags: Iterable[str]) -> str:
+    """Return why a distribution with these compatibility tags is not for this Python; "" if one of them is."""
+    rows = [tag for row in tags for tag in _expanded(row)]
+    if python is None or not rows or any(_tag_fits(python, machine, *row) for row in rows):
+        return ""
+    free = "t" if python.free_threaded else ""
+    return f"it is for {'-'.join(rows[0])}, the program has Python {python.text}{free} for {machine.value}"
+
+
+def _expanded(tag: str) -> list[tuple[str, str, str]]:
+    """Return the single tags of a compressed set: py2.py3-none-any are two."""
+    parts = tag.strip().lower().split("-")
+    if len(parts) != 3:
+        return []
+    interpreters, abis, platforms = (part.split(".") for part in parts)
+    if len(interpreters) * len(abis) * len(platforms) > 256:
+        return []
+    return [(one, abi, platform) for one in interpreters for abi in abis for platform in platforms]
+
+
+def _tag_fits(python: PythonDll, machine: Machine, interpreter: str, abi: str, platform: str) -> bool:
+    match = _INTERPRETER.fullmatch(interpreter)
+    if platform not in ("any", _PLATFORMS.get(machine, "any")) or match is None or int(match[2]) != python.version[0]:
+        return False
+    minor = int(match[3]) if match[3] else 0
+    own = f"cp{python.version[0]}{python.version[1]}"
+    if abi == "none":
+        return minor <= python.version[1]
+    if abi == "abi3":
+        return match[1] == "cp" and minor <= python.version[1] and not python.free_threaded
+    wanted = f"{own}{'t' if python.free_threaded else ''}"
+    return abi in (wanted, f"{wanted}d", f"{own}m") and interpreter == own

@@ -1,0 +1,264 @@
+"""Whether what an environment has fits what the dist has: Python, machine, whole files, and the versions of others.
+
+What would fail for sure is declined with both versions; what metadata only ask for is a caution that the plan shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from depfix.checks.damaged import sha256_of
+from depfix.closure.build import Closure
+from depfix.closure.c_api import Offer, c_api_misfit, needed, offer_of, offered
+from depfix.closure.distributions import present_named
+from depfix.closure.graph import NodeKind
+from depfix.closure.python_abi import forwarding_misfit, image_misfit, tag_misfit
+from depfix.closure.requirements import requirements, target_markers
+from depfix.dist.tree import FileEntry, file_entry
+from depfix.env.protocol import Distribution, Environment
+from depfix.imports.finder import ModuleKind
+from depfix.knowledge.c_apis import CApi, c_apis
+from depfix.model.image import Image, ImageProblem
+from depfix.model.names import fold, normalised
+from depfix.model.source import Candidate, Provider
+from depfix.pe.damage import pointed_size
+
+_IMAGES = (".pyd", ".dll")
+_TESTS = ("test", "tests", "testing")
+_POINTER_SIZES = range(64, 1025)
+_SHOWN = 2
+
+
+def file_misfit(closure: Closure, candidate: Candidate) -> str:
+    """Return why a single file cannot serve in the dist, an empty string if it can.
+
+    It may be damaged, for another machine or Python, not what its package recorded, or of another version than the
+    distribution in the dist that it would become a part of.
+    """
+    try:
+        entry = file_entry(candidate.relative, candidate.path)
+    except OSError as error:
+        return error.strerror or str(error)
+    return (
+        _image_misfit(closure, entry)
+        or _unlike_record(closure, entry, candidate)
+        or _other_version(closure, candidate)
+        or _c_api_misfit(closure, [entry])
+    )
+
+
+def distribution_misfit(closure: Closure, environment: Environment, distribution: Distribution) -> str:
+    """Return why a whole distribution cannot serve in the dist, naming the file; an empty string if it can."""
+    entries = list(_entries(environment, distribution))
+    images = [entry for entry in entries if fold(entry.name).endswith(_IMAGES)]
+    return (
+        _python_misfit(closure, environment, images)
+        or _machine_misfit(closure, images)
+        or _damage(closure, environment, distribution, entries)
+        or _c_api_misfit(closure, images)
+        or _provider_misfit(closure, distribution, images)
+    )
+
+
+def with_caution(closure: Closure, distribution: Distribution) -> Provider:
+    """Return who gives a distribution, with a note of each requirement that dist and distribution do not meet."""
+    provider = distribution.provider
+    found = list(_unmet(closure, distribution))
+    more = f" (and {len(found) - _SHOWN} more)" if len(found) > _SHOWN else ""
+    words = "; ".join(filter(None, (provider.note, "; ".join(found[:_SHOWN]) + more)))
+    return replace(provider, note=words)
+
+
+# --- one file ---
+
+
+def _image_misfit(closure: Closure, entry: FileEntry) -> str:
+    world = closure.world
+    image = world.facts.image(entry)
+    if not isinstance(image, Image):
+        return image.reason
+    if not world.fits(image):
+        return f"it is {image.machine.words}, the program is {world.dist.machine.words}"
+    if image.unsigned_bytes:
+        return f"it is cut off: {image.unsigned_bytes:,} bytes of its signature are missing"
+    python = world.dist.python
+    reason = image_misfit(python, image) or tag_misfit(python, world.dist.machine, entry.name)
+    if reason or fold(entry.name) != "python3.dll":
+        return reason
+    return forwarding_misfit(python, entry.name, world.facts.exports(entry))
+
+
+def _unlike_record(closure: Closure, entry: FileEntry, candidate: Candidate) -> str:
+    if not candidate.sha256 or not fold(entry.name).endswith(_IMAGES):
+        return ""
+    known = closure.world.facts.remember(entry.source, "sha256", sha256_of)
+    if known in ("", candidate.sha256.lower()):
+        return ""
+    return f"it is damaged or was changed: its SHA-256 is not the one that {candidate.provider} recorded"
+
+
+def _other_version(closure: Closure, candidate: Candidate) -> str:
+    """Return why a file is not of the release that lies in the dist: a package of two releases runs by chance only."""
+    owner = candidate.owner
+    if owner is None or not candidate.package_path:
+        return ""
+    present = present_named(closure.world.distributions, owner.name)
+    if not present or any(_same_version(one.version, owner.version) for one in present):
+        return ""
+    return f"it is of {owner}, the dist has {present[0]}"
+
+
+def _same_version(one: str, other: str) -> bool:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return Version(one).base_version == Version(other).base_version
+    except InvalidVersion:
+        return one == other
+
+
+# --- whole distributions ---
+
+
+def _entries(environment: Environment, distribution: Distribution) -> Iterator[FileEntry]:
+    for path in distribution.files:
+        inner = environment.destination(path)
+        if not any(part in _TESTS for part in fold(inner).split("/")[:-1]):
+            try:
+                yield file_entry(inner, path)
+            except OSError:
+                continue
+
+
+def _python_misfit(closure: Closure, environment: Environment, images: list[FileEntry]) -> str:
+    """Return why none of the extension modules is for the dist's Python, an empty string if one is or there are none.
+
+    A module that does not tell by its name or its imports is for the Python of its environment.
+    """
+    world = closure.world
+    own, theirs = world.version, environment.info.python_version
+    reasons = []
+    for entry in images:
+        if fold(entry.name).endswith(".pyd"):
+            reason = _python_reason(closure, entry, of_other=theirs not in (None, own))
+            if not reason:
+                return ""
+            reasons.append((entry, reason))
+    if not reasons:
+        return ""
+    if theirs not in (None, own):
+        return f"it is for Python {environment.info.python}, the program has {own[0]}.{own[1]}"
+    entry, reason = reasons[0]
+    return f"{entry.path}: {reason}"
+
+
+def _python_reason(closure: Closure, entry: FileEntry, *, of_other: bool) -> str:
+    python = closure.world.dist.python
+    image = closure.world.facts.image(entry)
+    tag = entry.name[: -len(".pyd")].partition(".")[2]
+    if fold(tag).startswith("abi3"):
+        return ""
+    reason = tag_misfit(python, closure.world.dist.machine, entry.name)
+    if not reason and isinstance(image, Image):
+        reason = image_misfit(python, image)
+    is_told = bool(tag) or (
+        isinstance(image, Image) and any(fold(name).startswith("python3") for name in image.imports)
+    )
+    return reason or ("" if is_told or not of_other else "it does not tell")
+
+
+def _machine_misfit(closure: Closure, images: list[FileEntry]) -> str:
+    """Return why no image of a distribution is for the dist's machine; some packages have DLLs for several."""
+    found = [(entry, closure.world.facts.image(entry)) for entry in images]
+    whole = [(entry, image) for entry, image in found if isinstance(image, Image)]
+    if not whole or any(closure.world.fits(image) for _, image in whole):
+        return ""
+    entry, image = whole[0]
+    return f"{entry.path} is {image.machine.words}, the program is {closure.world.dist.machine.words}"
+
+
+def _damage(closure: Closure, environment: Environment, distribution: Distribution, entries: list[FileEntry]) -> str:
+    bad = [(entry, reason) for entry in entries if (reason := _damage_of(closure, entry))]
+    if not bad:
+        return ""
+    entry, reason = bad[0]
+    more = f" (and {len(bad) - 1} more files of it)" if len(bad) > 1 else ""
+    cure = f"install {distribution.name} {distribution.version} in {environment.info.spec} again"
+    return f"{entry.path} is damaged{more}: {reason}; {cure}"
+
+
+def _damage_of(closure: Closure, entry: FileEntry) -> str:
+    if fold(entry.name).endswith(_IMAGES):
+        image = closure.world.facts.image(entry)
+        if isinstance(image, ImageProblem):
+            return image.reason if image.damaged else ""
+        return f"{image.unsigned_bytes:,} bytes of its signature are missing" if image.unsigned_bytes else ""
+    if entry.size in _POINTER_SIZES:
+        try:
+            with open(entry.source, "rb") as file:
+                size = pointed_size(file.read(max(_POINTER_SIZES)))
+        except OSError:
+            return ""
+        return f"it is a git-lfs pointer to {size:,} bytes that were never fetched" if size is not None else ""
+    return ""
+
+
+# --- what other distributions need ---
+
+
+def _c_api_misfit(closure: Closure, images: list[FileEntry]) -> str:
+    """Return why an extension module does not run with what the dist, or else the environment, offers it."""
+    for api in c_apis():
+        offer = _offer(closure, api) if images else None
+        for entry in images if offer is not None else ():
+            need = needed(closure.world.facts, api, entry) if fold(entry.name).endswith(".pyd") else None
+            reason = c_api_misfit(api, need, offer) if need is not None and offer is not None else ""
+            if reason:
+                return f"{entry.path} is {reason}"
+    return ""
+
+
+def _offer(closure: Closure, api: CApi) -> Offer | None:
+    here = offered(closure.world, api)
+    if here is not None:
+        return here
+    for name in api.providers:
+        found = closure.world.supply.module(name)
+        if found is not None and found.kind is ModuleKind.EXTENSION and found.entry is not None:
+            owner = closure.world.supply.distribution_of(name)
+            return offer_of(closure.world.facts, api, found.entry, owner[1].version if owner is not None else "")
+    return None
+
+
+def _provider_misfit(closure: Closure, distribution: Distribution, images: list[FileEntry]) -> str:
+    """Return why what the dist holds does not run with the version of a C interface that a distribution would bring."""
+    world = closure.world
+    for api in c_apis():
+        names = {name.replace(".", "/") for name in api.providers}
+        own = next((one for one in images if one.path.partition(".")[0] in names), None)
+        offer = offer_of(world.facts, api, own, distribution.version) if own is not None else None
+        for node in closure.graph.nodes() if offer is not None else ():
+            entry = world.tree.file(node.name) if node.kind is NodeKind.IMAGE else None
+            if entry is None or not fold(entry.name).endswith(".pyd") or offer is None:
+                continue
+            need = needed(world.facts, api, entry)
+            reason = c_api_misfit(api, need, offer) if need is not None else ""
+            if reason:
+                return f"{entry.path} in the dist is {reason}"
+    return ""
+
+
+def _unmet(closure: Closure, distribution: Distribution) -> Iterator[str]:
+    """Yield what a distribution requires and the dist has in another version, and the other way round."""
+    world = closure.world
+    markers = target_markers(world.version, world.dist.machine)
+    for required in requirements(distribution.requires, markers):
+        known = present_named(world.distributions, required.name)
+        if known and not any(required.admits(one.version) for one in known):
+            yield f"it requires {required.name} {required.specifier}, the dist has {known[0].version}"
+    key = normalised(distribution.name)
+    for present in world.distributions:
+        for required in requirements(present.requires, markers):
+            if normalised(required.name) == key and not required.admits(distribution.version):
+                yield f"{present} in the dist requires {required.name} {required.specifier}"
