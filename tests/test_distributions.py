@@ -160,14 +160,15 @@ def test_without_an_environment_what_must_be_there_is_named(make_dist: DistMaker
 
 
 def test_an_extension_module_for_another_python_is_never_taken(
-    make_dist: DistMaker, make_python: Callable[..., str], tmp_path: Path
+    make_dist: DistMaker, make_python: Callable[..., str], forge: Forge, tmp_path: Path
 ) -> None:
     environment = make_python(
         installed("pkg", {"pkg/__init__.py": "", "pkg/fast.cp311-win_amd64.pyd": ""}),
         installed("pure", {"pure.py": "import unittest"}),
-        installed("stable", {"stable/__init__.py": "", "stable/core.abi3.pyd": ""}),
+        installed("stable", {"stable/__init__.py": "", "stable/core.pyd": ""}),
         version="311",
     )
+    put(forge("core.pyd", ("python3.dll",)), tmp_path / "Python311" / SITE / "stable" / "core.pyd")
     dist = make_dist({}, HAS_STDLIB)
     report = repair(str(dist), options([environment], program(tmp_path, "import pkg, pure, stable")))
     assert report.plan is not None

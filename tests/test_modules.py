@@ -274,7 +274,8 @@ def test_a_module_under_another_suffix_is_there(make_dist: DistMaker, forge: For
 def test_a_file_that_this_python_does_not_import(make_dist: DistMaker, forge: Forge, name: str) -> None:
     dist = make_dist({}, {"pkg/__init__.py": "from ._speed import work", **RECORDED})
     put(forge("need.dll"), dist / name)
-    assert rows(dist) == SPEED_GONE
+    gone = {row.replace("DF204", "DF205") for row in SPEED_GONE} if name.endswith(".pyd") else SPEED_GONE
+    assert rows(dist) == gone
 
 
 def test_a_stub_beside_tells_of_an_extension_module(make_dist: DistMaker) -> None:

@@ -83,11 +83,13 @@ def _damaged(closure: Closure, entry: FileEntry, reason: str, row: _Row | None) 
     severity, confidence = _weight(strength, refused=refused)
     edges = [edge for _, edge in surest_first(closure.graph, closure.graph.edges_to(node))]
     chain = chain_texts(closure.graph.chain(node), closure.graph.root) if strength is not None else (entry.path,)
-    found = "is called a program, but" if program else "is what Windows will find, but"
+    found = "is called a program, but" if program else "is damaged:"
+    if strength is not None:
+        found = "is what Windows will find, but"
     return finding(
         _NAME,
         fold(entry.name) if _is_for_loader(entry) else entry.path,
-        f"{entry.path} {found if program or strength is not None else 'is damaged:'} {reason}{_recorded_words(entry, row)}",
+        f"{entry.path} {found} {reason}{_recorded_words(entry, row)}",
         severity=Severity.ERROR if program else severity,
         confidence=Confidence.CERTAIN if program else confidence,
         locations=(Location(entry.path), *locations_of(edges)),
