@@ -105,9 +105,9 @@ def test_a_package_for_another_numpy_is_declined_before_anything_is_copied(
     dist = lay_out_flat(tmp_path / "dist", ("numpy==2.2.6",))
     entry = tmp_path / "program.py"
     entry.write_text("import numpy, scipy.linalg\n")
-    before = {path for path in dist.rglob("*")}
+    before = set(dist.rglob("*"))
     done = cli("repair", dist, "--env", f"conda:{environment}", "--entry", entry)
     assert done.code == 1
     assert "scipy 1.9.3: scipy/" in done.out
     assert "compiled for numpy 1.x (ABI 0x1000009), and numpy 2.2.6 has ABI 0x2000000" in " ".join(done.out.split())
-    assert {path for path in dist.rglob("*")} == before
+    assert set(dist.rglob("*")) == before

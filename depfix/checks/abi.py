@@ -91,7 +91,7 @@ def _idle(closure: Closure, told: set[str]) -> Iterator[Finding]:
     world = closure.world
     by_top: dict[str, list[tuple[str, str]]] = {}
     for entry in world.tree:
-        if not fold(entry.path).endswith(".pyd") or fold(entry.path) in told:
+        if not fold(entry.path).endswith((".pyd", ".dll")) or fold(entry.path) in told:
             continue
         reason = tag_misfit(world.dist.python, world.dist.machine, entry.name) or _reason(world, entry.path)
         if reason:

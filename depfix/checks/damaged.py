@@ -75,10 +75,11 @@ def _pointed(source: str) -> int:
         return 0
 
 
-def _damaged(closure: Closure, entry: FileEntry, reason: str, row: _Row | None) -> Finding:
+def _damaged(closure: Closure, entry: FileEntry, reason: str, row: _Row | None, *, loads: bool = True) -> Finding:
+    """Return the finding for a damaged file; one that Windows `loads` all the same is a warning."""
     node = Node(NodeKind.IMAGE, entry.path)
     strength = closure.graph.strength(node)
-    refused = not isinstance(closure.world.facts.image(entry), Image) if _is_for_loader(entry) else False
+    refused = _is_for_loader(entry) and not (loads and isinstance(closure.world.facts.image(entry), Image))
     program = entry.path in {path for path, _ in closure.world.dist.broken_programs}
     severity, confidence = _weight(strength, refused=refused)
     edges = [edge for _, edge in surest_first(closure.graph, closure.graph.edges_to(node))]
@@ -145,7 +146,7 @@ def _unlike_records(closure: Closure, rows: dict[str, _Row], told: set[str]) -> 
         elif _differs(world, entry, row.recorded):
             zeroed = entry.size == row.recorded.size and world.facts.remember(entry.source, "tail", _ends_in_zeros)
             if zeroed:
-                yield _damaged(closure, entry, "its end is zeros, as of an unfinished download", row)
+                yield _damaged(closure, entry, "its end is zeros, as of an unfinished download", row, loads=False)
             else:
                 changed.setdefault((row.present, entry.size == row.recorded.size), []).append(entry)
     for (present, same_size), entries in changed.items():

@@ -20,11 +20,12 @@ from depfix.env.protocol import Distribution, Environment
 from depfix.imports.finder import ModuleKind
 from depfix.knowledge.c_apis import CApi, c_apis
 from depfix.model.image import Image, ImageProblem
-from depfix.model.names import fold, normalised
+from depfix.model.names import fold, join, normalised
 from depfix.model.source import Candidate, Provider
 from depfix.pe.damage import pointed_size
 
 _IMAGES = (".pyd", ".dll")
+_CODE = (*_IMAGES, ".py", ".pyc")
 _TESTS = ("test", "tests", "testing")
 _POINTER_SIZES = range(64, 1025)
 _SHOWN = 2
@@ -56,6 +57,7 @@ def distribution_misfit(closure: Closure, environment: Environment, distribution
         _python_misfit(closure, environment, images)
         or _machine_misfit(closure, images)
         or _damage(closure, environment, distribution, entries)
+        or _other_release(closure, distribution, entries)
         or _c_api_misfit(closure, images)
         or _provider_misfit(closure, distribution, images)
     )
@@ -107,6 +109,18 @@ def _other_version(closure: Closure, candidate: Candidate) -> str:
     if not present or any(_same_version(one.version, owner.version) for one in present):
         return ""
     return f"it is of {owner}, the dist has {present[0]}"
+
+
+def _other_release(closure: Closure, distribution: Distribution, entries: list[FileEntry]) -> str:
+    """Return why a distribution does not complete the one of its name whose code lies in the dist."""
+    world = closure.world
+    present = present_named(world.distributions, distribution.name)
+    if not present or any(_same_version(one.version, distribution.version) for one in present):
+        return ""
+    roots = world.dist.layout.search_path
+    code = (entry.path for entry in entries if fold(entry.name).endswith(_CODE))
+    here = next((path for inner in code for root in roots if world.tree.file(path := join(root, inner))), "")
+    return f"the dist has {present[0]}, of which {here} is there" if here else ""
 
 
 def _same_version(one: str, other: str) -> bool:
