@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from depfix.closure.python_abi import dll_misfit, tag_misfit, wheel_misfit
-from depfix.closure.requirements import full_version, requirements, target_markers
 from depfix.dist.identify import PythonDll
+from depfix.env.requirements import full_version, requirements, target_markers
 from depfix.model.finding import Finding
 from depfix.model.image import VersionInfo
 from depfix.model.machine import Machine

@@ -10,7 +10,7 @@ from depfix.closure.build import Closure
 from depfix.closure.c_api import Offer, c_api_misfit, needed, offered
 from depfix.closure.distributions import Present, present_named
 from depfix.closure.graph import Node, NodeKind, chain_texts
-from depfix.closure.requirements import full_version, requirements, target_markers
+from depfix.env.requirements import full_version, requirements, target_markers
 from depfix.imports.uses import Strength
 from depfix.knowledge.c_apis import CApi, c_apis
 from depfix.model.finding import Confidence, Finding, Location, Severity

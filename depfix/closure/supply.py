@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
-from depfix.closure.requirements import requirements, target_markers
 from depfix.dist.freezers import Layout
 from depfix.dist.tree import FileEntry, FileKind
 from depfix.env.protocol import Distribution, Environment
+from depfix.env.requirements import requirements, target_markers
 from depfix.imports.finder import ModuleFile, ModuleFinder, ModuleKind
 from depfix.imports.uses import Strength
 from depfix.model.machine import Machine

@@ -14,9 +14,9 @@ from depfix.closure.c_api import Offer, c_api_misfit, needed, offer_of, offered
 from depfix.closure.distributions import present_named
 from depfix.closure.graph import NodeKind
 from depfix.closure.python_abi import forwarding_misfit, image_misfit, tag_misfit
-from depfix.closure.requirements import requirements, target_markers
 from depfix.dist.tree import FileEntry, file_entry
 from depfix.env.protocol import Distribution, Environment
+from depfix.env.requirements import requirements, target_markers
 from depfix.imports.finder import ModuleKind
 from depfix.knowledge.c_apis import CApi, c_apis
 from depfix.model.image import Image, ImageProblem
@@ -223,13 +223,14 @@ def _damage_of(closure: Closure, entry: FileEntry) -> str:
 
 def _c_api_misfit(closure: Closure, images: list[FileEntry]) -> str:
     """Return why an extension module does not run with what the dist, or else the environment, offers it."""
+    modules = [entry for entry in images if fold(entry.name).endswith(".pyd")]
     for api in c_apis():
-        offer = _offer(closure, api) if images else None
-        for entry in images if offer is not None else ():
-            need = needed(closure.world.facts, api, entry) if fold(entry.name).endswith(".pyd") else None
-            reason = c_api_misfit(api, need, offer) if need is not None and offer is not None else ""
+        needs = {entry.path: need for entry in modules if (need := needed(closure.world.facts, api, entry)) is not None}
+        offer = _offer(closure, api) if needs else None
+        for path, need in needs.items() if offer is not None else ():
+            reason = c_api_misfit(api, need, offer) if offer is not None else ""
             if reason:
-                return f"{entry.path} is {reason}"
+                return f"{path} is {reason}"
     return ""
 
 
@@ -272,6 +273,9 @@ def _unmet(closure: Closure, distribution: Distribution) -> Iterator[str]:
         if known and not any(required.admits(one.version) for one in known):
             yield f"it requires {required.name} {required.specifier}, the dist has {known[0].version}"
     key = normalised(distribution.name)
+    for present in present_named(world.distributions, key):
+        if not _same_version(present.version, distribution.version):
+            yield f"the metadata in the dist are of {present}"
     for present in world.distributions:
         for required in requirements(present.requires, markers):
             if normalised(required.name) == key and not required.admits(distribution.version):
