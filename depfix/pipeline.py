@@ -381,7 +381,7 @@ def _with_fixes(findings: tuple[Finding, ...], cures: Cures) -> tuple[Finding, .
         if action is None:
             found.append(replace(finding, no_fix=cures.reasons.get(key_of(finding), "")))
         else:
-            fix = Fix(action.action, action.source, action.destination, str(action.provider))
+            fix = Fix(action.action, action.source, action.destination, str(action.provider), action.provider.note)
             found.append(replace(finding, fix=fix))
     return tuple(found)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from depfix.knowledge.c_apis import c_apis
 from depfix.pe.c_api import CApiVersion, compiled_for, offered_by
@@ -61,6 +63,25 @@ def test_what_a_module_was_compiled_for(
     assert compiled_for(unpacked(tmp_path, requirement, part), API.abi_message, API.level_messages) == expected
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return unpacked(tmp_path_factory.mktemp("small"), "shapely==2.0.7", "_geometry_helpers").read_bytes()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 1200), st.integers(0, 255)), max_size=8), st.integers(0, 300_000))
+def test_no_damage_raises(small: bytes, tmp_path: Path, edits: list[tuple[int, int]], kept: int) -> None:
+    data = bytearray(small[: kept or len(small)])
+    for at, value in edits:
+        if at < len(data):
+            data[at] = value
+    path = tmp_path / "x.pyd"
+    path.write_bytes(data)
+    found = compiled_for(path, API.abi_message, API.level_messages)
+    assert found is None or found.abi in (OLD, NEW)
+    assert offered_by(path, (OLD, NEW), API.abi_slot, API.level_slot) is None
+
+
 def conflicts(cli: Callable[..., Cli], *arguments: object) -> list[dict[str, Any]]:
     report = json.loads(cli("scan", *arguments, "--format", "json").out)
     return [one for one in report["findings"] if one["rule"] in ("DF205", "DF206", "DF208")]
@@ -92,9 +113,37 @@ def test_windows_says_the_same(
         assert [(one["rule"], one["subject"]) for one in errors] == [("DF206", package.partition("==")[0])]
         assert words in errors[0]["message"]
         assert done.code != 0
+        assert "module compiled against " in done.err or "module that was compiled using NumPy 1.x" in done.err
     else:
         assert errors == []
         assert (done.code, done.out.strip()) == (0, "True"), done.err
+
+
+HEALTHY = [
+    ("numpy==1.26.4", "scipy==1.15.2", "pandas==2.2.3", "python-dateutil==2.9.0.post0", "pytz==2024.2", "six==1.17.0"),
+    ("numpy==1.26.4", "torch==1.13.1", "typing_extensions==4.12.2"),
+    ("numpy==1.26.4", "opencv-python==4.10.0.84", "pyarrow==19.0.1", "h5py==3.12.1", "cryptography==44.0.1"),
+]
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("requirements", HEALTHY, ids=lambda requirements: requirements[1])
+def test_healthy_trees_are_silent(tmp_path: Path, cli: Callable[..., Cli], requirements: tuple[str, ...]) -> None:
+    """Every image is held against its RECORD, by size and by hash, and every module against its interfaces."""
+    entry = tmp_path / "program.py"
+    entry.write_text("import numpy, scipy.linalg, pandas, torch, cv2, pyarrow, h5py, cryptography\n")
+    assert conflicts(cli, lay_out_flat(tmp_path / "dist", requirements), "--entry", entry) == []
+
+
+@pytest.mark.lab
+def test_a_dll_for_another_numpy_is_a_warning(tmp_path: Path, cli: Callable[..., Cli]) -> None:
+    """torch_python.dll copes: "Failed to initialize NumPy", and the program goes on."""
+    dist = lay_out_flat(tmp_path / "dist", ("numpy==2.2.6", "torch==1.13.1", "typing_extensions==4.12.2"))
+    entry = tmp_path / "program.py"
+    entry.write_text("import torch\n")
+    (finding,) = conflicts(cli, dist, "--entry", entry)
+    assert (finding["rule"], finding["severity"], finding["subject"]) == ("DF206", "warning", "torch")
+    assert finding["message"].startswith("torch/lib/torch_python.dll of torch 1.13.1 was compiled for numpy 1.x")
 
 
 @pytest.mark.lab

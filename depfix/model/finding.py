@@ -40,13 +40,15 @@ class Fix:
     """The cure: copy `source` (an absolute path) to `destination` (dist-relative with `/`).
 
     `action` is `copy` for a new file or `replace` for one that stands there with other content. `provider` is the
-    package and version that owns the source, `dist` for a file of the dist itself, empty if nobody owns it.
+    package and version that owns the source, `dist` for a file of the dist itself, empty if nobody owns it. `note` is
+    what a user should know of it.
     """
 
     action: str
     source: str
     destination: str
     provider: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

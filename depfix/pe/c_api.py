@@ -28,6 +28,7 @@ _RETURN = b"\xc3"
 _MOV_EAX = b"\xb8"
 _NEAR = 48  # bytes between the two loads of arguments, at most
 _MOST_PLACES = 64
+_MOST_TRIES = 1_000_000
 _ABI = 0x01000000  # an ABI is a number from here on, a level one below
 _POINTER = struct.Struct("<Q")
 _NUMBER = struct.Struct("<I")
@@ -81,7 +82,7 @@ def _argument(pe: Headers, message: str, *, is_abi: bool) -> int | None:
     texts = {_rva(pe, at) for at in islice(_places(pe, message.encode(), code=False), _MOST_PLACES)}
     for start, end, rva in _sections(pe, code=True) if texts else ():
         code = pe.data[start:end]
-        for match in _MOV_R8D.finditer(code):
+        for match in islice(_MOV_R8D.finditer(code), _MOST_TRIES):
             number = _NUMBER.unpack(match[1])[0]
             if (number >= _ABI) is is_abi and _loads_near(code, match.start(), rva, texts):
                 return int(number)
@@ -122,10 +123,13 @@ def _places(pe: Headers, wanted: bytes, *, code: bool) -> Iterator[int]:
 
 
 def _sections(pe: Headers, *, code: bool) -> Iterator[tuple[int, int, int]]:
-    """Yield (offset, offset of the end, RVA) of the sections of one kind."""
-    for one in pe.sections:
-        if bool(one.flags & _CODE) is code:
-            yield one.raw, min(one.raw + one.raw_size, len(pe.data)), one.rva
+    """Yield (offset, offset of the end, RVA) of the sections of one kind, nothing twice: damaged ones overlap."""
+    behind = 0
+    for one in sorted(pe.sections, key=lambda section: section.raw):
+        start, end = max(one.raw, behind), min(one.raw + one.raw_size, len(pe.data))
+        if bool(one.flags & _CODE) is code and start < end:
+            yield start, end, one.rva + start - one.raw
+        behind = max(behind, end)
 
 
 def _rva(pe: Headers, at: int) -> int:

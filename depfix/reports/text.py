@@ -121,6 +121,8 @@ def _finding(finding: Finding, verbose: bool, *, cures: bool) -> Iterator[Line]:
     if finding.fix is not None:
         yield Line(f"{_INDENT}get it     {finding.fix.provider}: {finding.fix.source}")
         yield Line(f"{_INDENT}put it     {finding.fix.destination}")
+        if finding.fix.note:
+            yield Line(f"{_INDENT}mind       {finding.fix.note}")
     elif finding.no_fix and cures:
         yield Line(f"{_INDENT}no cure    {finding.no_fix}")
 
