@@ -13,10 +13,10 @@ from pathlib import Path
 
 from depfix.checks import run_checks
 from depfix.closure.build import Closure, Entry, build_closure
+from depfix.closure.distributions import present_distributions
 from depfix.closure.facts import Facts, Progress, no_progress
 from depfix.closure.graph import Edge, Graph, Node
 from depfix.closure.inside import Inside
-from depfix.closure.metadata import installed_versions
 from depfix.closure.supply import Supply
 from depfix.dist.identify import Dist, dist_root, identify, open_dist
 from depfix.dist.tree import FileEntry, FileKind, Tree, read_tree
@@ -269,11 +269,12 @@ class _Session:
 
     def _wanted_of_environments(self) -> Wanted:
         python = self.dist.python
+        present = present_distributions(self.dist.tree, self.dist.layout.search_path, self._facts)
         return Wanted(
             python.version if python is not None else None,
             self.dist.machine,
             python is not None and python.free_threaded,
-            installed_versions(self.dist.tree, self.dist.layout.search_path),
+            {one.key: one.version for one in present},
             lambda: tempfile.mkdtemp(dir=self._scratch_folder()),
         )
 

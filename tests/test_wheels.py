@@ -290,6 +290,8 @@ def test_of_several_versions_one_is_chosen(opened: Callable[..., Environment], w
     assert chosen(pkg="1.9") == "1.9"  # the one that the dist has
     write_wheel(wheels, "user", {"user.py": ""}, metadata="Requires-Dist: pkg <2\n")
     assert chosen() == "1.10"  # the newest that the others allow
+    write_wheel(wheels, "user", {"user.py": ""}, metadata='Requires-Dist: pkg <2; sys_platform == "linux"\n')
+    assert chosen() == "2.0"
 
 
 def test_the_build_that_fits_best_is_chosen(opened: Callable[..., Environment], wheels: Path) -> None:

@@ -13,8 +13,7 @@ from depfix.env.protocol import Environment
 from depfix.imports.finder import ModuleFile, ModuleKind
 from depfix.model.names import base_name, normalised
 
-_DIST_INFO = ".dist-info"
-_FOLDERS = (_DIST_INFO, ".egg-info")
+_FOLDERS = (".dist-info", ".egg-info")
 _ENTRY_POINTS = "entry_points.txt"
 _LARGEST = 1 << 20  # bytes of a list of entry points
 
@@ -59,13 +58,6 @@ class Metadata:
     def _present(self) -> frozenset[str]:
         names = (base_name(path) for root in self._search_path for path in self._tree.folders_in(root))
         return frozenset(normalised(name.partition("-")[0]) for name in names if name.lower().endswith(_FOLDERS))
-
-
-def installed_versions(tree: Tree, search_path: tuple[str, ...]) -> dict[str, str]:
-    """Return {normalised name: version} of the distributions whose dist-info folders are in a dist."""
-    names = (base_name(path) for root in search_path for path in tree.folders_in(root))
-    rows = (name[: -len(_DIST_INFO)].partition("-") for name in names if name.lower().endswith(_DIST_INFO))
-    return {normalised(name): version for name, _, version in rows if version}
 
 
 def _entry_point_files(environment: Environment, folder: str) -> Iterator[str]:

@@ -76,8 +76,16 @@ class Wheel:
         return min((order[tag] for tag in map(str, parse_tag(self._tags)) if tag in order), default=-1)
 
     def requires(self) -> tuple[str, ...]:
-        """Return its Requires-Dist fields as they are written."""
-        return tuple(value for name, value in fields(self._text("METADATA")) if name == "requires-dist")
+        """Return its Requires-Dist fields as they are written, none if its metadata are damaged."""
+        return self._requires
+
+    @cached_property
+    def _requires(self) -> tuple[str, ...]:
+        try:
+            text = self._text("METADATA")
+        except RefusedArchiveError:
+            return ()  # it will be refused when it is unpacked
+        return tuple(value for name, value in fields(text) if name == "requires-dist")
 
     def unpack(self, folder: str) -> None:
         """Write its files as an installer would; each is compared with the hash in RECORD.

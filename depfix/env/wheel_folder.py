@@ -11,6 +11,7 @@ from depfix.env.conda_file import CondaFile
 from depfix.env.python_file import SUFFIXES as PYTHON_SUFFIXES
 from depfix.env.python_file import PythonFile
 from depfix.env.records import normalized
+from depfix.env.requirements import requirements, target_markers
 from depfix.env.safe_archive import RefusedArchiveError, not_an_archive
 from depfix.env.wheel_file import Wheel
 from depfix.env.wheels import WheelsEnvironment
@@ -126,31 +127,12 @@ def _preferred(rows: Sequence[PackageArchive], version: str) -> PackageArchive:
 def _allowed(rows: Sequence[PackageArchive], chosen: Mapping[str, PackageArchive], wanted: Wanted) -> PackageArchive:
     """Return the newest version that the requirements of the chosen archives allow, the newest of all if none."""
     name = normalized(rows[0].name)
-    ranges = [row for other in chosen.values() if other.name != rows[0].name for row in _ranges(other, name, wanted)]
-    return next((one for one in rows if all(_contains(row, one.version) for row in ranges)), rows[0])
-
-
-def _ranges(archive: PackageArchive, name: str, wanted: Wanted) -> Iterator[str]:
-    """Yield the ranges of versions of a distribution that an archive requires."""
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    for row in archive.requires():
-        try:
-            requirement = Requirement(row)
-        except InvalidRequirement:
-            continue
-        if normalized(requirement.name) == name and "extra" not in str(requirement.marker or ""):
-            yield str(requirement.specifier)
-
-
-def _contains(specifier: str, version: str) -> bool:
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-    from packaging.version import InvalidVersion
-
-    try:
-        return SpecifierSet(specifier).contains(version, prereleases=True)
-    except (InvalidSpecifier, InvalidVersion):
-        return True
+    others = [other for other in chosen.values() if normalized(other.name) != name]
+    markers = target_markers(wanted.python or (3, 0), wanted.machine)
+    required = [
+        row for other in others for row in requirements(other.requires(), markers) if normalized(row.name) == name
+    ]
+    return next((one for one in rows if all(row.admits(one.version) for row in required)), rows[0])
 
 
 def _version_key(version: str) -> tuple[bool, object]:
