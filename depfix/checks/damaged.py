@@ -50,7 +50,8 @@ def check_damaged(closure: Closure) -> Iterator[Finding]:
 
 def damage_of(world: World, entry: FileEntry) -> str:
     """Return why a file is surely damaged, an empty string if nothing says so; its RECORD is not looked at."""
-    if entry.kind is FileKind.IMAGE or fold(entry.name).endswith(_IMAGES):
+    programs = {path for path, _ in world.dist.broken_programs}
+    if entry.kind is FileKind.IMAGE or fold(entry.name).endswith(_IMAGES) or entry.path in programs:
         image = world.facts.image(entry)
         if isinstance(image, ImageProblem):
             return image.reason if image.damaged and _is_for_loader(entry) else ""
