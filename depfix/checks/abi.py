@@ -60,12 +60,14 @@ def unimportable_words(world: World, where: str, name: str, foreign: FileEntry) 
 
 
 def _reason(world: World, path: str) -> str:
-    image = world.image(path)
-    if not isinstance(image, Image) or not world.fits(image):
+    image = world.images.at(path)
+    if not isinstance(image, Image) or not world.images.fits(image):
         return ""
     own = world.dist.python
     name = base_name(path)
-    return image_misfit(own, image) or forwarding_misfit(own, name, world.exports(path) if _is_stable(name) else None)
+    return image_misfit(own, image) or forwarding_misfit(
+        own, name, world.images.exports(path) if _is_stable(name) else None
+    )
 
 
 def _is_stable(name: str) -> bool:

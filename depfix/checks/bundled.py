@@ -26,7 +26,7 @@ def check_bundled(closure: Closure) -> Iterator[Finding]:
         if not name.endswith(".dll") or name in vc_runtimes() or not (world.system.has(name) or api_set is not None):
             continue
         image = world.facts.image(entry)
-        if isinstance(image, Image) and world.fits(image):
+        if isinstance(image, Image) and world.images.fits(image):
             version = world.facts.version(entry)
             if _is_windows(name, version):
                 yield _finding(closure, entry, api_set is not None or world.system.always_system(name), version)

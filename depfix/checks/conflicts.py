@@ -118,7 +118,7 @@ def check_openmp(closure: Closure, *, one_process: bool) -> Iterator[Finding]:
 
 
 def _openmp_maker(closure: Closure, path: str) -> str:
-    exports = closure.world.exports(path)
+    exports = closure.world.images.exports(path)
     if exports is None:
         return ""
     own = exports.names - {forwarder.name for forwarder in exports.forwarders}  # the rest is in another DLL

@@ -32,7 +32,7 @@ def check_images(closure: Closure) -> Iterator[Finding]:
 
 def _check(closure: Closure, node: Node) -> Iterator[Finding]:
     strength = closure.graph.strength(node)
-    image = closure.world.image(node.name)
+    image = closure.world.images.at(node.name)
     reason = _reason(closure, image)
     if strength is None or not reason or _is_damaged(closure, node.name):
         return
@@ -60,7 +60,7 @@ def _check(closure: Closure, node: Node) -> Iterator[Finding]:
 
 
 def _is_damaged(closure: Closure, path: str) -> bool:
-    image = closure.world.image(path)
+    image = closure.world.images.at(path)
     return isinstance(image, ImageProblem) and image.damaged
 
 
@@ -68,4 +68,4 @@ def _reason(closure: Closure, image: Image | ImageProblem) -> str:
     if isinstance(image, ImageProblem):
         return image.reason
     wanted = closure.world.dist.machine
-    return "" if closure.world.fits(image) else f"it is {image.machine.words} and the program is {wanted.words}"
+    return "" if closure.world.images.fits(image) else f"it is {image.machine.words} and the program is {wanted.words}"

@@ -164,7 +164,7 @@ def copies_in_dist(world: World, name: str) -> tuple[str, ...]:
     found = []
     for entry in world.tree.named(name):
         image = world.facts.image(entry)
-        if isinstance(image, Image) and world.fits(image):
+        if isinstance(image, Image) and world.images.fits(image):
             found.append(entry.path)
     return tuple(found)
 

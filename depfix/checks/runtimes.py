@@ -130,7 +130,7 @@ def _weight(name: str, strength: Strength, broken: bool) -> tuple[Severity, Conf
 
 def _toolset(closure: Closure, edge: Edge) -> int | None:
     """Return the minor version of the toolset that linked an importer, None if it was not Microsoft's linker."""
-    image = closure.world.image(edge.source.name)
+    image = closure.world.images.at(edge.source.name)
     if not isinstance(image, Image) or not image.by_msvc or image.linker[0] != _GENERATION:
         return None
     return image.linker[1]
@@ -142,7 +142,7 @@ def _locks_lazily(closure: Closure, edge: Edge) -> bool:
     Source: Microsoft STL changelog, "VS 2022 17.10": fixed mutex's constructor to be constexpr
     https://github.com/microsoft/STL/wiki/Changelog
     """
-    wanted = closure.world.imported(edge.source.name).get(fold(dll_file_name(edge.asked)))
+    wanted = closure.world.images.imported(edge.source.name).get(fold(dll_file_name(edge.asked)))
     if wanted is None or (_toolset(closure, edge) or 0) < _LAZY_MUTEX:
         return False
     names = set(wanted.symbols)

@@ -81,7 +81,7 @@ def requests(closure: Closure) -> Iterator[Request]:
     for edge in closure.graph.edges():
         if edge.kind not in (EdgeKind.STATIC, EdgeKind.DELAY) or edge.target.kind is not NodeKind.IMAGE:
             continue
-        wanted = closure.world.imported(edge.source.name).get(fold(dll_file_name(edge.asked)))
+        wanted = closure.world.images.imported(edge.source.name).get(fold(dll_file_name(edge.asked)))
         todo = [Request(edge, edge.target.name, wanted)] if wanted is not None else []
         for _ in range(_LONGEST_FORWARDING):
             yield from todo
@@ -103,8 +103,8 @@ def lacks(closure: Closure, asked: Iterable[Request]) -> tuple[Lack, ...]:
 
 def exports_of(closure: Closure, path: str) -> Exports | None:
     """Return the exports of a DLL that the program can load, None if it is no such or they cannot be read."""
-    image = closure.world.image(path)
-    return closure.world.exports(path) if isinstance(image, Image) and closure.world.fits(image) else None
+    image = closure.world.images.at(path)
+    return closure.world.images.exports(path) if isinstance(image, Image) and closure.world.images.fits(image) else None
 
 
 def exported(exports: Exports, symbol: str) -> bool:
@@ -113,7 +113,7 @@ def exported(exports: Exports, symbol: str) -> bool:
 
 
 def _forwarded(closure: Closure, request: Request, hosts: _Hosts) -> Iterator[Request]:
-    for wanted in closure.world.forwarded(request.provider, request.wanted):
+    for wanted in closure.world.images.forwarded(request.provider, request.wanted):
         met = hosts.get((request.provider, fold(dll_file_name(wanted.name))), [])
         host = met[0] if len(met) == 1 else _host_of(closure, request.edge, wanted.name, met)
         if host is not None and host.kind is NodeKind.IMAGE:
@@ -171,7 +171,7 @@ def _listed(names: list[str]) -> str:
 def _asked(closure: Closure, request: Request, symbol: str) -> str:
     """Return under which name the importer asks for what forwarders turned into `symbol`."""
     before = request.before
-    exports = closure.world.exports(before.provider) if before is not None else None
+    exports = closure.world.images.exports(before.provider) if before is not None else None
     if before is None or exports is None:
         return symbol
     for forwarder in exports.forwarders:
@@ -188,8 +188,8 @@ def _unreadable(closure: Closure, asked: Iterable[Request]) -> Iterator[Finding]
     told: set[str] = set()
     for request in asked:
         path = request.provider
-        image, entry = closure.world.image(path), closure.world.tree.file(path)
-        if path in told or entry is None or not isinstance(image, Image) or not closure.world.fits(image):
+        image, entry = closure.world.images.at(path), closure.world.tree.file(path)
+        if path in told or entry is None or not isinstance(image, Image) or not closure.world.images.fits(image):
             continue
         told.add(path)
         node = Node(NodeKind.IMAGE, path)

@@ -22,7 +22,7 @@ def check_unreached(closure: Closure, known: set[str]) -> Iterator[Finding]:
     needs: dict[str, list[str]] = {}
     for entry in world.tree.images():
         image = world.facts.image(entry) if fold(entry.path) not in reached else None
-        if not isinstance(image, Image) or not world.fits(image):
+        if not isinstance(image, Image) or not world.images.fits(image):
             continue
         places = search_places(DEFAULT_DIRS | DLL_LOAD_DIR, parent(entry.path), Directories(""))
         for asked in image.imports:

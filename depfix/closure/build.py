@@ -221,7 +221,7 @@ def _spelled_in_modules(world: World, graph: Graph, modules: list[str]) -> dict[
     for module in surely_used(world, graph) if wanted else ():
         if module.entry is None:
             continue
-        if module.kind is ModuleKind.EXTENSION and world.can_import(module.entry.path):
+        if module.kind is ModuleKind.EXTENSION and world.images.can_import(module.entry.path):
             alone = frozenset(name for name in wanted if "." not in name)
             named = world.facts.dotted_names(module.entry, world.tops) | world.facts.strings(module.entry, alone)
         elif module.kind is ModuleKind.SOURCE and module.name.partition(".")[0] in tops:

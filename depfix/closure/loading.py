@@ -125,8 +125,8 @@ class ProcessLoader:
         """Put one image into the process; return the images that it brings with it."""
         self._paths.add(fold(path))
         self._loaded.setdefault(fold(base_name(path)), path)
-        image = self._world.image(path)
-        if not isinstance(image, Image) or not self._world.fits(image):
+        image = self._world.images.at(path)
+        if not isinstance(image, Image) or not self._world.images.fits(image):
             return []
         self._unread.append(path)
         private = {**self._private, **self._assemblies(path, node)}
@@ -158,14 +158,14 @@ class ProcessLoader:
         Source: Microsoft Learn, "PE Format", Export Address Table
         https://learn.microsoft.com/windows/win32/debug/pe-format#export-address-table
         """
-        wanted = self._world.imported(importer).get(fold(dll_file_name(asked)))
+        wanted = self._world.images.imported(importer).get(fold(dll_file_name(asked)))
         brought: list[tuple[str, Node]] = []
         todo = [(provider, wanted)] if wanted is not None else []
         for _ in range(_LONGEST_FORWARDING):
             further: list[tuple[str, ImportedDll]] = []
             for path, symbols in todo:
                 node = Node(NodeKind.IMAGE, path)
-                for host in self._world.forwarded(path, symbols):
+                for host in self._world.images.forwarded(path, symbols):
                     edge = Edge(node, node, EdgeKind.FORWARD, strength)
                     found = self._resolve(edge, host.name, load, private)
                     if found.outcome is Outcome.FILE:

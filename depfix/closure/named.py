@@ -32,7 +32,7 @@ def named_needs(world: World, path: str, directories: Directories, loaded: dict[
         told.add(fold(dll_file_name(edge.asked)))
         yield edge, entry
     node = Node(NodeKind.IMAGE, path)
-    for name in world.named_dlls(path):
+    for name in world.images.named_dlls(path):
         if name in told or name in loaded or world.system.has(name) or world.system.api_set_host(name) is not None:
             continue
         entry = _find(world, path, name, directories)
@@ -82,7 +82,7 @@ def _completed(world: World, path: str, member: Member) -> Member | None:
     """Return a member with the rest of its name from the data of the trigger, None if that is not there."""
     if not member.named:
         return member
-    matches = (re.fullmatch(member.named, name) for name in world.named_dlls(path))
+    matches = (re.fullmatch(member.named, name) for name in world.images.named_dlls(path))
     match = next((match for match in matches if match is not None), None)
     return replace(member, name=member.name.replace("{named}", match[1])) if match is not None else None
 
@@ -107,7 +107,7 @@ def _chosen(world: World, member: Member) -> Iterator[Member]:
 
 def _worth_telling(world: World, path: str, member: Member, name: str) -> bool:
     """Return True if a missing member is more than a name: releases of a family differ in what they have."""
-    if member.if_named and name not in world.named_dlls(path):
+    if member.if_named and name not in world.images.named_dlls(path):
         return False
     return member.need != "optional" or world.supply.dll_strength(name, base_name(path)) is not None
 

@@ -61,7 +61,7 @@ def _spelled_edges(world: World, module: ModuleFile, imported: set[str]) -> Iter
     """Yield what an extension module that is here may import, by the names in its data."""
     if module.entry is None or module.kind is not ModuleKind.EXTENSION or module.is_provided:
         return
-    if not world.can_import(module.entry.path):
+    if not world.images.can_import(module.entry.path):
         return
     image = Node(NodeKind.IMAGE, module.entry.path)
     for name, strength in _spelled_by(world, module, imported):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from enum import Enum
 from functools import cached_property
@@ -13,6 +12,7 @@ from depfix.closure.directories import directories_named_in_program
 from depfix.closure.distributions import Present, present_distributions
 from depfix.closure.facts import Facts
 from depfix.closure.graph import Node, NodeKind
+from depfix.closure.images import DistImages
 from depfix.closure.inside import PROGRAM, Inside
 from depfix.closure.listed import Listed
 from depfix.closure.liveness import Binding
@@ -39,14 +39,9 @@ from depfix.imports.uses import Calls, ImportUse, PackagePathUse, SearchPathUse,
 from depfix.imports.walker import ImportStep, ModuleWalker, absolute_name
 from depfix.knowledge.stdlib import stdlib_extensions, stdlib_modules, stdlib_needs
 from depfix.loader.system import CleanSystem
-from depfix.model.image import Exports, Image, ImageOrProblem, ImageProblem, ImportedDll
-from depfix.model.machine import Machine
-from depfix.model.names import base_name, dll_file_name, fold, join, parent
+from depfix.model.names import fold, join, parent
 
 _NO_PYTHON = (3, 8)
-_STABLE_ABI = "python3.dll"
-# Functions of Python's C API that import modules, or run code that may.
-_IMPORTING = re.compile(r"_?PyImport_|PyCapsule_Import|_?PyRun_|PyEval_EvalCode|Py_CompileString|PyEval_GetBuiltins")
 
 
 class Lack(Enum):
@@ -100,67 +95,13 @@ class World:
             knows_all=self.knows_stdlib and bool(self.inside.builtin),
             extend=self.add_folders,
         )
-        self.manifests = Manifests(tree, self.image)
+        self.images = DistImages(dist, tree, facts)
+        self.manifests = Manifests(tree, self.images.at)
         self._noted: set[tuple[str, int]] = set()
         self.start_directories = (
             *dist.layout.user_directories,
             *directories_named_in_program(dist, tree, self.finder),
         )
-
-    def image(self, path: str) -> ImageOrProblem:
-        """Return the image at a dist-relative path."""
-        entry = self.tree.file(path)
-        return self.facts.image(entry) if entry is not None else ImageProblem("it is not there", unreadable=True)
-
-    def fits(self, image: Image) -> bool:
-        """Return True if a process of the program's machine loads such an image.
-
-        An ARM64X image holds code for arm64 and for amd64 processes. Source: Microsoft Learn, "Arm64X PE files"
-        https://learn.microsoft.com/windows/arm/arm64x-pe
-        """
-        both = (Machine.ARM64, Machine.AMD64)
-        return image.machine is self.dist.machine or (image.hybrid and self.dist.machine in both)
-
-    def exports(self, path: str) -> Exports | None:
-        """Return the export directory of an image of the dist, None if it cannot be read."""
-        entry = self.tree.file(path)
-        return self.facts.exports(entry) if entry is not None else None
-
-    def imported(self, path: str) -> dict[str, ImportedDll]:
-        """Return what an image takes from each DLL, by the folded file name of the DLL."""
-        entry = self.tree.file(path)
-        return self.facts.imported(entry) if entry is not None else {}
-
-    def can_import(self, path: str) -> bool:
-        """Return True unless what an image takes from Python shows that it imports no module.
-
-        What it takes from other DLLs of the dist that use Python may do so for it. Source: Python, "Importing Modules"
-        https://docs.python.org/3/c-api/import.html
-        """
-        own = fold(base_name(self.dist.python.path)) if self.dist.python is not None else ""
-        imported = self.imported(path)
-        taken = [imported[name] for name in (own, _STABLE_ABI) if name in imported]
-        if not taken or any(row.ordinals or any(map(_IMPORTING.match, row.symbols)) for row in taken):
-            return True
-        others = (entry for name in imported for entry in self.tree.named(name))
-        return any(self._uses_python(entry.path, own) for entry in others)
-
-    def _uses_python(self, path: str, python: str) -> bool:
-        image = self.image(path)
-        return isinstance(image, Image) and python in {fold(dll_file_name(name)) for name in image.imports}
-
-    def forwarded(self, path: str, wanted: ImportedDll) -> tuple[ImportedDll, ...]:
-        """Return which of the wanted exports an image only forwards: for each host what is wanted of it."""
-        exports = self.exports(path)
-        if exports is None or not exports.forwarders:
-            return ()
-        names, ordinals = set(wanted.symbols), set(wanted.ordinals)
-        hosts: dict[str, list[str]] = {}
-        for forwarder in exports.forwarders:
-            if forwarder.name in names or forwarder.ordinal in ordinals:
-                host, _, symbol = forwarder.target.rpartition(".")
-                hosts.setdefault(host, []).append(symbol)
-        return tuple(_wanted_of(host, symbols, wanted.delayed) for host, symbols in hosts.items() if host)
 
     def _has_stdlib_files(self) -> bool:
         """Return True unless every extension module of the standard library is linked into the Python DLL."""
@@ -333,15 +274,6 @@ class World:
                 return True
         return False
 
-    def named_dlls(self, path: str) -> tuple[str, ...]:
-        """Return the DLL names that stand as strings in the data of an image, without those that its tables name."""
-        entry = self.tree.file(path)
-        image = self.image(path)
-        if entry is None or not isinstance(image, Image):
-            return ()
-        known = {fold(dll_file_name(name)) for name in (*image.imports, *image.delay_imports)}
-        return tuple(name for name in self.facts.dll_names(entry) if name not in known)
-
     def surroundings(self, module: str) -> Surroundings:
         """Return what the anchors of texts mean in a module."""
         return Surroundings(parent(self.source_path(module)), self.dist.layout, self.walker)
@@ -440,9 +372,3 @@ class World:
                 return True
             package = package.rpartition(".")[0]
         return False
-
-
-def _wanted_of(host: str, symbols: list[str], delayed: bool) -> ImportedDll:
-    ordinals = tuple(int(symbol[1:]) for symbol in symbols if symbol.startswith("#") and symbol[1:].isdigit())
-    names = tuple(symbol for symbol in symbols if not symbol.startswith("#"))
-    return ImportedDll(host, names, ordinals, delayed)

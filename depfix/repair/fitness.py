@@ -80,7 +80,7 @@ def _image_misfit(closure: Closure, entry: FileEntry) -> str:
     image = world.facts.image(entry)
     if not isinstance(image, Image):
         return image.reason
-    if not world.fits(image):
+    if not world.images.fits(image):
         return f"it is {image.machine.words}, the program is {world.dist.machine.words}"
     if image.unsigned_bytes:
         return f"it is cut off: {image.unsigned_bytes:,} bytes of its signature are missing"
@@ -186,7 +186,7 @@ def _machine_misfit(closure: Closure, images: list[FileEntry]) -> str:
     """Return why no image of a distribution is for the dist's machine; some packages have DLLs for several."""
     found = [(entry, closure.world.facts.image(entry)) for entry in images]
     whole = [(entry, image) for entry, image in found if isinstance(image, Image)]
-    if not whole or any(closure.world.fits(image) for _, image in whole):
+    if not whole or any(closure.world.images.fits(image) for _, image in whole):
         return ""
     entry, image = whole[0]
     return f"{entry.path} is {image.machine.words}, the program is {closure.world.dist.machine.words}"
