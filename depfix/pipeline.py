@@ -22,9 +22,12 @@ from depfix.dist.identify import Dist, dist_root, identify, open_dist
 from depfix.dist.tree import FileEntry, FileKind, Tree, read_tree
 from depfix.env.archives import Wanted
 from depfix.env.discover import list_environments
-from depfix.env.open import active_environment, check_machine, open_environment
-from depfix.env.protocol import Environment
+from depfix.env.fit import Need, by_fit, misfit
+from depfix.env.open import active_environment, check_machine, environment_in, open_environment
+from depfix.env.places import project_folders
+from depfix.env.protocol import Environment, EnvironmentInfo
 from depfix.errors import EntryNotFoundError, NoEnvironmentError, ReportNotReadError, RolledBackError, UnknownNameError
+from depfix.frozen.builder import building_folder
 from depfix.frozen.read import packed_words, read_builtin, read_contents, report_problem
 from depfix.frozen.zips import unpack_modules
 from depfix.imports.finder import module_suffixes
@@ -40,6 +43,7 @@ from depfix.repair.planner import Choices, Cures, Examined, first_cures, key_of,
 from depfix.repair.transaction import Copied, apply_plan, locked, undo_last
 
 _NO_PYTHON = (3, 8)
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,27 @@ def undo(path: str) -> tuple[str, ...]:
     root = dist_root(path)
     with locked(root):
         return undo_last(root)
+
+
+def environments_for(path: str, environ: Mapping[str, str]) -> tuple[Need, list[tuple[EnvironmentInfo, str]]]:
+    """Return what the dist at `path` needs of an environment, and (environment, why it does not fit), best first.
+
+    Raises InputError for a path that is no dist.
+    """
+    return _environments_of(open_dist(path), environ)
+
+
+def _environments_of(dist: Dist, environ: Mapping[str, str]) -> tuple[Need, list[tuple[EnvironmentInfo, str]]]:
+    projects = project_folders(os.getcwd(), dist.root)
+    need = _need_of(dist)
+    return need, by_fit(list_environments(environ, projects, building_folder(dist)), need)
+
+
+def _need_of(dist: Dist) -> Need:
+    python = dist.python
+    if python is None:
+        return Need(dist.machine)
+    return Need(dist.machine, python.version, python.free_threaded, python.debug)
 
 
 def closure_of(path: str, options: Options) -> Closure:
@@ -252,9 +277,16 @@ class _Session:
         self._inside = self.inside.without_refusal(names)
 
     def environments(self) -> tuple[Environment, ...]:
-        """Open the environments that the user named, else the active one. To be called before `examine`."""
+        """Open the environments that the user named, else the one that the dist was built from, else the active one.
+
+        To be called before `examine`.
+        """
         wanted = self._wanted_of_environments()
         opened = [open_environment(spec, self.options.environ, wanted) for spec in self.options.environments]
+        if not opened:
+            built_from = environment_in(building_folder(self.dist))
+            if built_from is not None and not misfit(built_from.info, _need_of(self.dist)):
+                opened = [built_from]
         if not opened:
             active = active_environment(self.options.environ)
             fits = active is not None and active.info.machine in (None, self.dist.machine)
@@ -346,9 +378,10 @@ def _need_environment(session: _Session, plan: Plan) -> None:
     """Raise NoEnvironmentError if files are needed that only an environment can give."""
     wanted = tuple(dict.fromkeys(row.subject for row in plan.declined if "environment" in row.reason))
     if wanted:
-        rows = [row for row in list_environments(session.options.environ) if not row.note]
-        fitting = [row for row in rows if row.machine in (None, session.dist.machine)]
-        raise NoEnvironmentError(wanted, tuple(row.spec for row in fitting))
+        _, rows = _environments_of(session.dist, session.options.environ)
+        fitting = [row.spec for row, reason in rows if not reason]
+        others = [row.spec for row, _ in rows if not row.note and row.machine in (None, session.dist.machine)]
+        raise NoEnvironmentError(wanted, tuple(fitting or others)[:_MOST_NAMED])
 
 
 def _verified(session: _Session, before: Examined, report: Report) -> Report:

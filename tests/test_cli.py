@@ -271,7 +271,7 @@ def test_envs(cli: Run, make_conda: MakeConda, tmp_path: Path) -> None:
     environ = {"CONDA_ENVS_PATH": str(tmp_path / "envs")}
     listed = cli("envs", environ=environ)
     assert listed.code == 0
-    assert re.search(r"conda:nuitka\s+Python 3\.10\s+amd64", listed.out)
+    assert re.search(r"conda:nuitka\s+Python 3\.10\s+64-bit \(amd64\)", listed.out)
     rows = json.loads(cli("envs", "--format", "json", environ=environ).out)
     assert [(row["spec"], row["usable"]) for row in rows] == [("conda:nuitka", True)]
     none = cli("envs")

@@ -395,7 +395,7 @@ def test_an_environment_without_python_gives_no_modules(forge: Forge, tmp_path: 
         ("{tmp}/venv", UnknownEnvironmentError, "what kind", "venv:{tmp}/venv"),
         ("{tmp}/py", UnknownEnvironmentError, "what kind", "python:{tmp}/py"),
         ("pyton:x", UnknownEnvironmentError, "unknown kind", "python:x"),
-        ("wheels:x", UnknownEnvironmentError, "not supported yet", ""),
+        ("wheels:x", UnknownEnvironmentError, "depends on the dist", ""),
     ],
 )
 def test_what_is_wrong_is_explained(

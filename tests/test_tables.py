@@ -30,13 +30,22 @@ COLUMNS = {
     **dict.fromkeys(("features.tsv", "python-targets.tsv", "stdlib-extensions.tsv"), 3),
     **dict.fromkeys(("feature-kinds.tsv", "redistributable-system.tsv", "vc-runtime.tsv"), 4),
     "assemblies.tsv": 5,
-    "known-dlls.tsv": 1,
+    **dict.fromkeys(("known-dlls.tsv", "environment-places.tsv"), 1),
+    **dict.fromkeys(("licence-classifiers.tsv", "python-libraries.tsv"), 2),
+    "environment-kinds.tsv": 4,
     **dict.fromkeys(("opcodes.tsv", "targets.tsv"), 8),
 }
 # Columns that may be empty: an edition, emulation, DLLs of an assembly and what brings it, who carries a runtime, needs of two kinds.
 MAY_BE_EMPTY = {"targets.tsv": {3, 5}, "assemblies.tsv": {2, 3}, "vc-runtime.tsv": {2}, "stdlib-extensions.tsv": {1, 2}}
 IN_ORDER_OF_AGE = {"python-targets.tsv", "stdlib-extensions.tsv", "targets.tsv"}
-GROUPED = {"assemblies.tsv", "feature-kinds.tsv", "redistributable-system.tsv", "vc-runtime.tsv"}
+GROUPED = {
+    "environment-kinds.tsv",
+    "environment-places.tsv",
+    "assemblies.tsv",
+    "feature-kinds.tsv",
+    "redistributable-system.tsv",
+    "vc-runtime.tsv",
+}
 API_SETS = {"api-sets-win7.tsv": "7sp1", "api-sets-win8.1.tsv": "8.1", "api-sets-10.0.17134.tsv": "10"}
 # Hosts of API sets that a vanilla client lacks: they come with a server role, containers, Hyper-V, an optional feature
 # or a later update.
@@ -103,7 +112,7 @@ def test_keys_are_unique_and_in_order(name: str) -> None:
     if name not in IN_ORDER_OF_AGE | GROUPED:
         assert keys == sorted(keys)
     if not name.startswith(
-        ("stdlib-", "opcodes")
+        ("stdlib-", "opcodes", "licence-", "environment-places")
     ):  # names of modules and instructions compare with case, names of DLLs do not
         assert [key for key in keys if key != key.lower()] == []
 

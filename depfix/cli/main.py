@@ -14,8 +14,10 @@ from depfix.cli.terminal import ProgressBar, check_outputs, hint, plain, print_l
 from depfix.errors import DepfixError
 
 if TYPE_CHECKING:
+    from depfix.env.fit import Need
     from depfix.model.finding import Finding
     from depfix.model.report import Report
+    from depfix.reports.environments import Row
 
 _CLEAN, _FINDINGS, _USAGE, _INTERRUPTED = 0, 1, 2, 130
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000
@@ -180,21 +182,37 @@ def tree(dist: str, name: str, depth: int | None, **values: Any) -> None:
 
 
 @cli.command()
+@click.argument("dist", required=False, default="")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="The form."
 )
-def envs(form: str) -> None:
-    """List the environments found on this machine, as --env takes them."""
-    from depfix.env.discover import list_environments
+def envs(dist: str, form: str) -> None:
+    """List the environments found on this machine, as --env takes them.
+
+    With DIST, those that fit it come first, and of each other one it is said why it does not.
+    """
     from depfix.reports.environments import environment_lines, environments_json
 
-    found = list_environments(os.environ)
+    need: Need | None = None
+    rows: list[Row] = []
+    if dist:
+        from depfix import pipeline
+
+        need, fitting = pipeline.environments_for(dist, os.environ)
+        rows += fitting
+    else:
+        from depfix.env.discover import list_environments
+        from depfix.env.places import project_folders
+
+        rows += [(info, None) for info in list_environments(os.environ, project_folders(os.getcwd()))]
     if form == "json":
-        print_text(environments_json(found))
+        print_text(environments_json(rows))
         return
-    print_lines(environment_lines(found))
-    if not found:
+    print_lines(environment_lines(rows, need))
+    if not rows:
         hint("an environment that conda does not know of can be given as conda:FOLDER, a folder of DLLs as dir:FOLDER")
+    elif rows[0][1] == "":
+        hint(f"depfix repair {_quoted(dist)} --env {_quoted(rows[0][0].spec)}")
 
 
 @cli.command()

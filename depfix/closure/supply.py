@@ -14,6 +14,7 @@ from depfix.imports.finder import ModuleFile, ModuleFinder, ModuleKind
 from depfix.imports.uses import Strength
 from depfix.model.machine import Machine
 from depfix.model.names import fold, join, normalised
+from depfix.model.source import PYTHON
 
 _KINDS = {".py": FileKind.SOURCE, ".pyc": FileKind.BYTECODE, ".pyd": FileKind.IMAGE, ".dll": FileKind.IMAGE}
 
@@ -118,8 +119,10 @@ class Supply:
         found = [candidate for environment in self.environments for candidate in environment.find(name)]
         if not found:
             return None
-        owners = {one.provider for environment in self.environments for one in environment.find(by) if one.owner}
-        return Strength.PROBABLE if any(one.provider in owners for one in found) else Strength.POSSIBLE
+        namers = [one.owner for environment in self.environments for one in environment.find(by)]
+        owners = {(one.name, one.version) for one in namers if one is not None and one.name != PYTHON}
+        of_one = any(one.owner and (one.owner.name, one.owner.version) in owners for one in found)
+        return Strength.PROBABLE if of_one else Strength.POSSIBLE
 
     def _store_of(self, top: str) -> _Store | None:
         return next((store for store in self._stores if store.finder.find(top) is not None), None)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from depfix.env.conda import CondaEnvironment, conda_problem
-from depfix.env.installed import open_venv, venv_problem
-from depfix.env.listing import entries
+from depfix.env.installed import open_python, open_venv, python_problem, venv_config, venv_problem
+from depfix.env.listing import entries, host_folder, inside, path_key
+from depfix.env.places import environment_folders, home_of
 from depfix.env.protocol import EnvironmentInfo
+from depfix.env.recognise import python_root, scheme_of
+from depfix.env.refused import refusal_of
 from depfix.model.names import fold
 
 _INSTALLATIONS = (
@@ -18,6 +21,8 @@ _INSTALLATIONS = (
     "miniforge3",
     "mambaforge",
     "micromamba",
+    "mamba",
+    ".local/share/mamba",
     "Miniconda3",
     "Anaconda3",
     "Miniforge3",
@@ -39,7 +44,7 @@ def conda_prefixes(environ: Mapping[str, str]) -> tuple[str, ...]:
     Sources, in order: the active environment, CONDA_ENVS_PATH and CONDA_ENVS_DIRS, `envs_dirs` of .condarc,
     environments.txt, then the usual installation folders with what is in their `envs`.
     """
-    home = environ.get("USERPROFILE") or environ.get("HOME") or os.path.expanduser("~")
+    home = home_of(environ)
     found: dict[str, None] = {}
     for prefix in (environ.get("CONDA_PREFIX", ""), *_registered(home)):
         if prefix:
@@ -60,24 +65,69 @@ def find_by_name(name: str, environ: Mapping[str, str]) -> str | None:
 
 
 def environment_name(prefix: str) -> str:
-    """Return what conda calls the environment in this folder."""
-    is_base = os.path.isdir(os.path.join(prefix, "condabin")) or os.path.isdir(os.path.join(prefix, "envs"))
-    return "base" if is_base else os.path.basename(prefix.rstrip("/\\"))
+    """Return what conda calls the environment in this folder: one below another's `envs` is no base itself."""
+    above, name = os.path.split(prefix.rstrip("/\\"))
+    has_envs = os.path.isdir(os.path.join(prefix, "envs")) and fold(os.path.basename(above)) != "envs"
+    return "base" if has_envs or os.path.isdir(os.path.join(prefix, "condabin")) else name
 
 
-def list_environments(environ: Mapping[str, str]) -> tuple[EnvironmentInfo, ...]:
-    """Return the active virtual environment if it can serve, and all of conda's, with a note why one cannot."""
-    rows: list[EnvironmentInfo] = []
-    venv = environ.get("VIRTUAL_ENV", "")
-    if venv and not venv_problem(venv)[0]:
-        rows.append(open_venv(venv, f"venv:{venv}").info)
+def list_environments(
+    environ: Mapping[str, str], projects: Iterable[str] = (), built_from: str = ""
+) -> tuple[EnvironmentInfo, ...]:
+    """Return the environments of this machine: the active one, conda's, those of projects, then all others.
+
+    `built_from` is a folder that comes before all of them, as a build wrote it; `projects` are folders in which the
+    user's project may lie.
+
+    One that nothing can come from has a `note` that says why, with what to do. What is made for Linux or macOS is left
+    out, but for conda's, which a name can mean.
+    """
+    rows: dict[str, EnvironmentInfo] = {}
+    first = (host_folder(built_from), environ.get("VIRTUAL_ENV", ""), environ.get("CONDA_PREFIX", ""))
+    leading = [_key(folder) for folder in first if folder]
+    for info in _conda_environments(environ):
+        rows[_key(info.root)] = info
+    for folder in (*first, *environment_folders(environ, projects)):
+        if folder and os.path.isabs(folder) and _key(folder) not in rows and os.path.isdir(folder):
+            row = describe(folder)
+            if row is not None:
+                rows[_key(folder)] = row
+    ranks = {key: rank for rank, key in reversed(list(enumerate(leading)))}
+    return tuple(rows[key] for key in sorted(rows, key=lambda key: ranks.get(key, len(leading))))
+
+
+def _conda_environments(environ: Mapping[str, str]) -> Iterator[EnvironmentInfo]:
+    """Yield conda's environments; of several with one name, all but the first by their folder."""
+    known: set[str] = set()
     for prefix in conda_prefixes(environ):
-        reason, _ = conda_problem(prefix)
-        info = CondaEnvironment(prefix, f"conda:{environment_name(prefix)}").info
-        first = not any(row.spec == info.spec for row in rows)
-        spec = info.spec if first else f"conda:{prefix}"
-        rows.append(replace(info, spec=spec, note=reason))
-    return tuple(rows)
+        name = environment_name(prefix)
+        spec = f"conda:{prefix}" if name in known else f"conda:{name}"
+        known.add(name)
+        yield replace(CondaEnvironment(prefix, spec).info, note=_note(*conda_problem(prefix)))
+
+
+def _key(folder: str) -> str:
+    return path_key(os.path.realpath(folder))
+
+
+def describe(folder: str) -> EnvironmentInfo | None:
+    """Return what is in a folder, with the reason if nothing can come from it; None if no Windows Python is."""
+    scheme = scheme_of(folder)
+    if scheme == "conda":
+        return CondaEnvironment(folder, f"conda:{folder}").info if not conda_problem(folder)[0] else None
+    if scheme == "venv" and not venv_problem(folder)[0]:
+        return open_venv(folder, f"venv:{folder}").info
+    if scheme == "python" and not python_problem(python_root(folder))[0]:
+        return open_python(folder, f"python:{folder}").info
+    refused = refusal_of(inside(folder, "Scripts") or folder, venv_config(folder))
+    if refused is None:
+        return None
+    spec = f"{'venv' if scheme == 'venv' else 'python'}:{folder}"
+    return EnvironmentInfo(spec, folder, refused.kind, "", None, note=_note(refused.reason, refused.advice))
+
+
+def _note(reason: str, advice: str) -> str:
+    return f"{reason}; {advice}" if reason and advice else reason
 
 
 def _registered(home: str) -> Iterator[str]:

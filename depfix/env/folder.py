@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 
+from depfix.env.links import Boundary
 from depfix.env.listing import libraries_below, relative
 from depfix.env.on_disk import OnDisk
 from depfix.env.protocol import Distribution, EnvironmentInfo
+from depfix.env.recognise import advice_for
 from depfix.errors import UnknownEnvironmentError, WrongEnvironmentError
 from depfix.model.names import fold
 from depfix.model.source import Candidate
@@ -18,6 +20,7 @@ class FolderEnvironment(OnDisk):
     def __init__(self, root: str, spec: str) -> None:
         self._spec = spec
         self._root = root
+        self._boundary = Boundary((root,))
         self._index: dict[str, list[str]] = {}
         for path in libraries_below(root):
             self._index.setdefault(fold(os.path.basename(path)), []).append(path)
@@ -29,7 +32,13 @@ class FolderEnvironment(OnDisk):
     def find(self, name: str) -> tuple[Candidate, ...]:
         """Return the files with this name, nearest to the folder itself first."""
         paths = sorted(self._index.get(fold(name), ()), key=lambda path: (path.count(os.sep), path))
-        return tuple(Candidate(path, relative(self._root, path), self._spec) for path in paths)
+        return tuple(
+            Candidate(path, relative(self._root, path), self._spec, refused=self.refusal(path)) for path in paths
+        )
+
+    def refusal(self, path: str) -> str:
+        """Return why a file must not be taken: it is a link that leads out of the folder."""
+        return self._boundary.refusal(path)
 
     @property
     def search_path(self) -> tuple[str, ...]:
@@ -74,5 +83,6 @@ def open_folder(value: str, spec: str) -> FolderEnvironment:
         raise UnknownEnvironmentError(spec, reason)
     found = FolderEnvironment(root, spec)
     if not len(found):
-        raise WrongEnvironmentError(spec, "there is no DLL in it", "give the folder that holds the DLLs")
+        advice = advice_for(root, "dir") or "give the folder that holds the DLLs"
+        raise WrongEnvironmentError(spec, "there is no DLL in it", advice)
     return found

@@ -19,6 +19,8 @@ from depfix.env.listing import (
     folder_inside,
     host_folder,
     inside,
+    is_absolute,
+    is_remote,
     machine_of,
     named_path,
     path_key,
@@ -29,7 +31,10 @@ from depfix.env.records import path_lines, read_text, settings
 _PATH_FILE = re.compile(r"python(\d+t?(_d)?)?\._pth")
 _ARCHIVE = re.compile(r"python\d+t?\.zip")
 _VERSION = re.compile(r"(\d+)\.(\d+)")
+_STORE = re.compile(r"PythonSoftwareFoundation\.Python\.3\.\d+_.*|WindowsApps", re.IGNORECASE)
 _MOST_FOLDERS = 1000
+_MOST_NAMED = 3
+_NOT_HERE = "is not on this machine"
 _MOST_BASES = 8
 
 
@@ -63,28 +68,38 @@ def installation_layout(root: str, program: str = "") -> Layout:
     stdlib = [folder for folder in (folder_inside(root, "DLLs"), folder_inside(root, "Lib")) if folder]
     if not stdlib and archive:
         stdlib = [root]
-    sites = _site_folders(folder_inside(root, "Lib", "site-packages"))
+    sites, caveat = _site_folders(folder_inside(root, "Lib", "site-packages"), root)
     before = [*stdlib, root] if root not in stdlib and _holds_modules(found) else stdlib
-    return Layout((root,), build, archive, tuple(stdlib), sites, _unique((*before, *sites)))
+    return Layout((root,), build, archive, tuple(stdlib), sites, _unique((*before, *sites)), caveat)
+
+
+def packages_layout(root: str, build: Build) -> Layout:
+    """Return the parts of a folder of packages that Python keeps for one user: site-packages alone."""
+    sites, caveat = _site_folders(folder_inside(root, "site-packages"), root)
+    alone = "it holds packages only: for the standard library give the Python, too (--env python:FOLDER)"
+    return Layout((root,), build, sites=sites, search_path=sites, caveat=_joined(alone, caveat))
 
 
 def venv_layout(root: str) -> Layout:
     """Return the parts of a virtual environment; its standard library is that of its base Python, if it is here."""
     config = settings(read_text(inside(root, "pyvenv.cfg") or ""))
     program = re.split(r"[\\/]", config.get("executable", ""))[-1]
-    base, sought = _base_of(config)
-    own = _site_folders(folder_inside(root, "Lib", "site-packages"))
+    base, sought = base_of(config)
+    own, left_out = _site_folders(folder_inside(root, "Lib", "site-packages"), root)
     if not base:
+        why = "is the Microsoft Store's, which no other program can read" if of_store(sought) else _NOT_HERE
         caveat = (
-            f"its base Python {sought} is not on this machine, so it gives no standard library:"
+            f"its base Python {sought} {why}, so it gives no standard library:"
             " give the base Python, too (--env python:FOLDER)"
         )
+        caveat = _joined(caveat, left_out)
         return Layout((root,), _build_of(root, config), sites=own, search_path=own, caveat=caveat)
     parts = installation_layout(base, program)
     shared = parts.sites if config.get("include-system-site-packages", "").lower() == "true" else ()
     sites = _unique((*own, *shared))
     before = [folder for folder in parts.search_path if folder in parts.stdlib or folder not in parts.sites]
-    return replace(parts, roots=(root, base), sites=sites, search_path=_unique((*before, *sites)))
+    caveat = _joined(left_out, parts.caveat)
+    return replace(parts, roots=(root, base), sites=sites, search_path=_unique((*before, *sites)), caveat=caveat)
 
 
 def _embeddable_layout(root: str, build: Build, path_file: str) -> Layout:
@@ -94,7 +109,7 @@ def _embeddable_layout(root: str, build: Build, path_file: str) -> Layout:
     """
     text = "\n".join(line.partition("#")[0] for line in read_text(path_file).split("\n"))
     folders: list[str] = []
-    archive = ""
+    archive = caveat = ""
     for line in list(path_lines(text))[:_MOST_FOLDERS]:
         path = named_path(root, line)
         if path and os.path.isdir(path):
@@ -102,29 +117,47 @@ def _embeddable_layout(root: str, build: Build, path_file: str) -> Layout:
         elif path and path.lower().endswith(".zip"):
             archive = archive or path
     if re.search(r"^\s*import\s+site\s*$", text, re.MULTILINE):
-        folders += _site_folders(folder_inside(root, "Lib", "site-packages"))
+        added, caveat = _site_folders(folder_inside(root, "Lib", "site-packages"), root)
+        folders += added
     own = [path_key(path) for path in (root, os.path.join(root, "Lib"), os.path.join(root, "DLLs"))]
     stdlib = tuple(folder for folder in dict.fromkeys(folders) if path_key(folder) in own)
     # Packages may be put beside the extension modules of the standard library, but never into Lib or DLLs.
     sites = _unique([folder for folder in folders if folder not in stdlib or folder == root])
-    return Layout((root,), build, archive, stdlib, sites, _unique(folders))
+    return Layout((root,), build, archive, stdlib, sites, _unique(folders), caveat)
 
 
-def _site_folders(site: str) -> tuple[str, ...]:
-    """Return site-packages and the folders that its .pth files and editable finders add, as site.addsitedir does."""
+def _site_folders(site: str, root: str) -> tuple[tuple[str, ...], str]:
+    """Return site-packages and the folders that its .pth files and editable finders add, as site.addsitedir does.
+
+    With them comes what a user is to know: which lines were not followed, as they lead up and out of the environment.
+    An absolute folder is the user's own project, and is followed as Python does.
+    """
     if not site:
-        return ()
+        return (), ""
     found = [site]
+    strays: list[str] = []
+    below = path_key(root) + "/"
     for name, path in sorted(entries(site).items()):
         if name.endswith(".pth") and not name.startswith(".") and len(found) < _MOST_FOLDERS:
-            folders = (named_path(site, line) for line in path_lines(read_text(path)))
-            found += [folder for folder in folders if folder and os.path.isdir(folder)]
+            for line in path_lines(read_text(path)):
+                folder = named_path(site, line)
+                if folder and not is_absolute(line) and not f"{path_key(folder)}/".startswith(below):
+                    strays.append(f"{line!a} in {os.path.basename(path)}")
+                elif folder and os.path.isdir(folder):
+                    found.append(folder)
+                elif is_remote(line):
+                    strays.append(f"{line!a} in {os.path.basename(path)}")
     modules = finder_modules(site, sorted(entries(site)))  # these finders are asked after all of sys.path
     found += filter(None, (folder_above(module, path) for module, path in modules.items()))
-    return _unique(found[:_MOST_FOLDERS])
+    caveat = f"not followed, as it leads out of the environment: {', '.join(strays[:_MOST_NAMED])}" if strays else ""
+    return _unique(found[:_MOST_FOLDERS]), caveat
 
 
-def _base_of(config: dict[str, str]) -> tuple[str, str]:
+def _joined(*texts: str) -> str:
+    return "; ".join(filter(None, texts))
+
+
+def base_of(config: dict[str, str]) -> tuple[str, str]:
     """Return (folder of the base Python, where it should be); the folder is empty if it is not on this host."""
     sought = config.get("home", "") or config.get("base-prefix", "")
     for _ in range(_MOST_BASES):
@@ -140,6 +173,11 @@ def _base_of(config: dict[str, str]) -> tuple[str, str]:
 def is_windows_python(folder: str) -> bool:
     """Return True if a Windows Python lies in a folder."""
     return bool(folder) and bool(windows_python(folder).version)
+
+
+def of_store(path: str) -> bool:
+    """Return True for a folder of the Microsoft Store's Python, or one below it, as a pyvenv.cfg writes it."""
+    return any(_STORE.fullmatch(part) for part in re.split(r"[\\/]+", path))
 
 
 def _parent(path: str) -> str:

@@ -15,6 +15,7 @@ from depfix.pe.reader import read_image
 _PYTHON_DLL = re.compile(r"python(\d)(\d+)(t?)(_d)?\.dll")
 _PROGRAM = re.compile(r"python(?:\d+(?:\.\d+)?)?(t?)(_d)?\.exe")
 _DRIVE = re.compile(r"([A-Za-z]):[\\/]")
+_VERBATIM = re.compile(r"^\\\\\?\\(?=[A-Za-z]:\\)")  # \\?\C:\ means C:\
 _SEPARATORS = re.compile(r"[\\/]+")
 LIBRARY_SUFFIXES = (".dll", ".pyd")
 
@@ -92,9 +93,11 @@ def is_absolute(path: str) -> bool:
 def host_path(path: str) -> str:
     """Return the place on this host that an absolute path written on Windows means, an empty string if it is not here.
 
-    On another host a drive is looked for where Wine (Z:) and the Windows Subsystem for Linux (/mnt/c) have it.
+    On another host a drive is looked for where Wine (Z:) and the Windows Subsystem for Linux (/mnt/c) have it. A server
+    (\\\\name) and a device (\\\\.\\) are never asked.
     """
-    if "\0" in path or not is_absolute(path):
+    path = _VERBATIM.sub("", path)
+    if "\0" in path or not is_absolute(path) or is_remote(path):
         return ""
     if os.path.isabs(path) and os.path.exists(path):
         return os.path.abspath(path)
@@ -104,6 +107,11 @@ def host_path(path: str) -> str:
     names = [name for name in _SEPARATORS.split(path[drive.end() :]) if name]
     letter = drive[1].lower()
     return (inside("/", *names) if letter == "z" else inside("/mnt", letter, *names)) or ""
+
+
+def is_remote(path: str) -> bool:
+    """Return True for a path of a server or device."""
+    return len(path) > 1 and path[0] in "\\/" and path[1] in "\\/"
 
 
 def host_folder(path: str) -> str:

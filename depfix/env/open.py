@@ -10,9 +10,10 @@ from depfix.env.archives import Wanted
 from depfix.env.conda import conda_problem, open_conda
 from depfix.env.discover import conda_prefixes, environment_name, find_by_name
 from depfix.env.folder import open_folder
-from depfix.env.installed import open_python, open_venv, python_problem, venv_problem
-from depfix.env.listing import inside
+from depfix.env.installed import open_python, open_venv, venv_problem
+from depfix.env.listing import host_folder
 from depfix.env.protocol import Environment
+from depfix.env.recognise import scheme_of
 from depfix.errors import UnknownEnvironmentError, WrongEnvironmentError
 from depfix.model.machine import Machine
 
@@ -60,6 +61,18 @@ def active_environment(environ: Mapping[str, str]) -> Environment | None:
     return open_conda(prefix, f"conda:{prefix}")
 
 
+def environment_in(folder: str) -> Environment | None:
+    """Return the environment in a folder, written as Windows writes it; None if none can serve or none is here."""
+    path = host_folder(folder)
+    scheme = scheme_of(path) if path else ""
+    if scheme not in ("conda", *_OPENERS):
+        return None
+    try:
+        return open_environment(f"{scheme}:{path}", {})
+    except (UnknownEnvironmentError, WrongEnvironmentError):
+        return None
+
+
 def check_machine(environment: Environment, machine: Machine) -> None:
     """Raise WrongEnvironmentError if the environment's Python is for another machine than the dist."""
     found = environment.info.machine
@@ -85,9 +98,5 @@ def _prefix(value: str, spec: str, environ: Mapping[str, str]) -> str:
 
 def _guess(spec: str) -> str:
     if os.path.isdir(spec):
-        if not venv_problem(os.path.abspath(spec))[0]:
-            return f"venv:{spec}"
-        if not python_problem(os.path.abspath(spec))[0]:
-            return f"python:{spec}"
-        return f"conda:{spec}" if inside(spec, "conda-meta") else f"dir:{spec}"
+        return f"{scheme_of(os.path.abspath(spec)) or 'dir'}:{spec}"
     return f"conda:{spec}"

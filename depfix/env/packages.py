@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 import msgspec
 
+from depfix.env.licences import licence_of
 from depfix.env.listing import entries, files_below, folded, inside, is_absolute, named_path, path_key
 from depfix.env.records import (
     egg_requirements,
@@ -23,8 +24,10 @@ from depfix.env.records import (
     path_lines,
     read_bytes,
     read_text,
+    record_hashes,
     record_paths,
     safe_relative,
+    strays,
 )
 from depfix.model.names import fold
 
@@ -69,6 +72,11 @@ class Installed:
     def version(self) -> str:
         return self._field("version") or self._numbered
 
+    @cached_property
+    def licence(self) -> str:
+        """What its metadata say of its licence, in few words."""
+        return licence_of(self._fields)
+
     @property
     def requires(self) -> tuple[str, ...]:
         """The Requires-Dist fields as they are written; those of a requires.txt said likewise."""
@@ -83,6 +91,17 @@ class Installed:
             return record_paths(text)
         text = self._text("installed-files.txt")
         return installed_files(text, os.path.basename(self.folder)) if text else None
+
+    @property
+    def strays(self) -> tuple[str, ...]:
+        """Recorded paths that are absolute, or lead up after they went down: they are not followed."""
+        return strays(self._text("RECORD"))
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """{folded path relative to the folder that it lies in: recorded SHA-256 in hex}."""
+        found = record_hashes(self._text("RECORD"))
+        return dict(zip(folded(found), found.values(), strict=True))
 
     @property
     def named_top_level(self) -> tuple[str, ...]:
@@ -160,11 +179,32 @@ class PackageFolder:
                 owners.setdefault(key, one)
         return owners
 
-    def recorded_of(self, one: Installed) -> Iterable[str]:
-        """Return the recorded paths of a distribution; without a record, those of the packages that it names."""
+    def hash_of(self, one: Installed, path_of_key: str) -> str:
+        """Return the SHA-256 in hex that a distribution recorded of the file with this path key, empty if none."""
+        return one.hashes.get(self._relative(path_of_key), "")
+
+    def recorded_of(self, one: Installed) -> Sequence[str]:
+        """Return the recorded paths of a distribution; without a record, those of the packages that it names.
+
+        Those that leave the environment are not among them.
+        """
         recorded = one.recorded if one.recorded is not None else tuple(self._unrecorded(one))
         outside = f"{self._climb}../"  # a path that begins so leaves the environment
         return [path for path in recorded if not path.startswith(outside) and path.count("/") < _DEEPEST]
+
+    def keys_of(self, one: Installed) -> Iterator[str]:
+        """Yield the path keys of what a distribution recorded."""
+        for path in folded(self.recorded_of(one)):
+            if path.startswith(self._climb) and self._climb:
+                yield f"{self._root_key}/{path[len(self._climb) :]}"
+            else:
+                yield f"{self.key}/{path}"
+
+    def left_out(self, one: Installed) -> tuple[str, ...]:
+        """Return the recorded paths that are not followed, as they are written, each with the reason."""
+        outside = f"{self._climb}../"
+        found = (*(path for path in one.recorded or () if path.startswith(outside)), *one.strays)
+        return tuple(f"{path!a} in its RECORD leads out of the environment" for path in found)
 
     def _unrecorded(self, one: Installed) -> Iterator[str]:
         """Yield what belongs to a distribution by its top_level.txt, and to its egg-info."""

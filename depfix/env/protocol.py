@@ -9,6 +9,8 @@ from typing import Protocol
 from depfix.model.machine import Machine
 from depfix.model.source import Candidate, Provider
 
+_MOST_NAMED = 3
+
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentInfo:
@@ -42,8 +44,9 @@ class Distribution:
     that it installed and that is there, without programs and what else lies outside the folders of sys.path; DLLs that
     lie outside, as in Library/bin, are among them, and `outside` names those again. `requires` are Requires-Dist
     fields as they are written, markers kept. `shadowed_owner` is the conda package ("name version") some of whose
-    files this distribution replaced, an empty string if there is none. `licence` is an SPDX
-    expression or what the metadata say instead, empty if they say nothing.
+    files this distribution replaced, an empty string if there is none. `licence` is an SPDX expression or what the
+    metadata say instead, empty if they say nothing. `left_out` says of recorded files why they are not among `files`
+    though they are there, or are not looked for: links and paths that lead out of the environment.
     """
 
     name: str
@@ -56,12 +59,16 @@ class Distribution:
     is_editable: bool = False
     shadowed_owner: str = ""
     licence: str = ""
+    left_out: tuple[str, ...] = ()
 
     @property
     def provider(self) -> Provider:
         """The distribution as one who gives files."""
-        note = f"put over conda's {self.shadowed_owner}" if self.shadowed_owner else ""
-        return Provider(self.name, self.version, self.licence, note)
+        notes = [f"put over conda's {self.shadowed_owner}"] if self.shadowed_owner else []
+        if self.left_out:
+            more = f" and {len(self.left_out) - _MOST_NAMED} more" if len(self.left_out) > _MOST_NAMED else ""
+            notes.append(f"left out: {'; '.join(self.left_out[:_MOST_NAMED])}{more}")
+        return Provider(self.name, self.version, self.licence, "; ".join(notes))
 
 
 class Environment(Protocol):
@@ -102,6 +109,10 @@ class Environment(Protocol):
 
     def distribution(self, name: str) -> Distribution | None:
         """Return the distribution of this name, compared as PEP 503 does; None if it is not installed."""
+        ...
+
+    def refusal(self, path: str) -> str:
+        """Return why an absolute file must not be taken, empty if it may be: it is a link that leads out, say."""
         ...
 
     def destination(self, path: str) -> str:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 
 from depfix.env.editable import editable_sources
 from depfix.env.layout import Layout
+from depfix.env.licences import is_of_python, python_file_licence
+from depfix.env.links import Boundary, refused
 from depfix.env.listing import LIBRARY_SUFFIXES, entries, folder_inside, libraries_below, path_key, relative
 from depfix.env.on_disk import OnDisk
 from depfix.env.packages import ExistingFiles, Installed, PackageFolder, source_files, top_level_of
 from depfix.env.protocol import Distribution, EnvironmentInfo
 from depfix.env.records import normalized
 from depfix.model.names import fold
-from depfix.model.source import Candidate, Provider
+from depfix.model.source import PYTHON, Candidate, Provider
 
 # Where DLLs lie that a Python or an activated conda environment finds, in this order: the folder of python.exe, then
 # what activation puts on PATH; DLLs is Python's own folder. Source: conda's activate.py, _get_path_dirs
@@ -106,7 +108,23 @@ class PythonEnvironment(OnDisk):
 
     def _candidate(self, path: str) -> Candidate:
         key = path_key(path)
-        return Candidate(path, self._place(path)[1], self._spec, self._package_path(path), self._owner(key))
+        place, package_path = self._place(path)[1], self._package_path(path)
+        read_hash = partial(self.recorded_sha256, path)
+        return Candidate(path, place, self._spec, package_path, self._owner(key), self.refusal(path), read_hash)
+
+    def recorded_sha256(self, path: str) -> str:
+        """Return the hash in hex that whoever installed an absolute file recorded of it, empty if none is."""
+        key = path_key(path)
+        found = self._recorded_owner(key)
+        return found[0].hash_of(found[1], key) if found is not None else ""
+
+    def refusal(self, path: str) -> str:
+        """Return why an absolute file must not be taken, an empty string if it may be."""
+        return self._boundary.refusal(path)
+
+    @cached_property
+    def _boundary(self) -> Boundary:
+        return Boundary((*self._layout.roots, *self._layout.sites), lambda: self._editable)
 
     def _package_path(self, path: str) -> str:
         """Return the path below site-packages, whatever .pth files add deeper; empty for what lies elsewhere."""
@@ -119,8 +137,20 @@ class PythonEnvironment(OnDisk):
         return os.path.abspath(path).replace(os.sep, "/")[len(site) + 1 :]
 
     def _owner(self, key: str) -> Provider | None:
+        """Return who installed the file with this path key."""
         found = self._recorded_owner(key)
-        return Provider(found[1].name, found[1].version) if found is not None else None
+        return Provider(found[1].name, found[1].version, found[1].licence) if found else self._python_as_owner(key)
+
+    def _python_as_owner(self, key: str) -> Provider | None:
+        """Return Python for a file that comes with it: one of DLLs and Lib, and what bears such a name beside it."""
+        folder, _, name = key.rpartition("/")
+        info = self.info
+        own = is_of_python(name, info.python_version) if folder in self._root_keys else self.is_stdlib(key)
+        return Provider(PYTHON, info.python, python_file_licence(name)) if own and info.python else None
+
+    @cached_property
+    def _root_keys(self) -> frozenset[str]:
+        return frozenset(map(path_key, self._layout.roots))
 
     def _place(self, path: str) -> tuple[str, str]:
         """Return (root, path below it with `/`) of a file; two empty strings if it lies outside."""
@@ -204,16 +234,16 @@ class PythonEnvironment(OnDisk):
         return None
 
     def _editable_owner(self, key: str) -> tuple[PackageFolder, Installed] | None:
-        return next((owner for source, owner in self._editable.items() if _below(key, source)), None)
+        return next((owner for source, owner in self._editable.items() if _below(key, path_key(source))), None)
 
     @cached_property
     def _editable(self) -> dict[str, tuple[PackageFolder, Installed]]:
-        """{path key of a package folder or module outside: whose it is}."""
+        """{a package folder or module outside: whose it is}."""
         found: dict[str, tuple[PackageFolder, Installed]] = {}
         for folder in self._package_folders:
             for one in folder.installed if self._place(folder.folder)[0] else ():
                 for source in editable_sources(one) if one.is_editable else ():
-                    found.setdefault(path_key(source), (folder, one))
+                    found.setdefault(source, (folder, one))
         return found
 
     def _distribution(self, folder: PackageFolder, one: Installed) -> Distribution:
@@ -224,8 +254,9 @@ class PythonEnvironment(OnDisk):
     def _make(self, folder: PackageFolder, one: Installed) -> Distribution:
         existing = ExistingFiles()
         paths = dict.fromkeys(existing.below(folder.folder, folder.recorded_of(one)))
-        paths.update(dict.fromkeys(existing.below(self._root, self._also_installed(one))))
-        files, outside = self._parted(paths, folder.key)
+        paths.update(dict.fromkeys(self._also_installed(one, existing)))
+        unfit = refused(tuple(paths), folder.folder, self.refusal)
+        files, outside = self._parted([path for path in paths if path not in unfit], folder.key)
         is_outside = not self._place(folder.folder)[0]  # the project of a setup.py develop
         if one.is_editable and not is_outside:
             files += tuple(chain.from_iterable(map(source_files, editable_sources(one))))
@@ -240,6 +271,8 @@ class PythonEnvironment(OnDisk):
             top_level,
             is_outside or one.is_editable,
             self._shadowed_owner(one, files),
+            one.licence,
+            (*self._left_out(folder, one), *(f"{self._place(path)[1]}: {reason}" for path, reason in unfit.items())),
         )
 
     def _parted(self, paths: Iterable[str], site: str = "") -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -261,9 +294,12 @@ class PythonEnvironment(OnDisk):
                 outside.append(path)
         return tuple(files), tuple(outside)
 
-    def _also_installed(self, one: Installed) -> tuple[str, ...]:
-        """Paths in the environment that another record than its own says to belong to a distribution."""
+    def _also_installed(self, one: Installed, existing: ExistingFiles) -> tuple[str, ...]:
+        """Files in the environment that another record than its own says to belong to a distribution."""
         return ()
+
+    def _left_out(self, folder: PackageFolder, one: Installed) -> tuple[str, ...]:
+        return folder.left_out(one)
 
     def _shadowed_owner(self, one: Installed, files: tuple[str, ...]) -> str:
         return ""

@@ -9,12 +9,15 @@ Python documentation, "site: Site-specific configuration hook" https://docs.pyth
 
 from __future__ import annotations
 
+import base64
+import binascii
 import csv
 import os
 import re
 from collections.abc import Iterator
 
 _LIMIT = 64 << 20
+_DIGEST = 32
 _UNUSUAL = ("./", "//", "\\", ":", "\0", '"')  # without these, no path needs to be looked at by itself
 _SECTION = re.compile(r"\[([^\]]*)\]")
 
@@ -51,11 +54,42 @@ def record_paths(text: str) -> tuple[str, ...]:
     return tuple(path for path in paths if path and path[0] != "/")
 
 
+def strays(text: str) -> tuple[str, ...]:
+    """Return the paths of a RECORD that `record_paths` leaves out as leading elsewhere, as they are written."""
+    if not any(sign in text for sign in _UNUSUAL) and "\n/" not in text and not text.startswith("/"):
+        return ()
+    lines = text.replace("\r", "").split("\n")
+    paths = (_csv_path(line) if line.startswith('"') else line.partition(",")[0] for line in lines)
+    return tuple(path for path in paths if path and not safe_relative(path))
+
+
+def record_hashes(text: str) -> dict[str, str]:
+    """Return {path as `record_paths` has it: SHA-256 in hex} of those rows of a RECORD that have one."""
+    found: dict[str, str] = {}
+    for line in text.replace("\r", "").split("\n"):
+        row = _csv_row(line) if '"' in line else line.split(",")
+        if len(row) < 2 or not row[1].startswith("sha256="):
+            continue
+        value = row[1][len("sha256=") :]
+        try:
+            digest = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
+        except (binascii.Error, ValueError):
+            continue
+        path = safe_relative(row[0])
+        if path and len(digest) == _DIGEST:
+            found[path] = digest.hex()
+    return found
+
+
 def _csv_path(line: str) -> str:
+    return _csv_row(line)[0]
+
+
+def _csv_row(line: str) -> list[str]:
     try:
-        return next(csv.reader([line]), [""])[0]
+        return next(csv.reader([line]), [""])
     except csv.Error:
-        return ""
+        return [""]
 
 
 def safe_relative(path: str) -> str:

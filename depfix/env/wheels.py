@@ -180,6 +180,10 @@ class WheelsEnvironment(OnDisk):
                 return found
         return None
 
+    def refusal(self, path: str) -> str:
+        """Return an empty string: what an archive holds was checked before it was unpacked."""
+        return ""
+
     def destination(self, path: str) -> str:
         """Return where an absolute file goes, relative to a folder on sys.path, with `/`."""
         return self._ask_of(path, lambda one: one.destination(path), "")

@@ -150,6 +150,40 @@ def carried_system_dlls() -> dict[str, str]:
     return {row[0]: row[1] for row in read_rows("redistributable-system.tsv")}
 
 
+@lru_cache(maxsize=1)
+def licence_classifiers() -> dict[str, str]:
+    """Return {licence's classifier without its prefixes: SPDX identifier or common name}."""
+    return {row[0]: row[1] for row in read_rows("licence-classifiers.tsv")}
+
+
+@lru_cache(maxsize=1)
+def python_libraries() -> tuple[tuple[str, str], ...]:
+    """Return (pattern of a lower-case name, licence or an empty string) of what CPython brings beside its own files."""
+    return tuple((row[0], "" if row[1] == "-" else row[1]) for row in read_rows("python-libraries.tsv"))
+
+
+@lru_cache(maxsize=1)
+def environment_kinds() -> tuple[tuple[str, str, str, str], ...]:
+    """Return (value, what tells it, family, kind) of the tools that make environments, the surest sign first.
+
+    What tells is `file` (one in the environment), `place` (a pattern of its lower-case path with `/`) or `key` (of its
+    pyvenv.cfg); the family is venv, python or conda. Raises DataFileError for another word.
+    """
+    rows = read_rows("environment-kinds.tsv")
+    if not rows or any(len(row) != 4 or row[1] not in ("file", "place", "key") for row in rows):
+        raise DataFileError("environment-kinds.tsv", "a row is no sign of a kind")
+    return tuple((row[0], row[1], row[2], row[3]) for row in rows)
+
+
+@lru_cache(maxsize=1)
+def environment_places() -> tuple[str, ...]:
+    """Return the patterns of all folders that can be an environment or a Python, each beginning with {BASE}."""
+    rows = read_rows("environment-places.tsv")
+    if not rows or any(not row[0].startswith("{") for row in rows):
+        raise DataFileError("environment-places.tsv", "a row is no place")
+    return tuple(row[0] for row in rows)
+
+
 def read_data(name: str) -> bytes:
     """Return the bytes of a data file of this package. Raises DataFileError if it is not there."""
     import pkgutil  # here: start-up needs no data

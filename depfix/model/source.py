@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+PYTHON = "Python"  # who gives the standard library and what else comes with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,8 @@ class Candidate:
 
     `path` is absolute. `relative` is the path in the environment, with `/`. `package_path` is the path below
     site-packages if the file belongs to an import package, else an empty string: such a file goes to the same place in
-    the dist. `owner` is the package that installed it, None if nobody owns it. `sha256` is the hash in hex that its
-    package recorded of it, empty if none is.
+    the dist. `owner` is the package that installed it, None if nobody owns it. `refused` says why the file must not be
+    taken, though it is there. `read_hash` reads the hash that its package recorded of it.
     """
 
     path: str
@@ -37,9 +40,20 @@ class Candidate:
     environment: str
     package_path: str = ""
     owner: Provider | None = None
-    sha256: str = ""
+    refused: str = ""
+    read_hash: Callable[[], str] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def sha256(self) -> str:
+        """The hash in hex that its package recorded of it, empty if none is. It is read each time."""
+        return self.read_hash() if self.read_hash is not None else ""
 
     @property
     def provider(self) -> Provider:
         """The package, or the environment if nobody owns the file."""
-        return self.owner or Provider(self.environment)
+        return self.owner or unowned(self.environment)
+
+
+def unowned(spec: str) -> Provider:
+    """Return who gives a file of an environment that no package owns."""
+    return Provider(spec, note="owned by no package" if spec else "")

@@ -16,7 +16,7 @@ from depfix.repair.fitness import file_misfit
 
 def unfit(closure: Closure, candidate: Candidate) -> str:
     """Return why a file cannot serve in this dist, an empty string if it can."""
-    return file_misfit(closure, candidate)
+    return candidate.refused or file_misfit(closure, candidate)
 
 
 def imports_of(closure: Closure, candidate: Candidate) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from depfix.closure.build import Closure
 from depfix.closure.graph import NodeKind
@@ -15,7 +15,7 @@ from depfix.env.protocol import Distribution, Environment
 from depfix.imports.finder import COMPLETION_FOLDER, ModuleFile, ModuleKind
 from depfix.imports.uses import Strength
 from depfix.model.names import fold, join, parent
-from depfix.model.source import Provider
+from depfix.model.source import PYTHON, Provider, unowned
 from depfix.repair.cures import absent_from
 from depfix.repair.fitness import distribution_misfit, with_caution
 
@@ -24,6 +24,7 @@ _BYTECODE = (".pyc", ".pyo")
 _NOT_COPIED = ("__pycache__",)
 _TESTS = ("test", "tests", "idlelib", "turtledemo")  # of the standard library
 _INCLUDE = {Freezer.PYINSTALLER: "--hidden-import=", Freezer.CX_FREEZE: "--includes="}
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,10 @@ class Delivery:
 
 def deliver(closure: Closure, environments: Sequence[Environment], name: str) -> Delivery | str:
     """Return the files that bring a module that is not here, or why there are none."""
+    return _safe(environments, _deliver(closure, environments, name))
+
+
+def _deliver(closure: Closure, environments: Sequence[Environment], name: str) -> Delivery | str:
     world = closure.world
     lack = world.lack(name)
     found = world.provided(name)
@@ -56,7 +61,7 @@ def deliver(closure: Closure, environments: Sequence[Environment], name: str) ->
     owner = world.supply.distribution_of(name)
     if owner is None:
         environment = world.supply.environment_of(name)
-        provider = Provider(environment.info.spec if environment is not None else "")
+        provider = unowned(environment.info.spec if environment is not None else "")
         return Delivery(tuple(_tree_pieces(found)), provider)
     environment, distribution = owner
     reason = distribution_misfit(closure, environment, distribution)
@@ -78,7 +83,7 @@ def deliver_metadata(closure: Closure, environments: Sequence[Environment], name
     pieces = (
         Piece(path, _in_dist(closure, environment, path)) for path in distribution.files if path.startswith(inside)
     )
-    return Delivery(tuple(pieces), distribution.provider)
+    return _safe(environments, Delivery(tuple(pieces), distribution.provider))
 
 
 def deliver_data(closure: Closure, environments: Sequence[Environment], subject: str) -> Delivery | str:
@@ -89,7 +94,28 @@ def deliver_data(closure: Closure, environments: Sequence[Environment], subject:
     pieces = tuple(Piece(file.source, file.path) for file in missing)
     owners = (one.distribution_of(missing[0].source) for one in environments)
     owner = next(filter(None, owners), None)
-    return Delivery(pieces, owner.provider if owner is not None else Provider(environments[0].info.spec))
+    provider = owner.provider if owner is not None else unowned(environments[0].info.spec)
+    return _safe(environments, Delivery(pieces, provider))
+
+
+def _safe(environments: Sequence[Environment], delivery: Delivery | str) -> Delivery | str:
+    """Leave out what an environment refuses to give, as a link that leads out of it; that is told with who gives it."""
+    if isinstance(delivery, str):
+        return delivery
+    named = ((piece, _refusal(environments, piece)) for piece in delivery.pieces)
+    reasons = {piece: reason for piece, reason in named if reason}
+    if not reasons:
+        return delivery
+    kept = tuple(piece for piece in delivery.pieces if piece not in reasons)
+    if not kept or delivery.pieces[0] in reasons:
+        return next(iter(reasons.values()))
+    provider = delivery.provider
+    note = "; ".join(filter(None, (provider.note, f"left out: {'; '.join(list(reasons.values())[:_MOST_NAMED])}")))
+    return Delivery(kept, replace(provider, note=note))
+
+
+def _refusal(environments: Sequence[Environment], piece: Piece) -> str:
+    return next(filter(None, (one.refusal(piece.source) for one in environments)), "")
 
 
 def rebuild_options(closure: Closure, name: str) -> str:
@@ -114,7 +140,7 @@ def _nothing(closure: Closure, environments: Sequence[Environment], name: str) -
 
 def _python(closure: Closure) -> Provider:
     python = closure.world.dist.python
-    return Provider("Python", python.text if python is not None else "")
+    return Provider(PYTHON, python.text if python is not None else "", "PSF-2.0")
 
 
 def _in_dist(closure: Closure, environment: Environment, path: str) -> str:

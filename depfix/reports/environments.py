@@ -6,39 +6,65 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from depfix.env.fit import Need, build_words
 from depfix.env.protocol import EnvironmentInfo
 from depfix.reports.text import Line
 
+Row = tuple[EnvironmentInfo, str | None]  # with why it does not fit; None where no dist was given
 
-def environment_lines(found: Sequence[EnvironmentInfo]) -> Iterator[Line]:
-    """Yield one line for each environment."""
-    if not found:
+
+def environment_lines(rows: Sequence[Row], need: Need | None = None) -> Iterator[Line]:
+    """Yield one line for each environment, and one for what is to be known of it."""
+    if not rows:
         yield Line("no environment was found on this machine: --env names one by its folder")
-    width = max((len(row.spec) for row in found), default=0)
-    for row in found:
-        python = f"Python {row.python}" if row.python else "no Windows Python"
-        machine = row.machine.value if row.machine is not None else "-"
-        note = f"  not usable: {row.note}" if row.note else f"  {row.caveat}" if row.caveat else ""
-        yield Line(
-            f"  {python:<18} {machine:<6} {row.root}{note}",
-            f"{row.spec:<{width}}",
-            "green" if not row.note else "yellow",
-        )
+        return
+    if need is not None:
+        yield Line(f"the dist: {need.words}, {need.machine.words}")
+        yield Line()
+    width = max(len(info.spec) for info, _ in rows)
+    kinds = max(len(info.kind) for info, _ in rows)
+    for info, reason in rows:
+        machine = info.machine.words if info.machine is not None else "-"
+        fits = "fits" if reason == "" else ""
+        root = info.root if info.root not in info.spec else ""
+        text = f"  {_python(info):<18} {machine:<15} {info.kind:<{kinds}}  {root}"
+        usable = not info.note and not reason
+        yield Line(f"{text.rstrip()}  {fits}".rstrip(), f"{info.spec:<{width}}", "green" if usable else "yellow")
+        yield from (Line(f"    {words}") for words in _remarks(info, reason))
 
 
-def environments_json(found: Sequence[EnvironmentInfo]) -> str:
-    """Return the environments as JSON."""
-    rows = [
+def environments_json(rows: Sequence[Row]) -> str:
+    """Return the environments as JSON; `fits` and `misfit` are there if a dist was given."""
+    found = [
         {
-            "spec": row.spec,
-            "root": row.root,
-            "kind": row.kind,
-            "python": row.python or None,
-            "machine": row.machine.value if row.machine is not None else None,
-            "usable": not row.note,
-            "note": row.note,
-            "caveat": row.caveat,
+            "spec": info.spec,
+            "root": info.root,
+            "kind": info.kind,
+            "python": info.python or None,
+            "machine": info.machine.value if info.machine is not None else None,
+            "free_threaded": info.free_threaded,
+            "debug": info.debug,
+            "usable": not info.note,
+            "note": info.note,
+            "caveat": info.caveat,
+            **({} if reason is None else {"fits": not reason, "misfit": reason}),
         }
-        for row in found
+        for info, reason in rows
     ]
-    return msgspec.json.format(msgspec.json.encode(rows), indent=2).decode("utf-8") + "\n"
+    return msgspec.json.format(msgspec.json.encode(found), indent=2).decode("utf-8") + "\n"
+
+
+def _python(info: EnvironmentInfo) -> str:
+    version = info.python_version
+    if version is None:
+        return "no Windows Python"
+    return f"Python {build_words(version, info.free_threaded, info.debug)}"
+
+
+def _remarks(info: EnvironmentInfo, reason: str | None) -> Iterator[str]:
+    if info.note:
+        yield f"not usable: {info.note}"
+    elif reason:
+        yield f"does not fit: {reason}"
+    if info.caveat:
+        yield info.caveat
