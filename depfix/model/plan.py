@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from depfix.model.source import Provider
 
+_LONGEST_PATH = 259  # characters, MAX_PATH without the NUL
+_USUAL_FOLDER = "C:\\Users\\user.name\\AppData\\Local\\Programs\\"  # where installers put a program for one user
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -13,7 +16,7 @@ class Action:
 
     `write` and `patch` are for what depfix makes: a new file, and `source` with something changed; `made` is then the
     file that holds the new content. `size` is in bytes. `rule` and `subject` say which finding it cures, `chain` who
-    needs it.
+    needs it. `sha256` is of what is to be written, in hex, empty if it is not known before it is copied.
     """
 
     action: str
@@ -25,6 +28,7 @@ class Action:
     subject: str
     chain: tuple[str, ...] = ()
     made: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +56,13 @@ class Plan:
     def size(self) -> int:
         """How many bytes will be copied."""
         return sum(action.size for action in self.actions)
+
+    def long_paths(self, dist_name: str) -> tuple[str, ...]:
+        """Return the destinations that most Windows programs could not open where programs are usually installed.
+
+        Source: Microsoft Learn, "Maximum Path Length Limitation"
+        https://learn.microsoft.com/windows/win32/fileio/maximum-file-path-limitation
+        """
+        room = _LONGEST_PATH - len(f"{_USUAL_FOLDER}{dist_name}\\")
+        lengths = ((len(one.destination.encode("utf-16-le", "surrogatepass")) // 2, one) for one in self.actions)
+        return tuple(one.destination for length, one in lengths if length > room)

@@ -1,21 +1,27 @@
-"""The journal of one transaction: what was there, what is to be there, how far it has come."""
+"""The journal of one transaction: what was there, what is to be there, how far it has come.
+
+Version 1 had no `when`, `depfix`, `summary` and `linked`, and is read as version 2 without them.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 import msgspec
 
 from depfix.errors import StateDamagedError
+from depfix.repair.disk import sync_folder
 
+VERSION = 2
 _JOURNAL = "journal.json"
 _LONGEST_NAME = 240  # bytes; most file systems take 255
 _KEPT_OF_NAME = 50
+_MOST_NAMED = 3  # files of a journal without a summary
 
 
 class Phase(Enum):
@@ -30,7 +36,8 @@ class Phase(Enum):
 class Step(msgspec.Struct, frozen=True):
     """One file: `destination` is dist-relative; `staged` and `backup` are file names in the transaction's folder.
 
-    `backup` is empty if nothing stood at the destination. `sha256` is of the new file, in hex.
+    `backup` is empty if nothing stood at the destination. `sha256` is of the new file, in hex. `linked` is the file
+    that it is a hard link to, empty if it is a file of its own.
     """
 
     destination: str
@@ -38,16 +45,34 @@ class Step(msgspec.Struct, frozen=True):
     sha256: str
     size: int
     backup: str = ""
+    linked: str = ""
 
 
 class Journal(msgspec.Struct, frozen=True):
-    """A transaction. `folders` were made by it, outermost first; `times` are {folder: mtime in ns} from before."""
+    """A transaction. `folders` were made by it, outermost first; `times` are {folder: mtime in ns} from before.
+
+    `when` is in UTC as of ISO 8601, `depfix` the version that wrote it, `summary` what was brought, in words.
+    """
 
     version: int
     phase: Phase
     steps: tuple[Step, ...] = ()
     folders: tuple[str, ...] = ()
     times: dict[str, int] = {}
+    when: str = ""
+    depfix: str = ""
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A repair that can be undone: its number, when it was done, how many files and bytes it brought, what."""
+
+    number: int
+    when: str
+    files: int
+    size: int
+    summary: str
 
 
 def state_folder(root: str) -> Path:
@@ -66,14 +91,27 @@ def transactions(root: str) -> list[Path]:
     """Return the folders of the recorded transactions, oldest first."""
     folder = state_folder(root)
     try:
-        return sorted(path for path in folder.iterdir() if path.name.isdigit() and path.is_dir())
+        found = [path for path in folder.iterdir() if path.name.isdecimal() and path.is_dir()]
     except FileNotFoundError:
         return []
+    return sorted(found, key=lambda path: int(path.name))
 
 
 def unfinished(root: str) -> bool:
     """Return True if a repair or undo of this dist was cut off."""
     return any(read_journal(folder).phase in (Phase.COMMITTING, Phase.UNDOING) for folder in transactions(root))
+
+
+def records(root: str) -> tuple[Record, ...]:
+    """Return the repairs of this dist that can be undone, oldest first. Raises StateDamagedError."""
+    found = []
+    for folder in transactions(root):
+        journal = read_journal(folder)
+        if journal.phase is Phase.COMMITTED:
+            size = sum(step.size for step in journal.steps)
+            words = journal.summary or ", ".join(step.destination for step in journal.steps[:_MOST_NAMED])
+            found.append(Record(int(folder.name), journal.when, len(journal.steps), size, words))
+    return tuple(found)
 
 
 def read_journal(folder: Path) -> Journal:
@@ -83,11 +121,14 @@ def read_journal(folder: Path) -> Journal:
     """
     path = folder / _JOURNAL
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Journal)
+        journal = msgspec.json.decode(path.read_bytes(), type=Journal)
     except FileNotFoundError:
-        return Journal(1, Phase.STAGING)
-    except (OSError, msgspec.MsgspecError) as error:
+        return Journal(VERSION, Phase.STAGING)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise StateDamagedError(str(path), str(error)) from error
+    if not 1 <= journal.version <= VERSION:
+        raise StateDamagedError(str(path), f"it is of version {journal.version}, from a newer depfix")
+    return journal
 
 
 def write_journal(folder: Path, journal: Journal) -> None:
@@ -99,24 +140,18 @@ def write_journal(folder: Path, journal: Journal) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(scratch, path)
-    sync_folder(folder)
+    sync_folder(str(folder))
 
 
-def sync_folder(folder: Path) -> None:
-    """Make renames in a folder durable where the system can (Windows cannot open a folder for it)."""
-    if os.name == "nt":
-        return
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def forget_journal(folder: Path) -> None:
+    """Let the transaction be over: what is left in its folder means nothing any more."""
+    (folder / _JOURNAL).unlink(missing_ok=True)
+    sync_folder(str(folder))
 
 
 def numbered(folder: Path) -> Iterator[Path]:
     """Yield names for a new transaction, each higher than all there are."""
-    taken = [int(path.name) for path in folder.iterdir() if path.name.isdigit()] if folder.exists() else []
+    taken = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()] if folder.exists() else []
     number = max(taken, default=0)
     while True:
         number += 1

@@ -18,11 +18,6 @@ def report_json(report: Report) -> str:
     return encoded(report_value(report))
 
 
-def plan_json(plan: Plan) -> str:
-    """Return a plan alone as JSON."""
-    return encoded({"schema_version": SCHEMA_VERSION, **_plan(plan)})
-
-
 def schema() -> bytes:
     """Return the JSON Schema of the report."""
     return pkgutil.get_data("depfix.reports", "schema/report.schema.json") or b""

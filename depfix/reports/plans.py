@@ -29,10 +29,24 @@ def plan_lines(report: Report) -> Iterator[Line]:
             yield from _action_lines(action, width)
     for row in plan.declined:
         yield Line(f" {row.subject} ({row.rule}): {row.reason}", "declined", "yellow")
+    for path in plan.long_paths(report.dist.root.replace("\\", "/").rpartition("/")[2]):
+        yield Line(
+            f" {path} is so long a path that Windows may not open it where the program is installed",
+            "warning",
+            "yellow",
+        )
     yield Line()
     if plan.left_out:
         yield Line(f"{count(plan.left_out, 'file')}, {size(plan.saved)}, of these packages left out: not reached")
     yield Line(f"{count(len(plan.actions), 'file')} to copy, {size(plan.size)}; {declined_words(plan)}")
+
+
+def repair_list_lines(dist: str, repairs: Sequence[tuple[int, str, int, int, str]]) -> Iterator[Line]:
+    """Yield the repairs of a dist, the last one first: (number, when in ISO 8601, files, bytes, what)."""
+    for number, when, files, total, what in reversed(repairs):
+        date = when[:16].replace("T", " ") if when else "unknown date    "
+        yield Line(f"{number:4}  {date}  {count(files, 'file'):>10}  {size(total):>9}  {what}")
+    yield Line(f"{count(len(repairs), 'repair')} of {dist} can be undone, the uppermost first; times are in UTC")
 
 
 def _groups(actions: Sequence[Action]) -> list[list[Action]]:
