@@ -77,7 +77,7 @@ def test_an_exe_that_is_text(cli: Run, tmp_path: Path, content: str) -> None:
 def test_an_exe_that_is_text_beside_a_real_one(cli: Run, broken: Path) -> None:
     (broken / "helper.exe").write_text("echo I am no program")
     found = json.loads(cli("scan", broken, "--format", "json").out)["findings"]
-    assert {(one["rule"], one["subject"]) for one in found} == {("DF208", "helper.exe"), ("DF101", "need.dll")}
+    assert {(one["rule"], one["subject"]) for one in found} == {("DF105", "helper.exe"), ("DF101", "need.dll")}
 
 
 def test_an_unreadable_file_is_told_and_the_rest_is_scanned(cli: Run, broken: Path) -> None:

@@ -314,7 +314,15 @@ BY_NAME = {one.name: one for one in ROWS}
 # --- depfix ----------------------------------------------------------------------------------------------------------
 
 # The rules that are about finding and binding a DLL; others, such as a bundled system DLL, are no matter of the loader's.
-ERRORS = {"DF101": "126", "DF102": "0xC06D007E", "DF103": "126", "DF104": "127", "DF105": "193", "DF106": "126"}
+ERRORS = {
+    "DF101": "126",
+    "DF102": "0xC06D007E",
+    "DF103": "126",
+    "DF104": "127",
+    "DF105": "193",
+    "DF208": "193",
+    "DF106": "126",
+}
 ERRORS |= {"DF107": "126", "DF108": "126"}
 
 

@@ -207,7 +207,7 @@ def test_a_32_bit_dist_is_held_against_32_bit_windows(make_dist: DistMaker) -> N
 def test_a_dll_that_is_no_image(make_dist: DistMaker, content: bytes) -> None:
     dist = make_dist({"pkg/core.pyd": ("need.dll",)}, {"pkg/__init__.py": "from . import core"})
     (dist / "need.dll").write_bytes(content)
-    assert brief(dist) == {("DF208", "error", "need.dll")}
+    assert brief(dist) == {("DF105", "error", "need.dll")}
 
 
 def test_a_delay_loaded_dll_is_a_warning(make_dist: DistMaker, tmp_path: Path) -> None:

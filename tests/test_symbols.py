@@ -139,7 +139,7 @@ def test_an_export_directory_that_cannot_be_read_is_said(dist: Path) -> None:
 def test_of_what_is_no_dll_no_symbol_is_asked(dist: Path, content: bytes) -> None:
     image(dist / "pkg" / "core.pyd", "", {"need.dll": "one"})
     (dist / "need.dll").write_bytes(content)
-    assert brief(dist) == [("DF208", "error", "need.dll")]
+    assert brief(dist) == [("DF105", "error", "need.dll")]
 
 
 def test_of_a_dll_for_another_machine_no_symbol_is_asked(dist: Path) -> None:

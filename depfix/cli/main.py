@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _CLEAN, _FINDINGS, _USAGE, _INTERRUPTED = 0, 1, 2, 130
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000
+_MOST_PATHS = 20  # that undo names one by one
 _RANK = {"error": 0, "warning": 1, "never": -1}
 
 
@@ -183,7 +184,9 @@ def undo(dist: str, everything: bool, first: int | None, listed: bool, quiet: bo
         return
     paths = pipeline.undo(dist, first or 0, everything=everything)
     if not quiet:
-        print_lines([Line(f"  {path}", "put back", "green") for path in paths])
+        print_lines([Line(f"  {path}", "put back", "green") for path in paths[:_MOST_PATHS]])
+        if len(paths) > _MOST_PATHS:
+            print_lines([Line(f"  {len(paths) - _MOST_PATHS:,} more files", "put back", "green")])
         before = "the repair" if not everything and first is None else "any repair" if everything else f"repair {first}"
         print_lines([Line(f"{dist} is as it was before {before}")])
 

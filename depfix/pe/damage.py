@@ -44,7 +44,7 @@ def what_it_is(data: Data) -> tuple[str, bool]:
     if known:
         return f"it is {known}", False
     if not head.translate(None, _TEXT):
-        return f"it is text that begins with {head[:24].decode('ascii')!r}", True
+        return f"it is text that begins with {head[:24].decode('ascii')!r}", False
     return f"it begins with {head[:12]!r}", False
 
 

@@ -38,6 +38,7 @@ _MOST_DESCRIPTORS = 4096
 _LONGEST_NAME = 512
 _PROGRAM_MANIFESTS = (1,)
 _DLL_MANIFESTS = (2, 1, 3)
+_DOS_HEADER = 64  # bytes; what is shorter never was an image
 
 
 def read_image(path: str | Path) -> ImageOrProblem:
@@ -50,7 +51,7 @@ def read_image(path: str | Path) -> ImageOrProblem:
     except (OSError, ValueError) as error:
         return ImageProblem(f"it cannot be read ({reason_of(error)})", unreadable=True)
     if data is None:
-        return ImageProblem("it is empty", damaged=True)
+        return ImageProblem("it is no Windows image: it is empty")
     return read_image_data(data)
 
 
@@ -66,7 +67,7 @@ def read_image_data(data: Data) -> ImageOrProblem:
         words, damaged = what_it_is(data)
         return ImageProblem(f"it is no Windows image: {words}", damaged=damaged)
     except (ValueError, struct.error, OverflowError) as error:
-        return ImageProblem(f"it is a damaged Windows image: {error}", damaged=True)
+        return ImageProblem(f"it is a damaged Windows image: {error}", damaged=len(data) >= _DOS_HEADER)
 
 
 def _image(pe: Headers) -> Image:

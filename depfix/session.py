@@ -1,0 +1,268 @@
+"""One run over a dist: what the user chose, what was read of it, and the environments. Everything is read once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from depfix.checks import run_checks
+from depfix.closure.build import Entry, build_closure
+from depfix.closure.distributions import present_distributions
+from depfix.closure.facts import Facts, Progress, no_progress
+from depfix.closure.inside import Inside
+from depfix.closure.supply import Supply
+from depfix.dist.identify import Dist, identify, open_dist
+from depfix.dist.tree import FileEntry, FileKind, Tree, read_tree
+from depfix.env.archives import Wanted
+from depfix.env.discover import list_environments
+from depfix.env.fit import Need, by_fit, misfit
+from depfix.env.open import active_environment, check_machine, environment_in, open_environment
+from depfix.env.places import project_folders
+from depfix.env.protocol import Environment, EnvironmentInfo
+from depfix.errors import EntryNotFoundError, ReportNotReadError
+from depfix.frozen.builder import building_folder
+from depfix.frozen.read import packed_words, read_builtin, read_contents, report_problem
+from depfix.frozen.zips import unpack_modules
+from depfix.imports.finder import module_suffixes
+from depfix.imports.uses import SourceTarget
+from depfix.knowledge.rules import rule
+from depfix.knowledge.targets import default_target, target_named
+from depfix.loader.system import CleanSystem
+from depfix.model.finding import Confidence, Finding, Severity
+from depfix.model.plan import Action, Plan
+from depfix.model.report import DistSummary, EnvironmentSummary, Report
+from depfix.repair.plan_writer import plan_file, plan_json
+from depfix.repair.planner import Examined
+
+_NO_PYTHON = (3, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a user can choose; see docs/usage.md for each."""
+
+    target: str = ""  # chosen by the dist
+    entries: tuple[str, ...] = ()
+    project: str = ""
+    environments: tuple[str, ...] = ()
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    overwrite: bool = False
+    report: str = ""
+    slim: bool = False
+    completion: bool = True
+    lift_guard: bool = False
+    workers: int = 1
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    progress: Progress = no_progress
+
+
+class Session:
+    """The dist of one run with the facts read of it; everything is read once."""
+
+    def __init__(self, path: str, options: Options) -> None:
+        self.options = options
+        self._selected = {rule(name).code for name in options.select}
+        self._ignored = {rule(name).code for name in options.ignore}
+        self.dist = open_dist(path)
+        python = self.dist.python
+        target = SourceTarget(
+            python.version if python is not None else _NO_PYTHON,
+            self.dist.machine.value,
+            calls=bool(options.entries) or self.dist.freezer.hides_code,
+        )
+        problem = report_problem(options.report) if options.report else ""
+        if problem:
+            raise ReportNotReadError(options.report, problem)
+        self._facts = Facts(target, options.workers, options.progress)
+        self._target = target
+        if options.target:
+            windows = target_named(options.target)
+        else:
+            windows = default_target(python.version if python is not None else None, self.dist.machine)
+        self._system = CleanSystem(windows, self.dist.machine)
+        self._supply = Supply()
+        self._inside: Inside | None = None
+        self._scratch = ""
+        self._unpacked: dict[str, str] = {}
+        self._entries = tuple(_entry(one) for one in options.entries)
+        if options.project and not os.path.isdir(options.project):
+            raise EntryNotFoundError(options.project, "no such project folder")
+        self._project = (os.path.abspath(options.project),) if options.project else ()
+
+    def is_current(self) -> bool:
+        """Return True if the files are still as they were read: taking the lock may have brought back older ones."""
+        try:
+            now = {(entry.path, entry.size) for entry in read_tree(self.dist.root)}
+        except OSError:
+            return False
+        return now == {(entry.path, entry.size) for entry in self.dist.tree}
+
+    def examine(self, tree: Tree) -> Examined:
+        """Return the closure of a tree and what the checks say of it, as far as the user wants to see it."""
+        dist = self.dist if tree is self.dist.tree else identify(tree)
+        closure = build_closure(
+            dist, tree, self._system, self._facts, self._entries, self._project, self._supply, self.inside
+        )
+        findings = tuple(finding for finding in run_checks(closure) if self._shown(finding))
+        return Examined(closure, findings)
+
+    def examine_again(self, written: tuple[Action, ...]) -> Examined:
+        """As `examine`, for the folder as it is on disk after these actions."""
+        copies = {self._path_of(action): action.made or action.source for action in written}
+        self._facts.forget(copies)
+        self._facts.adopt(copies)  # they were hashed while they were copied
+        self._inside = None
+        return self.examine(read_tree(self.dist.root))
+
+    def _path_of(self, action: Action) -> str:
+        return os.path.join(self.dist.root, *action.destination.split("/"))
+
+    @property
+    def inside(self) -> Inside:
+        """What is inside the program."""
+        if self._inside is None:
+            self.options.progress("reading the program", 0, 1)
+            contents = read_contents(self.dist, self.options.report)
+            self._inside = Inside(contents, read_builtin(self.dist), self._target, packed_words(self.dist))
+        return self._inside
+
+    def lift(self, names: Set[str]) -> None:
+        """Let the program import modules that it refuses, as if it had been changed already."""
+        self._inside = self.inside.without_refusal(names)
+
+    def environments(self, specs: tuple[str, ...] | None = None) -> tuple[Environment, ...]:
+        """Open these environments, or those that the user named, else the one that the dist was built from, else the
+        active one. To be called before `examine`.
+        """
+        wanted = self._wanted_of_environments()
+        named = self.options.environments if specs is None else specs
+        opened = [open_environment(spec, self.options.environ, wanted) for spec in named]
+        if not opened and specs is None:
+            built_from = environment_in(building_folder(self.dist))
+            if built_from is not None and not misfit(built_from.info, need_of(self.dist)):
+                opened = [built_from]
+        if not opened and specs is None:
+            active = active_environment(self.options.environ)
+            fits = active is not None and active.info.machine in (None, self.dist.machine)
+            opened = [active] if active is not None and fits else []
+        for environment in opened:
+            check_machine(environment, self.dist.machine)
+        python = self.dist.python
+        suffixes = module_suffixes(python, self.dist.machine)
+        version = python.version if python is not None else _NO_PYTHON
+        self._supply = Supply(opened, self.dist.layout, suffixes, version, self.unpacked, self.dist.machine)
+        return tuple(opened)
+
+    def _wanted_of_environments(self) -> Wanted:
+        python = self.dist.python
+        present = present_distributions(self.dist.tree, self.dist.layout.search_path, self._facts)
+        return Wanted(
+            python.version if python is not None else None,
+            self.dist.machine,
+            python is not None and python.free_threaded,
+            {one.key: one.version for one in present},
+            self.folder,
+        )
+
+    def keep(self, content: bytes) -> str:
+        """Write content that depfix makes to a file that lives as long as this run, and return its path."""
+        handle, path = tempfile.mkstemp(dir=self._scratch_folder())
+        with open(handle, "wb") as file:
+            file.write(content)
+        return path
+
+    def unpacked(self, archive: str) -> str:
+        """Unpack a zip of modules for as long as this run lives; return the folder."""
+        if archive not in self._unpacked:
+            folder = self.folder()
+            unpack_modules(archive, folder)
+            self._unpacked[archive] = folder
+        return self._unpacked[archive]
+
+    def folder(self) -> str:
+        """Make a folder that lives as long as this run."""
+        return tempfile.mkdtemp(dir=self._scratch_folder())
+
+    def plan_json(self, plan: Plan) -> str:
+        """Return a plan as a file that can be carried out after this run."""
+        return plan_json(plan_file(self.dist, plan, self._unpacked, self._scratch))
+
+    def _scratch_folder(self) -> str:
+        if not self._scratch:
+            self._scratch = tempfile.mkdtemp(prefix="depfix-")
+            weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+        return self._scratch
+
+    def wanted(self, finding: Finding) -> bool:
+        """Return True if a repair should cure a finding."""
+        return finding.severity is not Severity.INFO and finding.confidence is not Confidence.POSSIBLE
+
+    def _shown(self, finding: Finding) -> bool:
+        return finding.rule not in self._ignored and (not self._selected or finding.rule in self._selected)
+
+    def _reach(self) -> str:
+        if self._entries or self.dist.python is None:
+            return "entry"
+        return "program" if self.inside.has_program else "everything"
+
+    def report(self, findings: tuple[Finding, ...], environments: tuple[Environment, ...]) -> Report:
+        """Return the report of a scan."""
+        infos = [environment.info for environment in environments]
+        inside = self.inside.words
+        if not infos and not self._entries and not self.inside.knows_imports:
+            inside += "; what else it imports, only --env, --report or --entry can tell"
+        return Report(
+            _summary(self.dist),
+            self._system.target.name,
+            self._system.target.words,
+            self._reach(),
+            tuple(EnvironmentSummary(info.spec, info.root, info.kind, info.python, info.caveat) for info in infos),
+            findings,
+            inside=inside,
+        )
+
+
+def environments_of(dist: Dist, environ: Mapping[str, str]) -> tuple[Need, list[tuple[EnvironmentInfo, str]]]:
+    projects = project_folders(os.getcwd(), dist.root)
+    need = need_of(dist)
+    return need, by_fit(list_environments(environ, projects, building_folder(dist)), need)
+
+
+def need_of(dist: Dist) -> Need:
+    python = dist.python
+    if python is None:
+        return Need(dist.machine)
+    return Need(dist.machine, python.version, python.free_threaded, python.debug)
+
+
+def _summary(dist: Dist) -> DistSummary:
+    return DistSummary(
+        root=dist.root.removeprefix("\\\\?\\"),
+        freezer=dist.freezer.value,
+        freezer_words=dist.freezer.words,
+        python=dist.python.text if dist.python is not None else None,
+        machine=dist.machine.value,
+        programs=tuple(program.path for program in dist.programs),
+        files=len(dist.tree),
+        images=len(dist.tree.images()),
+    )
+
+
+def _entry(shown: str) -> Entry:
+    path = Path(shown)
+    if path.is_dir():
+        raise EntryNotFoundError(shown, "it is a folder")
+    try:
+        size = path.stat().st_size
+        with open(path, "rb") as file:
+            if b"\0" in file.read(1024):
+                raise EntryNotFoundError(shown, "it is no Python source")
+    except OSError as error:
+        raise EntryNotFoundError(shown, (error.strerror or str(error)).lower()) from error
+    return Entry(shown, FileEntry(path.name, str(path.absolute()), size, FileKind.SOURCE), str(path.absolute().parent))
