@@ -41,16 +41,31 @@ class Declined:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """A file of a package that stands in the dist with other content, and stays: what it is, and what the package has.
+
+    Both are versions and sizes in words.
+    """
+
+    destination: str
+    there: str
+    offered: str
+    provider: Provider
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Every action, in the order in which the needs were met, and what is left.
 
-    `left_out` files of `saved` bytes in all belong to the same packages and are not copied, as the user asked.
+    `left_out` files of `saved` bytes in all belong to the same packages and are not copied, as the user asked. `kept`
+    are files with other content than their packages have, which --overwrite would replace.
     """
 
     actions: tuple[Action, ...]
     declined: tuple[Declined, ...]
     left_out: int = 0
     saved: int = 0
+    kept: tuple[Kept, ...] = ()
 
     @property
     def size(self) -> int:

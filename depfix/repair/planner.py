@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from depfix.closure.build import Closure
+from depfix.closure.facts import Facts
 from depfix.closure.graph import EdgeKind, Node, NodeKind
 from depfix.closure.world import Lack
 from depfix.dist.freezers import Freezer
@@ -14,8 +15,8 @@ from depfix.env.protocol import Environment
 from depfix.frozen.guard import guard_problem, without_guard
 from depfix.knowledge.rules import rule
 from depfix.model.finding import Finding
-from depfix.model.names import fold
-from depfix.model.plan import Action, Declined, Plan
+from depfix.model.names import fold, parent
+from depfix.model.plan import Action, Declined, Kept, Plan
 from depfix.model.source import Provider
 from depfix.repair.completion import (
     completed_modules,
@@ -37,6 +38,7 @@ from depfix.repair.deliveries import Delivery, Piece, deliver, deliver_data, del
 from depfix.repair.slim import unneeded
 
 _MOST_ROUNDS = 50
+_METADATA = (".dist-info", ".egg-info")
 _BY_REPLACEMENT = frozenset(("wrong-machine", "missing-symbol", "damaged-file"))
 _MODULES = frozenset(("missing-module", "missing-extension-module", "missing-stdlib-module", "hidden-module"))
 _ABI = "abi-mismatch"  # with an identity it is of a file that is loaded, else of a module that is not found
@@ -141,7 +143,7 @@ def plan_repair(
         current, saved = planner.slim(start, current, examine)
     left = {key_of(finding) for finding in current.findings}
     declined = tuple(row for key, row in planner.declined.items() if key in left)
-    plan = Plan(tuple(planner.actions.values()), declined, *saved)
+    plan = Plan(tuple(planner.actions.values()), declined, *saved, tuple(planner.kept.values()))
     return Planned(plan, planner.cures, current)
 
 
@@ -155,6 +157,7 @@ class _Planner:
         self._keep = choices.keep
         self.actions: dict[str, Action] = {}
         self.declined: dict[Key, Declined] = {}
+        self.kept: dict[str, Kept] = {}
         self._cured: dict[Key, Action] = {}
         self._tried: set[Key] = set()
         self._lift = choices.lift
@@ -321,7 +324,10 @@ class _Planner:
                 continue
             if existing is not None:
                 new = file_entry(existing.path, piece.source)
-                if not self._overwrite or facts.same_content(existing, new):
+                if facts.same_content(existing, new):
+                    continue
+                if not self._overwrite:
+                    self._keep_old(facts, existing, new, delivery.provider)
                     continue
             verb = "replace" if existing is not None else "copy"
             path = existing.path if existing is not None else tree.spelled(piece.destination)
@@ -335,6 +341,11 @@ class _Planner:
         elif finding.name == "hidden-module":
             self._hidden.append((finding, delivery.provider))
         return added
+
+    def _keep_old(self, facts: Facts, existing: FileEntry, new: FileEntry, provider: Provider) -> None:
+        if not parent(fold(existing.path)).endswith(_METADATA):  # installers write into those
+            row = Kept(existing.path, _words(facts, existing), _words(facts, new), provider)
+            self.kept.setdefault(fold(existing.path), row)
 
     def _plans(self, piece: Piece) -> bool:
         return fold(piece.destination) in self.actions
@@ -364,9 +375,21 @@ class _Planner:
             self.declined[key] = Declined(finding.rule, finding.subject, f"{choice.destination} is a folder")
             return []
         if existing is not None and not self._overwrite:
-            reason = f"{existing.path} stands there with other content; --overwrite replaces it, undo brings it back"
+            facts = examined.closure.world.facts
+            there, offered = _words(facts, existing), _words(facts, file_entry(existing.path, choice.source))
+            reason = (
+                f"{existing.path} stands there with other content ({there}; {choice.provider} has {offered}); "
+                "--overwrite replaces it, undo brings it back"
+            )
             self.declined[key] = Declined(finding.rule, finding.subject, reason)
             return []
         path = existing.path if existing is not None else tree.spelled(choice.destination)
         verb = "replace" if existing is not None else "copy"
         return [self._add(finding, verb, Piece(choice.source, path), choice.provider)]
+
+
+def _words(facts: Facts, entry: FileEntry) -> str:
+    """Return what tells a file from another of its name: the version that an image says, and the size."""
+    version = facts.version(entry) if fold(entry.name).endswith((".dll", ".pyd", ".exe")) else None
+    number = ".".join(map(str, version.file_version)) if version is not None else ""
+    return ", ".join(filter(None, (number, f"{entry.size:,} bytes")))

@@ -98,6 +98,10 @@ def _plan(plan: Plan) -> dict[str, object]:
             for action in plan.actions
         ],
         "left_out": {"files": plan.left_out, "bytes": plan.saved},
+        "kept": [
+            {"path": row.destination, "there": row.there, "offered": row.offered, "provider": str(row.provider)}
+            for row in plan.kept
+        ],
         "declined": [{"rule": row.rule, "subject": row.subject, "reason": row.reason} for row in plan.declined],
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from depfix.model.plan import Action, Plan
+from depfix.model.plan import Action, Kept, Plan
 from depfix.model.report import Report
 from depfix.model.source import Provider
 from depfix.reports.text import Line, count, declined_words, head, size
@@ -29,6 +29,7 @@ def plan_lines(report: Report) -> Iterator[Line]:
             yield from _action_lines(action, width)
     for row in plan.declined:
         yield Line(f" {row.subject} ({row.rule}): {row.reason}", "declined", "yellow")
+    yield from _kept_lines(plan)
     for path in plan.long_paths(report.dist.root.replace("\\", "/").rpartition("/")[2]):
         yield Line(
             f" {path} is so long a path that Windows may not open it where the program is installed",
@@ -81,6 +82,19 @@ def _given_by(action: Action) -> str:
     """Return who gives a file, with the licence and what there is to know of it."""
     provider = action.provider
     return ", ".join(filter(None, (str(provider), provider.licence, provider.note)))
+
+
+def _kept_lines(plan: Plan) -> Iterator[Line]:
+    """Yield what stays though a package has other content of it: the first few of each package."""
+    by_provider: dict[Provider, list[Kept]] = {}
+    for row in plan.kept:
+        by_provider.setdefault(row.provider, []).append(row)
+    for provider, rows in by_provider.items():
+        for row in rows[:_MOST_SINGLE]:
+            words = f"has other content than in {provider} ({row.there}; there {row.offered}); --overwrite replaces it"
+            yield Line(f" {row.destination} {words}", "kept", "yellow")
+        if len(rows) > _MOST_SINGLE:
+            yield Line(f" {len(rows) - _MOST_SINGLE:,} more files of {provider} likewise", "kept", "yellow")
 
 
 def _places(group: Sequence[Action]) -> list[str]:
