@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from depfix import pipeline
+from depfix.dist.freezers import Freezer
 from depfix.dist.identify import open_dist
 from depfix.env.discover import list_environments
 from depfix.env.fit import Need, by_fit, misfit
@@ -274,6 +276,8 @@ def scons_report(python: Path, folder: str) -> str:
 
 def nuitka_dist(make_dist: DistMaker, python: Path) -> Path:
     dist = make_dist({"pkg/core.pyd": ("libffi-7.dll",)}, {"pkg/__init__.py": ""})
+    with open(dist / "app.exe", "ab") as program:
+        program.write(b"\0__nuitka_binary_dir\0nuitka_module_loader\0")  # by which its programs are known
     write(
         dist.parent / "main.build", {"scons-report.txt": scons_report(python, "Z:\\\\PROG~1\\\\PY"), "__loader.c": ""}
     )
@@ -281,19 +285,12 @@ def nuitka_dist(make_dist: DistMaker, python: Path) -> Path:
 
 
 def test_the_environment_that_the_build_names_is_taken(
-    cli: Run, make_dist: DistMaker, make_conda: MakeConda, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_dist: DistMaker, make_conda: MakeConda, tmp_path: Path
 ) -> None:
-    from depfix import pipeline
-    from depfix.dist.freezers import Freezer
-
     python = python_at(tmp_path / "py")
     dist = nuitka_dist(make_dist, python)
     found = open_dist(dist)
-    if found.freezer is not Freezer.NUITKA:
-        from dataclasses import replace
-
-        monkeypatch.setattr(pipeline, "open_dist", lambda path: replace(open_dist(path), freezer=Freezer.NUITKA))
-        found = replace(found, freezer=Freezer.NUITKA)
+    assert found.freezer is Freezer.NUITKA
     assert building_folder(found) == "Z:" + str(python).replace("/", "\\")
     environ = {"CONDA_PREFIX": str(make_conda({"Library/bin/libffi-7.dll": ()}))}
     report = pipeline.scan(str(dist), pipeline.Options(environ=environ))
