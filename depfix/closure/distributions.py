@@ -21,6 +21,7 @@ from depfix.model.names import base_name, join, normalised, parent
 _FOLDERS = (".dist-info", ".egg-info")
 _METADATA = ("METADATA", "PKG-INFO")
 _HASH = "sha256="
+_DIGEST = 32  # bytes
 _LONGEST_NUMBER = 18
 
 
@@ -139,13 +140,14 @@ def _columns(line: str) -> tuple[str, str, str]:
 
 
 def _sha256(text: str) -> str:
-    """Return a hash of a RECORD in hex, an empty string if it is of another kind."""
+    """Return a hash of a RECORD in hex, an empty string if it is of another kind or none at all."""
     if not text.startswith(_HASH):
         return ""
     try:
-        return base64.urlsafe_b64decode(text[len(_HASH) :] + "=" * (-len(text[len(_HASH) :]) % 4)).hex()
+        digest = base64.urlsafe_b64decode(text[len(_HASH) :] + "=" * (-len(text[len(_HASH) :]) % 4))
     except (binascii.Error, ValueError):
         return ""
+    return digest.hex() if len(digest) == _DIGEST else ""
 
 
 def path_in_dist(present: Present, recorded: Recorded) -> str:

@@ -23,6 +23,7 @@ SITE = "Lib/site-packages"
 _SCHEMES = {"purelib": SITE, "platlib": SITE, "data": "", "scripts": "Scripts", "headers": "Include"}
 _PLATFORMS = {Machine.AMD64: "win_amd64", Machine.X86: "win32", Machine.ARM64: "win_arm64"}
 _LARGEST_TEXT = 64 << 20
+_DIGEST = 43  # characters of a SHA-256 in RECORD; what is shorter is none
 
 
 class Wheel:
@@ -159,5 +160,6 @@ def _order(version: tuple[int, int], wanted: Wanted) -> dict[str, int]:
 
 def _hashes(record: str) -> Iterator[tuple[str, str]]:
     for row in csv.reader(record.splitlines()):
-        if len(row) > 1 and row[1].startswith("sha256=") and safe_relative(row[0]):
-            yield row[0], row[1].removeprefix("sha256=").rstrip("=")
+        digest = row[1].removeprefix("sha256=").rstrip("=") if len(row) > 1 and row[1].startswith("sha256=") else ""
+        if len(digest) == _DIGEST and safe_relative(row[0]):
+            yield row[0], digest
