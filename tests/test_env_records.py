@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from depfix.env.records import egg_requirements, normalized, record_paths
+from depfix.env.records import egg_requirements, record_paths
+from depfix.model.names import normalised
 from fixtures.windows_lab import embedded_python
 from tests.conftest import Forge, put
 from tests.test_env_packages import SITE, dist_info, got, opened, places, python_at, write
@@ -253,7 +254,7 @@ def test_deep_nesting_is_no_trap(make_conda: MakeConda, depth: int) -> None:
 
 
 def test_names_and_requirements_as_the_standards_say() -> None:
-    assert {normalized(name) for name in ("Foo.Bar", "foo-bar", "FOO__bar", "foo-._bar")} == {"foo-bar"}
+    assert {normalised(name) for name in ("Foo.Bar", "foo-bar", "FOO__bar", "foo-._bar")} == {"foo-bar"}
     assert list(egg_requirements("a\n# b\n[:m]\nc\n")) == ["a", "c ; m"]
     assert record_paths('a.py,sha256=x,1\r\n"b,c.py",,\r\n"un""quoted.py",,\r\nd.py') == (
         "a.py",

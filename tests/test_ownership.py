@@ -19,8 +19,9 @@ from depfix.env.links import refused
 from depfix.env.open import open_environment
 from depfix.env.packages import PackageFolder
 from depfix.env.protocol import Environment
-from depfix.env.records import metadata_text, normalized, record_hashes, strays
+from depfix.env.records import metadata_text, record_hashes, strays
 from depfix.knowledge.tables import licence_classifiers
+from depfix.model.names import normalised
 from depfix.model.source import Candidate
 from fixtures.windows_lab import download, embedded_python
 from tests.conftest import Cli, DistMaker, Forge, put, snapshot
@@ -53,7 +54,7 @@ def assert_as_importlib_metadata(site: Path, root: Path) -> int:
     own = {one.key: one for one in folder.installed}
     compared = 0
     for theirs in importlib_metadata.distributions(path=[str(site)]):
-        one = own[normalized(theirs.metadata["Name"])]
+        one = own[normalised(theirs.metadata["Name"])]
         assert (one.name, one.version) == (theirs.metadata["Name"], theirs.version)
         rows = theirs.files or []
         assert sorted(one.recorded or ()) == sorted(str(row).replace(os.sep, "/") for row in rows)

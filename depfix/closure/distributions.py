@@ -7,22 +7,16 @@ https://packaging.python.org/specifications/binary-distribution-format/
 
 from __future__ import annotations
 
-import base64
-import binascii
-import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from depfix.closure.facts import Facts
 from depfix.dist.tree import FileEntry, Tree
-from depfix.env.records import egg_requirements, fields, read_text, safe_relative
+from depfix.env.records import egg_requirements, fields, read_text, record_rows
 from depfix.model.names import base_name, join, normalised, parent
 
 _FOLDERS = (".dist-info", ".egg-info")
 _METADATA = ("METADATA", "PKG-INFO")
-_HASH = "sha256="
-_DIGEST = 32  # bytes
-_LONGEST_NUMBER = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +85,8 @@ def records_of(tree: Tree, facts: Facts, present: Present) -> tuple[Recorded, ..
 
 def read_recorded(source: str) -> tuple[Recorded, ...]:
     """Return the rows of the RECORD in a file that lead to places below its folder. Never raises."""
-    return tuple(_rows(read_text(source)))
+    rows = record_rows(read_text(source))
+    return tuple(Recorded(path, size, sha256) for path, sha256, size in rows if not path.startswith("../"))
 
 
 def _present(tree: Tree, facts: Facts, folder: str, entry: FileEntry) -> Present | None:
@@ -115,39 +110,6 @@ def _read_fields(source: str) -> tuple[tuple[str, str], ...]:
 def _text(tree: Tree, facts: Facts, folder: str, name: str) -> str:
     entry = tree.in_folder(folder, name)
     return facts.remember(entry.source, "text", read_text) if entry is not None else ""
-
-
-def _rows(text: str) -> Iterator[Recorded]:
-    for line in text.split("\n"):
-        path, digest, size = _columns(line.rstrip("\r"))
-        path = safe_relative(path)
-        if path and not path.startswith("../"):
-            known = size.isdecimal() and size.isascii() and len(size) <= _LONGEST_NUMBER
-            yield Recorded(path, int(size) if known else -1, _sha256(digest))
-
-
-def _columns(line: str) -> tuple[str, str, str]:
-    if '"' not in line:
-        path, _, rest = line.partition(",")
-        digest, _, size = rest.partition(",")
-        return path, digest, size
-    try:
-        row = next(csv.reader([line]), [])
-    except csv.Error:
-        return "", "", ""
-    path, digest, size = [*row, "", "", ""][:3]
-    return path, digest, size
-
-
-def _sha256(text: str) -> str:
-    """Return a hash of a RECORD in hex, an empty string if it is of another kind or none at all."""
-    if not text.startswith(_HASH):
-        return ""
-    try:
-        digest = base64.urlsafe_b64decode(text[len(_HASH) :] + "=" * (-len(text[len(_HASH) :]) % 4))
-    except (binascii.Error, ValueError):
-        return ""
-    return digest.hex() if len(digest) == _DIGEST else ""
 
 
 def path_in_dist(present: Present, recorded: Recorded) -> str:

@@ -18,9 +18,9 @@ from depfix.env.packages import ExistingFiles, Installed, PackageFolder, top_lev
 from depfix.env.protocol import Distribution
 from depfix.env.python import PythonEnvironment
 from depfix.env.recognise import advice_for, conda_prefix
-from depfix.env.records import normalized
 from depfix.env.refused import refusal_of
 from depfix.errors import WrongEnvironmentError
+from depfix.model.names import normalised
 from depfix.model.source import Provider
 
 
@@ -50,7 +50,7 @@ class CondaEnvironment(PythonEnvironment):
     def distribution(self, name: str) -> Distribution | None:
         """Return the distribution of this name, else the conda package; None if neither is installed."""
         found = super().distribution(name)
-        package = self._conda.named(normalized(name)) if found is None else None
+        package = self._conda.named(normalised(name)) if found is None else None
         return self._of_package(package) if package is not None else found
 
     def _of_package(self, package: CondaPackage) -> Distribution | None:
@@ -158,7 +158,7 @@ class CondaEnvironment(PythonEnvironment):
     def _replaced(self, package: CondaPackage) -> str:
         """Say so if pip installed a distribution of the same name over a package, and this is a file left of that."""
         for folder in self._package_folders:
-            one = folder.named(normalized(package.name))
+            one = folder.named(normalised(package.name))
             if one is not None and self._package_of(one) is None:
                 return f"left of conda's {package.name}: pip put {one.name} {one.version} over it"
         return ""

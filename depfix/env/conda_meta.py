@@ -13,7 +13,8 @@ import msgspec
 
 from depfix.env.licences import short_licence
 from depfix.env.listing import entries, folded, inside
-from depfix.env.records import normalized, read_bytes, safe_relative
+from depfix.env.records import read_bytes, safe_relative
+from depfix.model.names import normalised
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -92,9 +93,9 @@ class CondaRecords:
         """Return the package of a normalised name."""
         decoder = msgspec.json.Decoder(CondaPackage)
         for name, path in sorted(self._records.items()):
-            if normalized(name.rsplit("-", 2)[0]) == key:
+            if normalised(name.rsplit("-", 2)[0]) == key:
                 package = _decoded(decoder, path)
-                if package is not None and normalized(package.name) == key:
+                if package is not None and normalised(package.name) == key:
                     return package
         return None
 

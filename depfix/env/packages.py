@@ -20,7 +20,6 @@ from depfix.env.records import (
     fields,
     installed_files,
     metadata_text,
-    normalized,
     path_lines,
     read_bytes,
     read_text,
@@ -29,7 +28,7 @@ from depfix.env.records import (
     safe_relative,
     strays,
 )
-from depfix.model.names import fold
+from depfix.model.names import fold, normalised
 
 _DEEPEST = 100
 _EGG_INFO = re.compile(r"(.+?)(?:-([^-]*))?(?:-py\d[^-]*)?(?:-[^-]*)?")
@@ -58,7 +57,7 @@ class Installed:
         else:
             match = _EGG_INFO.fullmatch(stem)
             self._named, self._numbered = (match[1], match[2] or "") if match else (stem, "")
-        self.key = normalized(self._named)
+        self.key = normalised(self._named)
 
     @cached_property
     def _fields(self) -> list[tuple[str, str]]:
@@ -163,7 +162,7 @@ class PackageFolder:
         """Return the distribution of a normalised name; of several, the last that has a record."""
         found = [one for one in self.installed if one.key == key]
         if not found:  # the folder's name may be spelled in a way that only METADATA tells
-            found = [one for one in self.installed if one.is_egg and normalized(one.name) == key]
+            found = [one for one in self.installed if one.is_egg and normalised(one.name) == key]
         recorded = [one for one in found if len(found) == 1 or one.recorded is not None]
         return (recorded or found)[-1] if found else None
 

@@ -15,8 +15,7 @@ from depfix.env.listing import LIBRARY_SUFFIXES, entries, folder_inside, librari
 from depfix.env.on_disk import OnDisk
 from depfix.env.packages import ExistingFiles, Installed, PackageFolder, source_files, top_level_of
 from depfix.env.protocol import Distribution, EnvironmentInfo
-from depfix.env.records import normalized
-from depfix.model.names import fold
+from depfix.model.names import fold, normalised
 from depfix.model.source import PYTHON, Candidate, Provider
 
 # Where DLLs lie that a Python or an activated conda environment finds, in this order: the folder of python.exe, then
@@ -217,7 +216,7 @@ class PythonEnvironment(OnDisk):
     def distribution(self, name: str) -> Distribution | None:
         """Return the distribution of this name, compared as PEP 503 does; None if it is not installed."""
         for folder in self._package_folders:
-            one = folder.named(normalized(name))
+            one = folder.named(normalised(name))
             if one is not None:
                 return self._distribution(folder, one)
         return None

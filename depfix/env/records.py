@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterator
 
 _LIMIT = 64 << 20
+_LONGEST_NUMBER = 18
 _DIGEST = 32
 _UNUSUAL = ("./", "//", "\\", ":", "\0", '"')  # without these, no path needs to be looked at by itself
 _SECTION = re.compile(r"\[([^\]]*)\]")
@@ -35,11 +36,6 @@ def read_bytes(path: str) -> bytes:
     except (OSError, ValueError):
         return b""
     return content if len(content) <= _LIMIT else b""
-
-
-def normalized(name: str) -> str:
-    """Return the key of a distribution's name. Source: PEP 503 https://peps.python.org/pep-0503/#normalized-names"""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def record_paths(text: str) -> tuple[str, ...]:
@@ -63,22 +59,35 @@ def strays(text: str) -> tuple[str, ...]:
     return tuple(path for path in paths if path and not safe_relative(path))
 
 
+def record_rows(text: str) -> Iterator[tuple[str, str, int]]:
+    """Yield (path with `/`, SHA-256 in hex, size in bytes) of each row of a RECORD, paths as `record_paths` has them.
+
+    An empty string and -1 where a row does not tell.
+    """
+    for line in text.replace("\r", "").split("\n"):
+        row = [*(_csv_row(line) if '"' in line else line.split(",")), "", ""]
+        path = safe_relative(row[0])
+        if path:
+            size = row[2]
+            known = size.isdecimal() and size.isascii() and len(size) <= _LONGEST_NUMBER
+            yield path, _sha256(row[1]), int(size) if known else -1
+
+
 def record_hashes(text: str) -> dict[str, str]:
     """Return {path as `record_paths` has it: SHA-256 in hex} of those rows of a RECORD that have one."""
-    found: dict[str, str] = {}
-    for line in text.replace("\r", "").split("\n"):
-        row = _csv_row(line) if '"' in line else line.split(",")
-        if len(row) < 2 or not row[1].startswith("sha256="):
-            continue
-        value = row[1][len("sha256=") :]
-        try:
-            digest = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
-        except (binascii.Error, ValueError):
-            continue
-        path = safe_relative(row[0])
-        if path and len(digest) == _DIGEST:
-            found[path] = digest.hex()
-    return found
+    return {path: sha256 for path, sha256, _ in record_rows(text) if sha256}
+
+
+def _sha256(text: str) -> str:
+    """Return a hash of a RECORD in hex, an empty string if it is of another kind or none at all."""
+    value = text.removeprefix("sha256=")
+    if value == text:
+        return ""
+    try:
+        digest = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
+    except (binascii.Error, ValueError):
+        return ""
+    return digest.hex() if len(digest) == _DIGEST else ""
 
 
 def _csv_path(line: str) -> str:

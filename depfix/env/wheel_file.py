@@ -6,15 +6,14 @@ https://packaging.python.org/en/latest/specifications/binary-distribution-format
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 
 from depfix.env.archives import Wanted, python_words
-from depfix.env.records import fields, safe_relative
+from depfix.env.records import fields, record_hashes
 from depfix.env.safe_archive import RefusedArchiveError, write_member
 from depfix.env.zip_archive import read_member, read_members, unpack_members
 from depfix.model.machine import Machine
@@ -23,7 +22,6 @@ SITE = "Lib/site-packages"
 _SCHEMES = {"purelib": SITE, "platlib": SITE, "data": "", "scripts": "Scripts", "headers": "Include"}
 _PLATFORMS = {Machine.AMD64: "win_amd64", Machine.X86: "win32", Machine.ARM64: "win_arm64"}
 _LARGEST_TEXT = 64 << 20
-_DIGEST = 43  # characters of a SHA-256 in RECORD; what is shorter is none
 
 
 class Wheel:
@@ -94,11 +92,11 @@ class Wheel:
         Raises RefusedArchiveError if one differs or cannot be unpacked, OSError if the disk refuses.
         """
         record = self._dist_info("RECORD")
-        hashes = dict(_hashes(self._text("RECORD")))
+        hashes = record_hashes(self._text("RECORD"))
         content = (member for member in self._members if member.name != record)
         for member, digest in unpack_members(self.path, content, folder):
             wanted = hashes.get(member.name, "")
-            if wanted and wanted != base64.urlsafe_b64encode(digest).decode("ascii").rstrip("="):
+            if wanted and wanted != digest.hex():
                 raise RefusedArchiveError(f"its {member.name} is not the one that its RECORD names")
         if record:
             for _ in write_member(folder, f"{SITE}/{record}", io.BytesIO(self._installed_record()), _LARGEST_TEXT):
@@ -156,10 +154,3 @@ def _order(version: tuple[int, int], wanted: Wanted) -> dict[str, int]:
     if wanted.free_threaded:  # the stable ABI is none of a free-threaded Python
         found = [tag for tag in found if tag.abi != "abi3"]
     return {text: place for place, text in enumerate(dict.fromkeys(map(str, found)))}
-
-
-def _hashes(record: str) -> Iterator[tuple[str, str]]:
-    for row in csv.reader(record.splitlines()):
-        digest = row[1].removeprefix("sha256=").rstrip("=") if len(row) > 1 and row[1].startswith("sha256=") else ""
-        if len(digest) == _DIGEST and safe_relative(row[0]):
-            yield row[0], digest

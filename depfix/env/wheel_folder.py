@@ -10,12 +10,12 @@ from depfix.env.conda_file import SUFFIXES as CONDA_SUFFIXES
 from depfix.env.conda_file import CondaFile
 from depfix.env.python_file import SUFFIXES as PYTHON_SUFFIXES
 from depfix.env.python_file import PythonFile
-from depfix.env.records import normalized
 from depfix.env.requirements import requirements, target_markers
 from depfix.env.safe_archive import RefusedArchiveError, not_an_archive
 from depfix.env.wheel_file import Wheel
 from depfix.env.wheels import WheelsEnvironment
 from depfix.errors import UnknownEnvironmentError, WrongEnvironmentError
+from depfix.model.names import normalised
 
 _WHEEL = ".whl"
 _MOST_SHOWN = 3
@@ -104,7 +104,7 @@ def _chosen(archives: Sequence[PackageArchive], wanted: Wanted) -> list[PackageA
     """
     by_name: dict[str, list[PackageArchive]] = {}
     for archive in archives:
-        by_name.setdefault(normalized(archive.name), []).append(archive)
+        by_name.setdefault(normalised(archive.name), []).append(archive)
     for rows in by_name.values():
         rows.sort(key=lambda one: (one.is_conda, one.rank(wanted)))
         rows.sort(key=lambda one: _version_key(one.version), reverse=True)
@@ -127,11 +127,11 @@ def _preferred(rows: Sequence[PackageArchive], version: str) -> PackageArchive:
 
 def _allowed(rows: Sequence[PackageArchive], chosen: Mapping[str, PackageArchive], wanted: Wanted) -> PackageArchive:
     """Return the newest version that the requirements of the chosen archives allow, the newest of all if none."""
-    name = normalized(rows[0].name)
-    others = [other for other in chosen.values() if normalized(other.name) != name]
+    name = normalised(rows[0].name)
+    others = [other for other in chosen.values() if normalised(other.name) != name]
     markers = target_markers(wanted.python or (3, 0), wanted.machine)
     required = [
-        row for other in others for row in requirements(other.requires(), markers) if normalized(row.name) == name
+        row for other in others for row in requirements(other.requires(), markers) if normalised(row.name) == name
     ]
     return next((one for one in rows if all(row.admits(one.version) for row in required)), rows[0])
 

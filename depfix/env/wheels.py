@@ -18,11 +18,10 @@ from depfix.env.listing import LIBRARY_SUFFIXES
 from depfix.env.on_disk import OnDisk
 from depfix.env.protocol import Distribution, EnvironmentInfo
 from depfix.env.python import PythonEnvironment
-from depfix.env.records import normalized
 from depfix.env.safe_archive import RefusedArchiveError
 from depfix.env.wheel_file import SITE
 from depfix.errors import WriteError
-from depfix.model.names import base_name, fold
+from depfix.model.names import base_name, fold, normalised
 from depfix.model.source import Candidate
 
 IN_ARCHIVE = "!/"  # parts the path of an archive from that of a file in it, as in the URLs of Java archives
@@ -59,13 +58,13 @@ class Part:
     def names(self) -> frozenset[str]:
         """The normalised names of the distributions in it: a package of conda may hold one of another name."""
         metadata = (name for name in self._folders.get(SITE, {}) if name.lower().endswith(".dist-info"))
-        return frozenset((normalized(self.archive.name), *(normalized(one.rpartition("-")[0]) for one in metadata)))
+        return frozenset((normalised(self.archive.name), *(normalised(one.rpartition("-")[0]) for one in metadata)))
 
     def has(self, name: str) -> bool:
         """Return True if a module, a DLL or a distribution of this name is in it."""
         top = name.partition(".")[0]
         site = {one.partition(".")[0] for one in self._folders.get(SITE, {})}
-        return fold(name) in self.libraries or normalized(name) in self.names or top in site
+        return fold(name) in self.libraries or normalised(name) in self.names or top in site
 
     @cached_property
     def extends_path(self) -> bool:
@@ -174,7 +173,7 @@ class WheelsEnvironment(OnDisk):
 
     def distribution(self, name: str) -> Distribution | None:
         """Return the distribution of this name, compared as PEP 503 does."""
-        for part in [one for one in self._parts if normalized(name) in one.names]:
+        for part in [one for one in self._parts if normalised(name) in one.names]:
             found = self._ask(part, lambda one: one.distribution(name), None)
             if found is not None:
                 return found
@@ -204,10 +203,10 @@ class WheelsEnvironment(OnDisk):
 
     def why_not(self, name: str) -> str:
         """Return which archives hold a module, DLL or distribution of this name and cannot serve, with the reasons."""
-        key = normalized(name.partition(".")[0])
+        key = normalised(name.partition(".")[0])
         found = []
         for file, (reason, archive) in sorted(self._refused.items()):
-            if Part(archive, "", "").has(name) if archive is not None else normalized(file.partition("-")[0]) == key:
+            if Part(archive, "", "").has(name) if archive is not None else normalised(file.partition("-")[0]) == key:
                 found.append(f"{file}: {reason}")
         return "; ".join(found)
 
