@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import product
+from math import prod
 
 from depfix.dist.identify import PythonDll
 from depfix.dist.tree import FileEntry, Tree
+from depfix.env.tags import accepted_tags
 from depfix.imports.finder import ModuleKind, module_suffixes
 from depfix.model.image import Exports, Image
 from depfix.model.machine import Machine
@@ -19,8 +22,7 @@ from depfix.model.names import base_name, dll_file_name, fold, parent
 
 STABLE_ABI = "python3.dll"
 _PYTHON_DLL = re.compile(r"python(\d)(\d+)(t?)(_d)?\.dll")
-_INTERPRETER = re.compile(r"(py|cp)(\d)(\d*)")
-_PLATFORMS = {Machine.AMD64: "win_amd64", Machine.X86: "win32", Machine.ARM64: "win_arm64", Machine.ARM: "win_arm32"}
+_MOST_TAGS = 256
 
 
 def dll_misfit(python: PythonDll, asked: str) -> str:
@@ -94,32 +96,18 @@ def foreign_files(tree: Tree, python: PythonDll | None, machine: Machine) -> dic
 def wheel_misfit(python: PythonDll | None, machine: Machine, tags: Iterable[str]) -> str:
     """Return why a distribution with these compatibility tags is not for this Python; "" if one of them is."""
     rows = [tag for row in tags for tag in _expanded(row)]
-    if python is None or not rows or any(_tag_fits(python, machine, *row) for row in rows):
+    if python is None or not rows:
+        return ""
+    accepted = accepted_tags(python.version, machine, free_threaded=python.free_threaded, debug=python.debug)
+    if any(row in accepted for row in rows):
         return ""
     free = "t" if python.free_threaded else ""
-    return f"it is for {'-'.join(rows[0])}, the program has Python {python.text}{free} for {machine.value}"
+    return f"it is for {rows[0]}, the program has Python {python.text}{free} for {machine.value}"
 
 
-def _expanded(tag: str) -> list[tuple[str, str, str]]:
+def _expanded(tag: str) -> list[str]:
     """Return the single tags of a compressed set: py2.py3-none-any are two."""
-    parts = tag.strip().lower().split("-")
-    if len(parts) != 3:
+    parts = [part.split(".") for part in tag.strip().lower().split("-")]
+    if len(parts) != 3 or prod(map(len, parts)) > _MOST_TAGS:
         return []
-    interpreters, abis, platforms = (part.split(".") for part in parts)
-    if len(interpreters) * len(abis) * len(platforms) > 256:
-        return []
-    return [(one, abi, platform) for one in interpreters for abi in abis for platform in platforms]
-
-
-def _tag_fits(python: PythonDll, machine: Machine, interpreter: str, abi: str, platform: str) -> bool:
-    match = _INTERPRETER.fullmatch(interpreter)
-    if platform not in ("any", _PLATFORMS.get(machine, "any")) or match is None or int(match[2]) != python.version[0]:
-        return False
-    minor = int(match[3]) if match[3] else 0
-    own = f"cp{python.version[0]}{python.version[1]}"
-    if abi == "none":
-        return minor <= python.version[1]
-    if abi == "abi3":
-        return match[1] == "cp" and minor <= python.version[1] and not python.free_threaded
-    wanted = f"{own}{'t' if python.free_threaded else ''}"
-    return abi in (wanted, f"{wanted}d", f"{own}m") and interpreter == own
+    return ["-".join(row) for row in product(*parts)]

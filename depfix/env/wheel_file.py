@@ -15,12 +15,11 @@ from functools import cached_property
 from depfix.env.archives import Wanted, python_words
 from depfix.env.records import fields, record_hashes
 from depfix.env.safe_archive import RefusedArchiveError, write_member
+from depfix.env.tags import PLATFORMS, accepted_tags
 from depfix.env.zip_archive import read_member, read_members, unpack_members
-from depfix.model.machine import Machine
 
 SITE = "Lib/site-packages"
 _SCHEMES = {"purelib": SITE, "platlib": SITE, "data": "", "scripts": "Scripts", "headers": "Include"}
-_PLATFORMS = {Machine.AMD64: "win_amd64", Machine.X86: "win32", Machine.ARM64: "win_arm64"}
 _LARGEST_TEXT = 64 << 20
 
 
@@ -57,7 +56,7 @@ class Wheel:
             return ""
         own = parse_tag(self._tags)
         platforms = {tag.platform for tag in own}
-        if not platforms & {"any", _PLATFORMS.get(wanted.machine, "")}:
+        if not platforms & {"any", PLATFORMS.get(wanted.machine, "")}:
             return f"it is for {', '.join(sorted(platforms))}, the program is {wanted.machine.words}"
         theirs = python_words(wanted.python) if wanted.python is not None else "no Python"
         threads = ", free-threaded" if wanted.free_threaded else ""
@@ -69,9 +68,9 @@ class Wheel:
         from packaging.tags import parse_tag
 
         if wanted.python is None:  # its DLLs may serve
-            fitting = ("any", _PLATFORMS.get(wanted.machine))
+            fitting = ("any", PLATFORMS.get(wanted.machine))
             return 0 if any(tag.platform in fitting for tag in parse_tag(self._tags)) else -1
-        order = _order(wanted.python, wanted)
+        order = accepted_tags(wanted.python, wanted.machine, free_threaded=wanted.free_threaded)
         return min((order[tag] for tag in map(str, parse_tag(self._tags)) if tag in order), default=-1)
 
     def requires(self) -> tuple[str, ...]:
@@ -140,17 +139,3 @@ def _parsed(file_name: str) -> tuple[str, str, str]:
     except InvalidWheelFilename as error:
         raise RefusedArchiveError("its name is none of a wheel (name-version-python-abi-platform.whl)") from error
     return str(name), str(version), "-".join(file_name.removesuffix(".whl").split("-")[-3:])
-
-
-def _order(version: tuple[int, int], wanted: Wanted) -> dict[str, int]:
-    """Return {tag: its place} of the tags that a dist takes. Source: PEP 425 https://peps.python.org/pep-0425/"""
-    from packaging.tags import compatible_tags, cpython_tags
-
-    platform = _PLATFORMS.get(wanted.machine)
-    platforms = [platform] if platform else []
-    interpreter = f"cp{version[0]}{version[1]}"
-    abi = interpreter + ("t" if wanted.free_threaded else "")
-    found = [*cpython_tags(version, [abi], platforms), *compatible_tags(version, interpreter, platforms)]
-    if wanted.free_threaded:  # the stable ABI is none of a free-threaded Python
-        found = [tag for tag in found if tag.abi != "abi3"]
-    return {text: place for place, text in enumerate(dict.fromkeys(map(str, found)))}
