@@ -27,6 +27,7 @@ class NodeKind(Enum):
     NO_METADATA = "no metadata"
     DATA = "data"
     NO_DATA = "no data"
+    BEHAVIOUR = "behaviour"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Node:
     """A program or image (dist-relative path), a module (dotted name), a DLL of Windows or a missing one (name).
 
     NO_MODULE is a module that is in no file here and ought to be, NO_METADATA a distribution without its metadata. DATA
-    is a file that is no code (dist-relative path), NO_DATA a path or pattern of which files are absent.
+    is a file that is no code (dist-relative path), NO_DATA a path or pattern of which files are absent. BEHAVIOUR is
+    what frozen programs do otherwise (the name of its rule).
     """
 
     kind: NodeKind
@@ -57,6 +59,7 @@ class EdgeKind(Enum):
     HIDDEN = "hidden"
     METADATA = "metadata"
     DATA = "data"
+    BEHAVIOUR = "behaviour"
 
     @property
     def words(self) -> str:
@@ -78,6 +81,7 @@ _WORDS = {
     EdgeKind.HIDDEN: "may import",
     EdgeKind.METADATA: "asks for the metadata of",
     EdgeKind.DATA: "reads",
+    EdgeKind.BEHAVIOUR: "shows",
 }
 
 

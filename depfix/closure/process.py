@@ -16,6 +16,7 @@ from depfix.closure.listed import Listing
 from depfix.closure.liveness import Liveness
 from depfix.closure.loading import Load, ProcessLoader, leading_to, missing_edge
 from depfix.closure.named import named_places
+from depfix.closure.noted import note
 from depfix.closure.paths import Pattern, folders_of, for_other_systems, images_of
 from depfix.closure.world import World
 from depfix.dist.tree import FileEntry, FileKind
@@ -24,6 +25,8 @@ from depfix.imports.naming import is_test
 from depfix.imports.uses import (
     CFFI,
     Absence,
+    BehaviourUse,
+    DataUse,
     DefaultDirectoriesUse,
     DllDirectoryUse,
     LoadUse,
@@ -264,10 +267,8 @@ class Process:
             self._world.add_folders(module, step)
         elif isinstance(step, ScriptUse):
             self._run_script(module, step)
-        elif isinstance(step, DefaultDirectoriesUse):
-            self._directories.set_default(step.flags)
-        elif step.path is None:
-            self._directories.set(None)
+        elif isinstance(step, (DataUse, BehaviourUse)):
+            note(self._world, self._graph, module, step, self._surest)
         else:
             self._run_directory(module, step)
 
@@ -302,8 +303,14 @@ class Process:
                 edge = Edge(source, target, EdgeKind.METADATA, strength, one, path, use.where.line, note=use.group)
                 self._graph.add(edge)
 
-    def _run_directory(self, module: str, use: DllDirectoryUse | PathUse) -> None:
-        pattern = self._world.surroundings(module).pattern(use.path) if use.path is not None else None
+    def _run_directory(self, module: str, use: DllDirectoryUse | PathUse | DefaultDirectoriesUse) -> None:
+        if isinstance(use, DefaultDirectoriesUse):
+            self._directories.set_default(use.flags)
+            return
+        if use.path is None:
+            self._directories.set(None)
+            return
+        pattern = self._world.surroundings(module).pattern(use.path)
         for folder in folders_of(pattern, self._world.tree) if pattern is not None else ():
             if isinstance(use, PathUse):
                 self._directories.put_on_path(folder)

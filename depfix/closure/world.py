@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import Enum
 from functools import cached_property
 
@@ -35,7 +36,7 @@ from depfix.imports.finder import (
     module_suffixes,
 )
 from depfix.imports.naming import sets_attribute
-from depfix.imports.uses import Calls, ImportUse, PackagePathUse, SearchPathUse, SourceFacts
+from depfix.imports.uses import BehaviourUse, Calls, DataUse, ImportUse, PackagePathUse, SearchPathUse, SourceFacts
 from depfix.imports.walker import ImportStep, ModuleWalker, absolute_name
 from depfix.knowledge.stdlib import stdlib_extensions, stdlib_modules, stdlib_needs
 from depfix.loader.system import CleanSystem
@@ -80,10 +81,10 @@ class World:
         suffixes = module_suffixes(dist.python, dist.machine)
         self._folders = ZippedFolders(tree)
         self.finder = ModuleFinder(self._folders, dist.layout.search_path, suffixes, self.inside.contents)
-        finders = [self.finder] + [ModuleFinder(DiskFolders(root), ("",), suffixes) for root in project]
+        self._project = [ModuleFinder(DiskFolders(root), ("",), suffixes) for root in project]
         is_read = self.knows_stdlib or not self._has_stdlib_files()
         self.walker = ModuleWalker(
-            finders,
+            [self.finder, *self._project],
             self.read,
             {} if is_read else stdlib_needs(self.version),
             lambda name: self.lack(name) is not None,
@@ -195,10 +196,28 @@ class World:
             twin = self.supply.stdlib_module(module.name) if self.inside.lacks_code(module.name) else None
             if twin is not None and twin.entry is not None:
                 return self.facts.source(twin.entry)  # the same module of the same Python
-            return self.inside.facts(module, self.is_importable)
+            return self._with_conduct(module, self.inside.facts(module, self.is_importable))
         if module.entry is None:
             return SourceFacts(())
         return self.facts.source(module.entry)
+
+    def _with_conduct(self, module: ModuleFile, facts: SourceFacts) -> SourceFacts:
+        """Return the facts of a module inside the program with what only its source tells: what it reads, what it does.
+
+        Its source is in the program's project, or in the environment that it was frozen from.
+        """
+        source = self.source_of(module.name)
+        if source is None or any(isinstance(use, (DataUse, BehaviourUse)) for use in facts.uses):
+            return facts
+        told = tuple(use for use in self.facts.source(source).uses if isinstance(use, (DataUse, BehaviourUse)))
+        return replace(facts, uses=facts.uses + told) if told else facts
+
+    def source_of(self, name: str) -> FileEntry | None:
+        """Return the source of a module that is inside the program, as the project or an environment has it."""
+        if name in stdlib_modules(self.version):
+            return None
+        found = next(filter(None, (finder.find(name) for finder in self._project)), None) or self.supply.module(name)
+        return found.entry if found is not None and found.kind is ModuleKind.SOURCE else None
 
     def _stub(self, module: ModuleFile, name: str) -> dict[str, str]:
         """Return what the stub beside a package says that it takes lazily."""
@@ -276,7 +295,15 @@ class World:
 
     def surroundings(self, module: str) -> Surroundings:
         """Return what the anchors of texts mean in a module."""
-        return Surroundings(parent(self.source_path(module)), self.dist.layout, self.walker)
+        return Surroundings(self._folder_of(module), self.dist.layout, self.walker)
+
+    def _folder_of(self, module: str) -> str:
+        """Return the dist-relative folder that `__file__` of a module names, whether the file is there or not."""
+        found = self.walker.find(module)
+        if found is None or found.kind is not ModuleKind.FROZEN:
+            return parent(self.source_path(module))
+        package = module if found.is_package else module.rpartition(".")[0]
+        return join(self.dist.layout.packages, package.replace(".", "/"))
 
     def add_folders(self, module: str, use: SearchPathUse | PackagePathUse) -> None:
         """Let modules be found in further folders of the dist from now on."""

@@ -56,8 +56,10 @@ class Evaluator:
                 self.evaluate(child)
         return UNKNOWN
 
-    def effect(self, call: ast.Call, name: str, arguments: list[Value], keywords: dict[str, Value]) -> Value | None:
-        """Take note of a call by its (dotted) name; return its value, or None if it is an ordinary call."""
+    def effect(
+        self, call: ast.Call, called: Reference | Method, arguments: list[Value], keywords: dict[str, Value]
+    ) -> Value | None:
+        """Take note of a call of a dotted name or a method; return its value, or None if it is an ordinary call."""
         return None
 
     def run_function(self, function: Function, arguments: list[Value], keywords: dict[str, Value]) -> Value:
@@ -334,12 +336,12 @@ class Evaluator:
     def _call_one(self, node: ast.Call, function: Value, arguments: list[Value], keywords: dict[str, Value]) -> Value:
         if isinstance(function, Function):
             return self.run_function(function, arguments, keywords)
-        name = function.name if isinstance(function, (Reference, Method)) else ""
-        noted = self.effect(node, name, arguments, keywords) if name else None
-        if noted is not None:
-            return noted
+        if isinstance(function, (Reference, Method)):
+            noted = self.effect(node, function, arguments, keywords)
+            if noted is not None:
+                return noted
         if isinstance(function, Reference):
-            pure = self._calls.get(name)
+            pure = self._calls.get(function.name)
             if pure is not None:
                 return pure(arguments, keywords)
             return PARAMETER if PARAMETER in arguments else UNKNOWN

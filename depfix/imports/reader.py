@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 
+from depfix.imports.behaviour import behaviour_uses, may_behave
 from depfix.imports.byname import imported_module, imports_by_name, is_by_name, is_unknown_import, spelled_names
 from depfix.imports.calls import read_calls
 from depfix.imports.effects import (
@@ -29,6 +30,7 @@ from depfix.imports.interpreter import Interpreter
 from depfix.imports.lazy import is_lazy, lazy_names, lazy_stars, stub_name
 from depfix.imports.metadata import asks_metadata, entry_points_value, indexed_uses, metadata_uses
 from depfix.imports.naming import binds_by_code, bound_in_passing
+from depfix.imports.reading import data_uses, may_read
 from depfix.imports.searching import (
     ADDS,
     added_paths,
@@ -112,7 +114,9 @@ def read_source(
 
 
 def _is_interesting(data: bytes) -> bool:
-    return any(word in data for word in _INTERESTING) or asks_metadata(data) or changes_search(data)
+    if any(word in data for word in _INTERESTING) or asks_metadata(data) or changes_search(data):
+        return True
+    return may_read(data) or may_behave(data)
 
 
 def _facts(
@@ -190,8 +194,10 @@ class _Reader(Interpreter):
         self.modules: list[tuple[Text, str]] = []  # what is put into sys.modules
         self.unknown: list[Where] = []  # where a module is imported by a name of which nothing is known
 
-    def effect(self, call: ast.Call, name: str, arguments: list[Value], keywords: dict[str, Value]) -> Value | None:
-        where = self.where(call)
+    def effect(
+        self, call: ast.Call, called: Reference | Method, arguments: list[Value], keywords: dict[str, Value]
+    ) -> Value | None:
+        name, where = called.name, self.where(call)
         found = tuple(imports_by_name(name, arguments, keywords, where))
         if not found and is_unknown_import(name, arguments):
             self.unknown.append(where)
@@ -205,6 +211,8 @@ class _Reader(Interpreter):
             return imported_module(name, arguments, keywords)
         self._searched(call, name, arguments, where)
         self.uses += metadata_uses(name, arguments, keywords, where, self.state.caught)
+        self.uses += data_uses(called, arguments, keywords, where)
+        self.uses += behaviour_uses(called, arguments, keywords, where)
         return entry_points_value(name) or self._loads(call, name, arguments, keywords, where)
 
     def _searched(self, call: ast.Call, name: str, arguments: list[Value], where: Where) -> None:

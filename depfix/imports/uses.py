@@ -206,9 +206,36 @@ class MetadataUse:
     guarded: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class DataUse:
+    """A file, or with `folder` a folder with all that is in it, that code reads; `reader` is the call that opens it.
+
+    `modules`: modules are imported from the folder, as torch.hub does with a local source tree.
+    """
+
+    where: Where
+    path: Text
+    reader: str
+    folder: bool = False
+    modules: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BehaviourUse:
+    """Something that works in a source tree and may not in a frozen program: the name of its rule, and what it is.
+
+    `words` complete "MODULE ..."; `subject` tells several of one rule in one module apart.
+    """
+
+    where: Where
+    rule: str
+    words: str
+    subject: str = ""
+
+
 Use: TypeAlias = (
     "ImportUse | ModulesUse | SpelledUse | ScriptUse | SearchPathUse | PackagePathUse | MetadataUse | "
-    "DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse | SettingUse"
+    "DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse | SettingUse | DataUse | BehaviourUse"
 )
 
 

@@ -10,6 +10,8 @@ from typing import TypeAlias
 from depfix.dist.tree import FileEntry
 from depfix.imports.finder import ModuleFile, ModuleFinder, ModuleKind, join_name
 from depfix.imports.uses import (
+    BehaviourUse,
+    DataUse,
     DefaultDirectoriesUse,
     DllDirectoryUse,
     ImportUse,
@@ -51,7 +53,7 @@ class ImportStep:
 
 Step: TypeAlias = (
     "ImportStep | DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse | "
-    "SearchPathUse | PackagePathUse | MetadataUse | ScriptUse"
+    "SearchPathUse | PackagePathUse | MetadataUse | ScriptUse | DataUse | BehaviourUse"
 )
 _AS_THEY_ARE = (
     DllDirectoryUse,
@@ -62,6 +64,8 @@ _AS_THEY_ARE = (
     PackagePathUse,
     MetadataUse,
     ScriptUse,
+    DataUse,
+    BehaviourUse,
 )
 
 

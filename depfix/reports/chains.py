@@ -18,6 +18,7 @@ _WORDS = {
     NodeKind.NO_METADATA: "a distribution without its metadata",
     NodeKind.DATA: "a data file in the dist",
     NodeKind.NO_DATA: "missing data",
+    NodeKind.BEHAVIOUR: "something that frozen programs do otherwise",
 }
 
 
