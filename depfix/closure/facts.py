@@ -266,4 +266,4 @@ def _read(path: str, target: SourceTarget, is_program: bool) -> SourceFacts:
         from depfix.imports.bytecode import read_pyc
 
         return read_pyc(data, target, is_package=is_package)
-    return read_source(data, target, is_program=is_program, is_package=is_package)
+    return read_source(data, target, is_program=is_program, is_package=is_package, is_own=target.is_own(path))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from depfix.closure.data import in_dist, need_of, place_of, strength_of
 from depfix.closure.graph import Edge, EdgeKind, Graph, Node, NodeKind
 from depfix.closure.world import World
 from depfix.imports.uses import BehaviourUse, DataUse, Strength
+
+_MOST_EDGES = 2_000  # to the files of one folder
 
 
 def note(world: World, graph: Graph, module: str, use: DataUse | BehaviourUse, surest: Strength) -> None:
@@ -17,15 +22,24 @@ def note(world: World, graph: Graph, module: str, use: DataUse | BehaviourUse, s
 
 def note_data(world: World, graph: Graph, module: str, use: DataUse, surest: Strength) -> None:
     """Note which files of the dist, and which absent ones, some code reads."""
-    pattern = world.surroundings(module).pattern(use.path)
-    if pattern is None or not pattern.exact or pattern.is_name:
+    if world.is_stdlib_name(module):
         return
-    entry = world.tree.file(pattern.path)
-    if entry is not None:
-        strength = min(use.where.strength(load=True), surest)
-        target = Node(NodeKind.DATA, entry.path)
-        source, path = world.module_node(module), world.source_path(module)
-        graph.add(Edge(source, target, EdgeKind.DATA, strength, use.reader, path, use.where.line))
+    place = place_of(world, module, use)
+    if place is None:
+        return
+    strength = strength_of(world, module, use, place, surest)
+    source = world.module_node(module)
+    edge = Edge(source, source, EdgeKind.DATA, strength, use.reader, place.shown, use.where.line, note=place.base.value)
+    found = in_dist(world.tree, place, folder=use.folder)
+    if found is not None:
+        for entry in found[:_MOST_EDGES]:
+            graph.add(replace(edge, target=Node(NodeKind.DATA, entry.path)))
+        return
+    need = need_of(world, place, folder=use.folder)
+    if need.found.files or need.found.reason or (place.own and place.exact and not use.default):
+        world.data.setdefault(place.path, need)
+        unsure = use.where.conditional or strength is Strength.POSSIBLE
+        graph.add(replace(edge, target=Node(NodeKind.NO_DATA, place.path), expected=place.path, unsure=unsure))
 
 
 def note_behaviour(world: World, graph: Graph, module: str, use: BehaviourUse, surest: Strength) -> None:

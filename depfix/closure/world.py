@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from enum import Enum
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from depfix.closure.configured import Configured
 from depfix.closure.directories import directories_named_in_program
@@ -41,6 +42,9 @@ from depfix.imports.walker import ImportStep, ModuleWalker, absolute_name
 from depfix.knowledge.stdlib import stdlib_extensions, stdlib_modules, stdlib_needs
 from depfix.loader.system import CleanSystem
 from depfix.model.names import fold, join, parent
+
+if TYPE_CHECKING:
+    from depfix.closure.data import DataNeed
 
 _NO_PYTHON = (3, 8)
 
@@ -99,6 +103,8 @@ class World:
         self.images = DistImages(dist, tree, facts)
         self.manifests = Manifests(tree, self.images.at)
         self._noted: set[tuple[str, int]] = set()
+        self.project = project
+        self.data: dict[str, DataNeed] = {}  # what code reads and the dist lacks, by dist-relative path
         self.start_directories = (
             *dist.layout.user_directories,
             *directories_named_in_program(dist, tree, self.finder),
@@ -216,8 +222,23 @@ class World:
         """Return the source of a module that is inside the program, as the project or an environment has it."""
         if name in stdlib_modules(self.version):
             return None
-        found = next(filter(None, (finder.find(name) for finder in self._project)), None) or self.supply.module(name)
+        own, found = self.project_source(name), self.supply.module(name)
+        return own or (found.entry if found is not None and found.kind is ModuleKind.SOURCE else None)
+
+    def project_source(self, name: str) -> FileEntry | None:
+        """Return the source of a module in the program's project."""
+        found = next(filter(None, (finder.find(name) for finder in self._project)), None)
         return found.entry if found is not None and found.kind is ModuleKind.SOURCE else None
+
+    @cached_property
+    def own_mentions(self) -> frozenset[str]:
+        """The names that the program's own sources mention, whatever for."""
+        inside = self.inside.contents.modules if self.inside.contents is not None else ()
+        sources = [*map(self.project_source, inside), *self.walker.scripts()]
+        calls = [self.facts.source(entry).calls for entry in sources if entry is not None]
+        rows = [one.mentions for one in calls if one is not None]
+        rows += [function.mentions for one in calls if one is not None for function in one.functions.values()]
+        return frozenset().union(*(row.names | row.attributes for row in rows))
 
     def _stub(self, module: ModuleFile, name: str) -> dict[str, str]:
         """Return what the stub beside a package says that it takes lazily."""

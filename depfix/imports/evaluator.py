@@ -7,17 +7,22 @@ from collections.abc import Callable
 from typing import Any
 
 from depfix.imports import texts
+from depfix.imports.items import item_of, sliced
 from depfix.imports.known import as_text, environment, facts_of, join_values, module_attribute, pure_calls
-from depfix.imports.methods import attribute_of, call_method, entry_of, grown, with_entries
+from depfix.imports.methods import attribute_of, call_method, grown, with_entries
 from depfix.imports.operators import compare, numeric
+from depfix.imports.options import given_by_call, parsed_options
 from depfix.imports.probes import compared, joined, negated
 from depfix.imports.uses import SourceTarget
 from depfix.imports.values import (
     PARAMETER,
     UNKNOWN,
+    Bound,
     Choice,
+    Class,
     Constant,
     Function,
+    Instance,
     Items,
     Method,
     Reference,
@@ -43,6 +48,7 @@ class Evaluator:
     def __init__(self, target: SourceTarget) -> None:
         self.target = target
         self.scopes: list[dict[str, Value]] = [{}]
+        self.given: dict[str, Value] = {}  # what this source gives to dotted names: the defaults of its options
         self._facts = facts_of(target)
         self._calls = pure_calls(target)
 
@@ -65,6 +71,17 @@ class Evaluator:
     def run_function(self, function: Function, arguments: list[Value], keywords: dict[str, Value]) -> Value:
         """Return what a function of this source gives."""
         return UNKNOWN
+
+    def make(self, made: Class, arguments: list[Value], keywords: dict[str, Value]) -> Value:
+        """Return an object of a class of this source."""
+        return Instance(made.node)
+
+    def member(self, receiver: Class | Instance, name: str) -> Value | None:
+        """Return what a class of this source, or its objects, have by a name; None if it is not known."""
+        return None
+
+    def set_member(self, receiver: Class | Instance, name: str, value: Value) -> None:
+        """Take note of what an object of a class of this source is given."""
 
     def defined(self, function: Function) -> None:
         """Take note of a lambda."""
@@ -89,6 +106,10 @@ class Evaluator:
             table = self.lookup(target.value.id)
             if isinstance(table, Table):
                 self._rebind(target.value.id, with_entries(table, (self.evaluate(target.slice),), (value,)))
+        elif isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
+            owner = self.lookup(target.value.id)
+            if isinstance(owner, (Class, Instance)):
+                self.set_member(owner, target.attr, value)
 
     def _rebind(self, name: str, value: Value) -> None:
         for scope in reversed(self.scopes):
@@ -122,8 +143,10 @@ class Evaluator:
     def _attribute_of(self, node: ast.Attribute, receiver: Value) -> Value:
         if isinstance(receiver, Reference):
             name = f"{receiver.name}.{node.attr}"
-            known = self._facts.get(name) or module_attribute(receiver.name, node.attr)
+            known = self._facts.get(name) or self.given.get(name) or module_attribute(receiver.name, node.attr)
             return known or self.attribute_effect(node, name) or Reference(name)
+        if isinstance(receiver, (Class, Instance)):
+            return self.member(receiver, node.attr) or Method(receiver, node.attr)
         found = attribute_of(receiver, node.attr)
         return found if found is not None else Method(receiver, node.attr)
 
@@ -210,34 +233,19 @@ class Evaluator:
     def _subscript(self, node: ast.Subscript) -> Value:
         receiver = self.evaluate(node.value)
         if isinstance(node.slice, ast.Slice):
-            return self._sliced(receiver, node.slice)
+            bounds = (node.slice.lower, node.slice.upper, node.slice.step)
+            return sliced(receiver, [Constant(None) if one is None else self.evaluate(one) for one in bounds])
         index = self.evaluate(node.slice)
         if receiver == Reference("os.environ"):
             return environment(index, UNKNOWN)
         noted = self.index_effect(node, receiver.name, index) if isinstance(receiver, Reference) else None
         if noted is not None:
             return noted
-        return choice([_item_of(one, index) for one in alternatives(receiver)])
+        return choice([self._given(item_of(one, index)) for one in alternatives(receiver)])
 
-    def _sliced(self, receiver: Value, bounds: ast.Slice) -> Value:
-        limits: list[int | None] = []
-        for bound in (bounds.lower, bounds.upper, bounds.step):
-            value = self.evaluate(bound) if bound is not None else Constant(None)
-            if not isinstance(value, Constant) or not (value.value is None or isinstance(value.value, int)):
-                return receiver if isinstance(receiver, (Items, Unknown)) else UNKNOWN
-            limits.append(value.value)
-        if limits[2] == 0:
-            return UNKNOWN
-        if isinstance(receiver, Constant) and isinstance(receiver.value, tuple):
-            return Constant(receiver.value[slice(*limits)])
-        if isinstance(receiver, Items) and receiver.exact:
-            return Items(receiver.values[slice(*limits)])
-        if isinstance(receiver, Text) and limits[0] is None and limits[2] is None:
-            return texts.shortened(receiver, limits[1])
-        known = receiver.literal if isinstance(receiver, Text) else None
-        if known is not None:
-            return text(known[slice(*limits)])
-        return receiver if isinstance(receiver, (Items, Unknown)) else UNKNOWN
+    def _given(self, value: Value) -> Value:
+        """Return what this source is known to give to a dotted name, instead of a reference to it."""
+        return self.given.get(value.name, value) if isinstance(value, Reference) else value
 
     # --- operators ---
 
@@ -336,7 +344,12 @@ class Evaluator:
     def _call_one(self, node: ast.Call, function: Value, arguments: list[Value], keywords: dict[str, Value]) -> Value:
         if isinstance(function, Function):
             return self.run_function(function, arguments, keywords)
+        if isinstance(function, Bound):
+            return self.run_function(function.function, [function.receiver, *arguments], keywords)
+        if isinstance(function, Class):
+            return self.make(function, arguments, keywords)
         if isinstance(function, (Reference, Method)):
+            self.given.update(given_by_call(function, arguments, keywords))
             noted = self.effect(node, function, arguments, keywords)
             if noted is not None:
                 return noted
@@ -344,6 +357,9 @@ class Evaluator:
             pure = self._calls.get(function.name)
             if pure is not None:
                 return pure(arguments, keywords)
+            parsed = parsed_options(function.name)
+            if parsed is not None:
+                return parsed
             return PARAMETER if PARAMETER in arguments else UNKNOWN
         if isinstance(function, Method):
             return self._call_method(node, function, arguments, keywords)
@@ -357,20 +373,6 @@ class Evaluator:
         if isinstance(owner, ast.Name):
             self._rebind(owner.id, longer)
         return Constant(None)
-
-
-def _item_of(receiver: Value, index: Value) -> Value:
-    """Return `receiver[index]`."""
-    if isinstance(receiver, Table):
-        return entry_of(receiver, index)
-    position = index.value if isinstance(index, Constant) else None
-    if isinstance(receiver, Items):
-        if receiver.exact and isinstance(position, int) and -len(receiver.values) <= position < len(receiver.values):
-            return receiver.values[position]
-        return choice(list(receiver.values)) if receiver.values else UNKNOWN
-    if isinstance(receiver, Constant) and isinstance(receiver.value, tuple) and isinstance(position, int):
-        return Constant(receiver.value[position]) if abs(position) < len(receiver.value) else UNKNOWN
-    return receiver if isinstance(receiver, Unknown) else UNKNOWN
 
 
 _HANDLERS: dict[type[ast.AST], Callable[[Evaluator, Any], Value]] = {

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from depfix.imports.values import UNKNOWN, Constant, Items, Own, Table, Text, Value
+from depfix.imports.values import UNKNOWN, Constant, Items, Own, Reference, Table, Text, Value
 
 _NUMERIC: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add,
@@ -27,6 +27,8 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge,
 }
 _PROGRAM = "__main__"
+COMPILED = "__compiled__"  # a name that modules compiled by Nuitka have
+GLOBALS = Reference("globals()")  # of a module that does not have that name
 _LARGEST = 1 << 64
 _SMALL = 64  # for operators whose results explode
 
@@ -70,6 +72,8 @@ def _contains(container: Value, value: Value) -> bool | None:
     known = value.literal if isinstance(value, Text) else None
     if known is None:
         return None
+    if container == GLOBALS and known == COMPILED:
+        return False
     if isinstance(container, Text) and container.literal is not None:
         return known in container.literal
     if isinstance(container, Table):

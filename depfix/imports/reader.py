@@ -30,7 +30,7 @@ from depfix.imports.interpreter import Interpreter
 from depfix.imports.lazy import is_lazy, lazy_names, lazy_stars, stub_name
 from depfix.imports.metadata import asks_metadata, entry_points_value, indexed_uses, metadata_uses
 from depfix.imports.naming import binds_by_code, bound_in_passing
-from depfix.imports.reading import data_uses, may_read
+from depfix.imports.reading import FileNotes, data_uses, may_read, weighed
 from depfix.imports.searching import (
     ADDS,
     added_paths,
@@ -90,11 +90,12 @@ _COOKIE = "dll directory"  # what os.add_dll_directory returns
 
 
 def read_source(
-    data: bytes, target: SourceTarget, *, is_program: bool = False, is_package: bool = False
+    data: bytes, target: SourceTarget, *, is_program: bool = False, is_package: bool = False, is_own: bool = False
 ) -> SourceFacts:
     """Return what a Python source uses, for `target`.
 
-    `is_program`: it is run as `__main__`; `is_package`: the names that it binds are wanted too.
+    `is_program`: it is run as `__main__`; `is_package`: the names that it binds are wanted too; `is_own`: it is one of
+    the program's own.
 
     Never raises: a source that cannot be parsed gives the reason in `error`, and the imports that its lines name.
     """
@@ -102,7 +103,7 @@ def read_source(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(data)
-        reader = _Reader(target, _is_interesting(data), is_program, is_package)
+        reader = _Reader(target, _is_interesting(data, is_own or is_program), is_program, is_package)
         reader.read(tree)
     except SyntaxError as error:
         return SourceFacts(read_tolerantly(data), f"line {error.lineno or 0}: {error.msg}")
@@ -113,15 +114,16 @@ def read_source(
     return _facts(data, tree, reader, target, is_program, is_package)
 
 
-def _is_interesting(data: bytes) -> bool:
+def _is_interesting(data: bytes, is_own: bool) -> bool:
     if any(word in data for word in _INTERESTING) or asks_metadata(data) or changes_search(data):
         return True
-    return may_read(data) or may_behave(data)
+    return may_read(data, own=is_own) or may_behave(data)
 
 
 def _facts(
     data: bytes, tree: ast.Module, reader: _Reader, target: SourceTarget, is_program: bool, is_package: bool
 ) -> SourceFacts:
+    reader.uses[:] = weighed(reader.uses, reader.files)
     if is_program:
         reader.uses += _mentioned_modules(tree)
     if _OPTION.search(data):
@@ -192,6 +194,7 @@ class _Reader(Interpreter):
     def __init__(self, target: SourceTarget, evaluating: bool, is_program: bool, is_package: bool) -> None:
         super().__init__(target, evaluating, is_program, is_package)
         self.modules: list[tuple[Text, str]] = []  # what is put into sys.modules
+        self.files = FileNotes(self.asked)
         self.unknown: list[Where] = []  # where a module is imported by a name of which nothing is known
 
     def effect(
@@ -211,7 +214,8 @@ class _Reader(Interpreter):
             return imported_module(name, arguments, keywords)
         self._searched(call, name, arguments, where)
         self.uses += metadata_uses(name, arguments, keywords, where, self.state.caught)
-        self.uses += data_uses(called, arguments, keywords, where)
+        stars = (use.module for use in self.uses if isinstance(use, ImportUse) and "*" in use.names)
+        self.uses += data_uses(called, arguments, keywords, where, self.files, self.state.caught, stars)
         self.uses += behaviour_uses(called, arguments, keywords, where)
         return entry_points_value(name) or self._loads(call, name, arguments, keywords, where)
 

@@ -210,7 +210,8 @@ class MetadataUse:
 class DataUse:
     """A file, or with `folder` a folder with all that is in it, that code reads; `reader` is the call that opens it.
 
-    `modules`: modules are imported from the folder, as torch.hub does with a local source tree.
+    `modules`: modules are imported from the folder, as torch.hub does with a local source tree. `default`: the path is
+    what stands for one that a user or another module may give.
     """
 
     where: Where
@@ -218,6 +219,7 @@ class DataUse:
     reader: str
     folder: bool = False
     modules: bool = False
+    default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,9 +301,23 @@ class SourceFacts:
 class SourceTarget:
     """The Python for which a source is read; the host's own version plays no part.
 
-    `calls`: who may call whom is wanted too.
+    `calls`: who may call whom is wanted too. `freezer` is the name of who froze the program, empty if it is not known
+    or nobody did. `own` are the folders of the program's own sources, `not_own` those in them that hold others.
     """
 
     version: tuple[int, int]
     machine: str = "amd64"
     calls: bool = False
+    freezer: str = ""
+    own: tuple[str, ...] = ()
+    not_own: tuple[str, ...] = ()
+
+    def is_own(self, path: str) -> bool:
+        """Return True for the path of a source of the program itself."""
+        if "site-packages" in path or not any(_is_below(path, folder) for folder in self.own):
+            return False
+        return not any(_is_below(path, folder) for folder in self.not_own)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(folder) and path[len(folder) : len(folder) + 1] in ("/", "\\")

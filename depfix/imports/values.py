@@ -122,6 +122,28 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
+class Class:
+    """A class defined in the same source."""
+
+    node: ast.ClassDef
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """Any object of a class defined in the same source: what one of them is given, all of them may have."""
+
+    node: ast.ClassDef
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A method of a class defined in the same source, of one of its objects or of the class itself."""
+
+    function: Function
+    receiver: Class | Instance
+
+
+@dataclass(frozen=True, slots=True)
 class Method:
     """An attribute of a value, most often about to be called."""
 
@@ -131,15 +153,23 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Nothing is known; `parameter` is True if a caller outside this source decides."""
+    """Nothing is known; `parameter` is True if a caller outside this source decides.
+
+    `absent`: it is known not to be there, and asking for it raises an AttributeError.
+    """
 
     parameter: bool = False
+    absent: bool = False
 
 
-Value: TypeAlias = "Text | Constant | Items | Table | Probe | Choice | Reference | Function | Method | Unknown"
+Value: TypeAlias = (
+    "Text | Constant | Items | Table | Probe | Choice | Reference | Function | Class | Instance | Bound | Method | "
+    "Unknown"
+)
 
 UNKNOWN = Unknown()
 PARAMETER = Unknown(parameter=True)
+ABSENT = Unknown(absent=True)
 MOST_ALTERNATIVES = 256
 _MOST_PARTS = 4096
 OWN_FILE = "__file__.py"  # stands for the name of a module's own file, which its source does not tell

@@ -118,6 +118,10 @@ class ModuleWalker:
         self._found[name] = self._scripts[name]
         self._settings = None
 
+    def scripts(self) -> tuple[FileEntry, ...]:
+        """Return the program's own scripts."""
+        return tuple(module.entry for module in self._scripts.values() if module.entry is not None)
+
     def find(self, name: str) -> ModuleFile | None:
         """Return the module of this name, from the first finder that has its top-level package.
 

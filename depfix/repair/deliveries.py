@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from depfix.closure.build import Closure
+from depfix.closure.data import DataNeed
 from depfix.closure.graph import NodeKind
 from depfix.closure.supply import destination
 from depfix.closure.world import Lack
@@ -87,7 +89,10 @@ def deliver_metadata(closure: Closure, environments: Sequence[Environment], name
 
 
 def deliver_data(closure: Closure, environments: Sequence[Environment], subject: str) -> Delivery | str:
-    """Return the data files of a package that are not here, or why there are none."""
+    """Return the data files of a package or of the project that are not here, or why there are none."""
+    need = closure.world.data.get(subject)
+    if need is not None:
+        return _deliver_read(closure, environments, need)
     missing = closure.world.listed.missing(subject)
     if not missing:
         return f"not found in {', '.join(one.info.spec for one in environments)}" if environments else _NO_ENVIRONMENT
@@ -96,6 +101,34 @@ def deliver_data(closure: Closure, environments: Sequence[Environment], subject:
     owner = next(filter(None, owners), None)
     provider = owner.provider if owner is not None else unowned(environments[0].info.spec)
     return _safe(environments, Delivery(pieces, provider))
+
+
+def _deliver_read(closure: Closure, environments: Sequence[Environment], need: DataNeed) -> Delivery | str:
+    """Return what code reads and the project, or the environment that has its package, holds."""
+    found = need.found
+    if not found.files:
+        return found.reason or ("the project does not have it" if need.place.own else "its package does not have it")
+    start = need.place.path[: len(need.place.path) - len(posixpath.normpath(need.place.tail))]
+    pieces = tuple(Piece(source, posixpath.normpath(start + inner)) for source, inner in found.files)
+    blocked = next(filter(None, (_file_above(closure, piece.destination) for piece in pieces)), "")
+    if blocked:
+        return f"it would have to lie in {blocked}, which is a file"
+    if need.place.own:
+        return Delivery(pieces, Provider("project"))
+    owners = (one.distribution_of(pieces[0].source) for one in environments)
+    owner = next(filter(None, owners), None)
+    return _safe(environments, Delivery(pieces, owner.provider if owner is not None else unowned("")))
+
+
+def _file_above(closure: Closure, path: str) -> str:
+    """Return the file of the dist that stands where a folder above a path would be, an empty string if none does."""
+    folder = parent(path)
+    while folder:
+        entry = closure.world.tree.file(folder)
+        if entry is not None:
+            return entry.path
+        folder = parent(folder)
+    return ""
 
 
 def _safe(environments: Sequence[Environment], delivery: Delivery | str) -> Delivery | str:

@@ -45,7 +45,11 @@ _ABI = "abi-mismatch"  # with an identity it is of a file that is loaded, else o
 _BY_COPY = frozenset(
     "missing-dll missing-delay-dll misplaced-dll missing-runtime-dll missing-vc-runtime absent-on-target".split()
 )
-_DELIVERED = {"missing-metadata": deliver_metadata, "missing-package-data": deliver_data}
+_DELIVERED = {
+    "missing-metadata": deliver_metadata,
+    "missing-package-data": deliver_data,
+    "missing-data-file": deliver_data,
+}
 _DIST, _DEPFIX = Provider("dist"), Provider("depfix")
 _BY_TABLE = frozenset((EdgeKind.STATIC, EdgeKind.FORWARD, EdgeKind.DELAY))
 
