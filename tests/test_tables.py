@@ -33,6 +33,7 @@ COLUMNS = {
     **dict.fromkeys(("known-dlls.tsv", "environment-places.tsv"), 1),
     **dict.fromkeys(("licence-classifiers.tsv", "python-libraries.tsv"), 2),
     "environment-kinds.tsv": 4,
+    "file-readers.tsv": 5,
     **dict.fromkeys(("opcodes.tsv", "targets.tsv"), 8),
 }
 # Columns that may be empty: an edition, emulation, DLLs of an assembly and what brings it, who carries a runtime, needs of two kinds.
@@ -112,7 +113,7 @@ def test_keys_are_unique_and_in_order(name: str) -> None:
     if name not in IN_ORDER_OF_AGE | GROUPED:
         assert keys == sorted(keys)
     if not name.startswith(
-        ("stdlib-", "opcodes", "licence-", "environment-places")
+        ("stdlib-", "opcodes", "licence-", "environment-places", "file-readers")
     ):  # names of modules and instructions compare with case, names of DLLs do not
         assert [key for key in keys if key != key.lower()] == []
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from depfix.checks.findings import confidence_of, finding, locations_of, needs_of, surest_first
 from depfix.closure.build import Closure
 from depfix.closure.data import Base, DataNeed
-from depfix.closure.graph import Edge, EdgeKind, NodeKind, chain_texts
+from depfix.closure.graph import Edge, EdgeKind, Node, NodeKind, chain_texts
 from depfix.imports.uses import Strength
 from depfix.model.finding import Confidence, Finding, Location, Severity
+from depfix.model.names import parent
 
 _MOST_LOCATIONS = 20
 _Weight = tuple[Severity, Confidence]
@@ -23,7 +24,8 @@ def check_data(closure: Closure) -> Iterator[Finding]:
         rows = surest_first(closure.graph, edges)
         read = [row for row in rows if row[1].expected]
         if need is not None and read:
-            yield from _of_reads(closure, need, read)
+            if not _comes_with_folder(closure, need):
+                yield from _of_reads(closure, need, read)
         elif rows:
             yield _of_listing(closure, node.name, rows)
     yield from _from_current(closure)
@@ -67,6 +69,18 @@ def _of_reads(closure: Closure, need: DataNeed, rows: list[tuple[Strength, Edge]
         locations=_places(row[1] for row in rows),
         chain=(*chain, place, need.place.path),
     )
+
+
+def _comes_with_folder(closure: Closure, need: DataNeed) -> bool:
+    """Return True if a folder around it is missing as a whole and will be told of, and has it."""
+    above = parent(need.place.path)
+    while above:
+        around = closure.world.data.get(above)
+        if around is not None and any(inner.endswith(need.place.path) for _, inner in around.found.files):
+            strength = closure.graph.strength(Node(NodeKind.NO_DATA, above))
+            return strength is not None and strength >= Strength.PROBABLE
+        above = parent(above)
+    return False
 
 
 def _weight(need: DataNeed, strength: Strength, edge: Edge) -> _Weight:

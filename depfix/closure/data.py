@@ -38,12 +38,13 @@ class Base(Enum):
 class Place:
     """Where some code looks: a dist-relative path, `*` for what is not known, and the folders that have its like.
 
-    `own`: the code is the program's own. `listed`: what is not known are all names that are there. `shown` is the
+    It is `tail` below `folder` of the dist, or below one of `twins` on disk. `own`: the code is the program's own. `listed`: what is not known are all names that are there. `shown` is the
     source, as it is named in the project or the dist.
     """
 
     path: str
     base: Base
+    folder: str
     twins: tuple[str, ...]
     tail: str
     own: bool
@@ -84,7 +85,7 @@ def place_of(world: World, module: str, use: DataUse) -> Place | None:
         return None
     listed = Hole.EACH in use.path.parts and not use.path.has(Hole.ANY) and not use.path.has(Hole.PARAMETER)
     shown = source.path if source is not None and own else world.source_path(module)
-    return Place(path, base, twins, tail, own, listed, shown)
+    return Place(path, base, folder, twins, tail.strip("/"), own, listed, shown)
 
 
 def _is_vague(text: Text, path: str, *, own: bool) -> bool:

@@ -39,17 +39,16 @@ def find_files(root: str, tail: str, names: re.Pattern[str] | None, *, refused: 
     if place is None:
         return Found()
     if names is None and os.path.isfile(place):
-        return Found(((place, start),), _size(place))
+        return Found(((place, os.path.relpath(place, root).replace(os.sep, "/")),), _size(place))
     if not os.path.isdir(place):
         return Found()
     reason = _refusal(place, refused) if names is None else ""
     if reason:
         return Found(is_folder=True, reason=reason)
-    base = os.path.join(root, "")
     deep = names is None or "*" in tail.rpartition("/")[0]
     rows: list[tuple[str, str]] = []
     for path in _walk(place, deep=deep, but=refused):
-        inner = os.path.normpath(path)[len(os.path.normpath(base)) + 1 :].replace(os.sep, "/")
+        inner = os.path.relpath(path, root).replace(os.sep, "/")
         if names is None or names.fullmatch(fold(inner)):
             rows.append((path, inner))
         if len(rows) > _MOST_FILES:

@@ -18,6 +18,7 @@ from depfix.closure.loading import Load, ProcessLoader, leading_to, missing_edge
 from depfix.closure.named import named_places
 from depfix.closure.noted import note
 from depfix.closure.paths import Pattern, folders_of, for_other_systems, images_of
+from depfix.closure.trees import open_tree
 from depfix.closure.world import World
 from depfix.dist.tree import FileEntry, FileKind
 from depfix.imports.finder import ModuleKind
@@ -269,6 +270,8 @@ class Process:
             self._run_script(module, step)
         elif isinstance(step, (DataUse, BehaviourUse)):
             note(self._world, self._graph, module, step, self._surest)
+            if isinstance(step, DataUse) and step.modules:
+                self._run_tree(module, step)
         else:
             self._run_directory(module, step)
 
@@ -286,6 +289,19 @@ class Process:
         if name not in self._imported:
             self._world.facts.source(entry, is_program=True)
             self._world.walker.add_script(name, entry)
+            self._import(name)
+
+    def _run_tree(self, module: str, use: DataUse) -> None:
+        """Import what a local source tree starts with."""
+        start = open_tree(self._world, module, use)
+        if start is None:
+            return
+        name, entry = start
+        strength = min(use.where.strength(load=False), self._surest)
+        source, path = self._world.module_node(module), self._world.source_path(module)
+        edge = Edge(source, Node(NodeKind.MODULE, name), EdgeKind.START, strength, entry.name, path, use.where.line)
+        self._graph.add(edge)
+        if name not in self._imported:
             self._import(name)
 
     def _ask_metadata(self, module: str, use: MetadataUse) -> None:

@@ -29,6 +29,7 @@ from depfix.dist.tree import FileEntry, FileKind, Tree
 from depfix.frozen.zips import is_zip
 from depfix.imports.finder import (
     DiskFolders,
+    Folders,
     ModuleFile,
     ModuleFinder,
     ModuleKind,
@@ -82,7 +83,7 @@ class World:
         self.inside = inside or Inside()
         self.records = Records(tree, dist.layout.search_path)
         self.version = dist.python.version if dist.python is not None else _NO_PYTHON
-        suffixes = module_suffixes(dist.python, dist.machine)
+        self._suffixes = suffixes = module_suffixes(dist.python, dist.machine)
         self._folders = ZippedFolders(tree)
         self.finder = ModuleFinder(self._folders, dist.layout.search_path, suffixes, self.inside.contents)
         self._project = [ModuleFinder(DiskFolders(root), ("",), suffixes) for root in project]
@@ -104,11 +105,16 @@ class World:
         self.manifests = Manifests(tree, self.images.at)
         self._noted: set[tuple[str, int]] = set()
         self.project = project
+        self.starts: set[str] = set()  # scripts whose functions are called by their names
         self.data: dict[str, DataNeed] = {}  # what code reads and the dist lacks, by dist-relative path
         self.start_directories = (
             *dist.layout.user_directories,
             *directories_named_in_program(dist, tree, self.finder),
         )
+
+    def finder_over(self, folders: Folders, folder: str) -> ModuleFinder:
+        """Return a finder of the modules in a folder that is not in the dist."""
+        return ModuleFinder(folders, (folder,), self._suffixes)
 
     def _has_stdlib_files(self) -> bool:
         """Return True unless every extension module of the standard library is linked into the Python DLL."""
@@ -366,7 +372,11 @@ class World:
     def calls(self, module: str) -> Calls | None:
         """Return who may call whom in a module's source, None if that is unknown."""
         found = self.walker.find(module)
-        return self.read(found).calls if found is not None and found.has_code else None
+        calls = self.read(found).calls if found is not None and found.has_code else None
+        if calls is None or module not in self.starts:
+            return calls
+        names = calls.mentions.names | calls.functions.keys()  # they are called by their names
+        return replace(calls, mentions=replace(calls.mentions, names=frozenset(names)))
 
     def is_own(self, module: str) -> bool:
         """Return True for the program's script and the modules of its project that are not in the dist."""

@@ -141,6 +141,11 @@ class ModuleWalker:
         self._finders[0].add_folder(folder, package)
         self._found = dict(self._scripts)
 
+    def add_finder(self, finder: ModuleFinder) -> None:
+        """Search the folders of one more finder from now on, after all others."""
+        self._finders = (*self._finders, finder)
+        self._found = dict(self._scripts)
+
     def steps(self, name: str) -> tuple[Step, ...]:
         """Return what importing the module does, in order; nothing for a module without a readable source."""
         if name not in self._steps:

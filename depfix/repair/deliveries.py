@@ -108,8 +108,8 @@ def _deliver_read(closure: Closure, environments: Sequence[Environment], need: D
     found = need.found
     if not found.files:
         return found.reason or ("the project does not have it" if need.place.own else "its package does not have it")
-    start = need.place.path[: len(need.place.path) - len(posixpath.normpath(need.place.tail))]
-    pieces = tuple(Piece(source, posixpath.normpath(start + inner)) for source, inner in found.files)
+    folder = need.place.folder
+    pieces = tuple(Piece(source, posixpath.normpath(join(folder, inner))) for source, inner in found.files)
     blocked = next(filter(None, (_file_above(closure, piece.destination) for piece in pieces)), "")
     if blocked:
         return f"it would have to lie in {blocked}, which is a file"
