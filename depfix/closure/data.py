@@ -38,8 +38,9 @@ class Base(Enum):
 class Place:
     """Where some code looks: a dist-relative path, `*` for what is not known, and the folders that have its like.
 
-    It is `tail` below `folder` of the dist, or below one of `twins` on disk. `own`: the code is the program's own. `listed`: what is not known are all names that are there. `shown` is the
-    source, as it is named in the project or the dist.
+    It is `tail` below `folder` of the dist, or below one of `twins` on disk. `own`: the code is the program's own.
+    `listed`: what is not known are all names that are there. `shown` is the source, as it is named in the project or
+    the dist.
     """
 
     path: str
