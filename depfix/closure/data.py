@@ -6,7 +6,7 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 
@@ -15,11 +15,13 @@ from depfix.closure.world import World
 from depfix.dist.freezers import Freezer
 from depfix.dist.tree import FileEntry, Tree
 from depfix.imports.finder import ModuleKind
-from depfix.imports.texts import is_absolute
-from depfix.imports.uses import DataUse, Strength
-from depfix.imports.values import OWN_FILE, Anchor, Hole, PackageFolder, Text
+from depfix.imports.texts import concat, is_absolute
+from depfix.imports.uses import DataUse, ImportUse, Strength, Where
+from depfix.imports.values import OWN_FILE, Anchor, Hole, Outer, PackageFolder, Text
+from depfix.imports.walker import absolute_name
 from depfix.model.names import base_name, fold, join, parent, unsafe_name
 
+_MOST_STEPS = 4  # from module to module, for one path
 _CODE = (".py", ".pyc", ".pyd", ".dll", ".exe")
 _ARCHIVE = "lib/library.zip"  # of cx_Freeze
 
@@ -66,13 +68,20 @@ class DataNeed:
     found: Found
 
 
-def place_of(world: World, module: str, use: DataUse) -> Place | None:
+def place_of(world: World, module: str, use: DataUse, depth: int = _MOST_STEPS) -> Place | None:
     """Return where a use leads, None if that is nowhere in the dist, or what only the program's user can know.
 
     Other paths of packages than those beside their code are up to whoever calls them.
     """
     first = use.path.parts[0]
     source, own = _source(world, module)
+    if isinstance(first, Outer):
+        bound = _bound(world, module, first) if own and depth else None
+        if bound is None:
+            return None
+        whole = concat(bound[1].parts, use.path.parts[1:])
+        place = place_of(world, bound[0], replace(use, path=whole), depth - 1)
+        return replace(place, shown=source.path) if place is not None and source is not None else place
     start = _start(world, module, first, source, own=own)
     if start is None:
         return None
@@ -87,6 +96,21 @@ def place_of(world: World, module: str, use: DataUse) -> Place | None:
     listed = Hole.EACH in use.path.parts and not use.path.has(Hole.ANY) and not use.path.has(Hole.PARAMETER)
     shown = source.path if source is not None and own else world.source_path(module)
     return Place(path, base, folder, twins, tail.strip("/"), own, listed, shown)
+
+
+def _bound(world: World, module: str, outer: Outer) -> tuple[str, Text] | None:
+    """Return (module, text) for a name that another of the program's own modules binds."""
+    found = world.walker.find(module)
+    names = outer.name.lstrip(".").split(".")
+    level = len(outer.name) - len(outer.name.lstrip("."))
+    for count in range(len(names) - 1, 0, -1):
+        use = ImportUse(Where(0), ".".join(names[:count]), level=level)
+        name = absolute_name(found, use) if found is not None else None
+        source, own = _source(world, name) if name and world.walker.find(name) is not None else (None, False)
+        if name and own and source is not None:
+            value = world.facts.constants(source).get(".".join(names[count:]))
+            return (name, value) if value is not None else None
+    return None
 
 
 def _is_vague(text: Text, path: str, *, own: bool) -> bool:

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 
 from depfix.dist.tree import FileEntry
 from depfix.imports.lazy import read_stub
-from depfix.imports.reader import read_source
+from depfix.imports.reader import read_constants, read_source
 from depfix.imports.skim import skim
 from depfix.imports.uses import SourceFacts, SourceTarget
+from depfix.imports.values import Text
 from depfix.model.image import Exports, ImageOrProblem, ImageProblem, ImportedDll, VersionInfo
 from depfix.model.names import dll_file_name, fold
 from depfix.pe.reader import read_image
@@ -158,6 +159,11 @@ class Facts:
         if entry.source not in self._sources:
             self._sources[entry.source] = _read(entry.source, self._target, is_program)
         return self._sources[entry.source]
+
+    def constants(self, entry: FileEntry) -> dict[str, Text]:
+        """Return the texts that a source binds."""
+        target = self._target
+        return self.remember(entry.source, "constants", lambda _source: read_constants(self.content(entry), target))
 
     def source_problem(self, entry: FileEntry) -> str:
         """Return why a source could not be read when it was; an empty string if it could, or nobody asked for it."""

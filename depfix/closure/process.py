@@ -38,7 +38,7 @@ from depfix.imports.uses import (
     SearchPathUse,
     Strength,
 )
-from depfix.imports.values import OWN_FILE, Hole, own_name
+from depfix.imports.values import OWN_FILE, Hole, Outer, own_name
 from depfix.imports.walker import ImportStep, Step
 from depfix.loader.search import ALTERED, Place, cffi_flags, ctypes_flags, python_import_flags, search_places
 from depfix.model.names import base_name, dll_file_name, fold, normalised, parent
@@ -340,7 +340,7 @@ class Process:
     def _run_load(self, module: str, use: LoadUse) -> None:
         pattern = self._world.surroundings(module).pattern(use.path)
         if pattern is None:
-            if use.path.parts == (Hole.ANY,):
+            if len(use.path.parts) == 1 and (use.path.parts[0] is Hole.ANY or isinstance(use.path.parts[0], Outer)):
                 self._load_unknown(module, use)
         elif pattern.is_name:
             self._load_by_name(module, use, pattern)

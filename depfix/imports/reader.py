@@ -57,7 +57,9 @@ from depfix.imports.uses import (
 from depfix.imports.values import (
     UNKNOWN,
     Choice,
+    Class,
     Constant,
+    Instance,
     Method,
     Reference,
     Text,
@@ -112,6 +114,23 @@ def read_source(
     except ValueError as error:  # NUL bytes, impossible encodings
         return SourceFacts(read_tolerantly(data), str(error))
     return _facts(data, tree, reader, target, is_program, is_package)
+
+
+def read_constants(data: bytes, target: SourceTarget) -> dict[str, Text]:
+    """Return the texts that a module binds, `Class.name` for those of its classes; nothing if it cannot be parsed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(data)
+        reader = _Reader(target, True, False, False)
+        reader.read(tree)
+    except (SyntaxError, RecursionError, MemoryError, ValueError):
+        return {}
+    found = {name: value for name, value in reader.scopes[0].items() if isinstance(value, Text)}
+    for owner, value in reader.scopes[0].items():
+        members = reader.members_of(value) if isinstance(value, (Class, Instance)) else {}
+        found.update({f"{owner}.{name}": one for name, one in members.items() if isinstance(one, Text)})
+    return found
 
 
 def _is_interesting(data: bytes, is_own: bool) -> bool:

@@ -23,6 +23,7 @@ from depfix.imports.values import (
     Hole,
     Items,
     Method,
+    Outer,
     Reference,
     Text,
     Value,
@@ -211,15 +212,19 @@ def _globbed(pattern: Text, where: Where, reader: str, *, default: bool) -> Data
 
 def _is_path(one: Text) -> bool:
     """Return True for what can be the path of a file that is known in part at least."""
-    if any(isinstance(part, Anchor) for part in one.parts[1:]) or one.parts[0] in (Anchor.SYSTEM, Anchor.ON_PATH):
+    first, known = one.parts[0], one.literal
+    if any(isinstance(part, (Anchor, Outer)) for part in one.parts[1:]) or first in (Anchor.SYSTEM, Anchor.ON_PATH):
         return False
-    known = one.literal
+    if isinstance(first, Outer):
+        return True
+    if not one.anchored and not isinstance(first, str):
+        return False
+    if isinstance(first, str) and _OTHER_TEXT.search(first):
+        return False
     if known is not None and (len(known) > _LONGEST or known.lower() == "nul"):
         return False
-    pieces = [part for part in one.parts if isinstance(part, str)]
-    if not one.anchored and (not isinstance(one.parts[0], str) or _OTHER_TEXT.search(one.parts[0])):
-        return False
-    return not all(_NOTHING.fullmatch(piece) for piece in pieces) or (one.anchored and Hole.EACH in one.parts)
+    is_vague = all(_NOTHING.fullmatch(part) for part in one.parts if isinstance(part, str))
+    return not is_vague or (one.anchored and Hole.EACH in one.parts)
 
 
 def _in_folder(path: Text, notes: FileNotes) -> Text | None:

@@ -150,6 +150,10 @@ class Running(Circumstanced):
             return found
         return self.run_function(found, [receiver], {}) if decorators & _PROPERTIES else Bound(found, receiver)
 
+    def members_of(self, value: Class | Instance) -> dict[str, Value]:
+        """Return what the objects of a class are known to have."""
+        return self._members.get(id(value.node), {})
+
     def set_member(self, receiver: Class | Instance, name: str, value: Value) -> None:
         """Give an object something; another object of its class may have been given something else by that name."""
         members = self._members.setdefault(id(receiver.node), {})

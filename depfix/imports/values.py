@@ -46,7 +46,14 @@ class Own(Enum):
     TOP = "top"  # the first part of `__name__`
 
 
-Part: TypeAlias = "str | Anchor | PackageFolder | Hole | Own"
+@dataclass(frozen=True, slots=True)
+class Outer:
+    """A text that another module binds: `module.name`, with leading dots if it is near this one."""
+
+    name: str
+
+
+Part: TypeAlias = "str | Anchor | PackageFolder | Hole | Own | Outer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ class Text:
         return bool(self.parts) and isinstance(self.parts[0], (Anchor, PackageFolder))
 
     def has(self, hole: Hole) -> bool:
-        return hole in self.parts or (hole is Hole.ANY and any(isinstance(part, Own) for part in self.parts))
+        return hole in self.parts or (hole is Hole.ANY and any(isinstance(part, (Own, Outer)) for part in self.parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +193,8 @@ def parts_of(value: Value) -> tuple[Part, ...]:
         return value.parts
     if isinstance(value, Constant) and isinstance(value.value, (int, float)):
         return (str(value.value),)
+    if isinstance(value, Reference) and "." in value.name and "()" not in value.name:
+        return (Hole.ANY if value.name.startswith("builtins.") else Outer(value.name),)
     return (Hole.PARAMETER if value == PARAMETER else Hole.ANY,)
 
 
