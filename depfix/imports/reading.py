@@ -29,6 +29,7 @@ from depfix.imports.values import (
     Value,
     alternatives,
     elements,
+    parts_of,
     text,
 )
 from depfix.knowledge.file_readers import KEYWORD_ONLY, Argument, FileCall, file_calls
@@ -180,7 +181,8 @@ def _unless_broad(where: Where, caught: frozenset[str]) -> Where:
 
 
 def _reads(call: FileCall, value: Value, where: Where, notes: FileNotes) -> Iterator[DataUse]:
-    given = [one for each in alternatives(value) for one in (elements(each) if isinstance(each, Items) else (each,))]
+    rows = (elements(each) if isinstance(each, Items) else (each,) for each in alternatives(value))
+    given = [Text(parts_of(one)) if isinstance(one, Reference) else one for row in rows for one in row]
     default = is_default(value)
     folder = call.what in ("lists", "tries-folder", "tree", "beside", "globs-below")
     if call.what in ("tries", "tries-folder") or (len(given) > 1 and isinstance(value, Choice) and not default):
