@@ -5,18 +5,16 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 
-from depfix.imports.operators import COMPILED, GLOBALS
+from depfix.imports.operators import COMPILED_GLOBALS, GLOBALS
 from depfix.imports.values import (
     ABSENT,
     PARAMETER,
     UNKNOWN,
     Anchor,
     Constant,
-    Items,
     Reference,
     Text,
     Value,
-    text,
 )
 
 _FOLDER = "sys._MEIPASS"  # where PyInstaller puts what it carries
@@ -56,7 +54,7 @@ def known_attribute(freezer: str) -> Callable[[list[Value], dict[str, Value]], V
 
 def own_globals(freezer: str) -> Value:
     """Return what globals() gives, as far as `"__compiled__" in globals()` is concerned."""
-    return Items((text(COMPILED),), exact=False) if freezer == "nuitka" else GLOBALS if freezer else UNKNOWN
+    return COMPILED_GLOBALS if freezer == "nuitka" else GLOBALS if freezer else UNKNOWN
 
 
 def asks_freezer(body: list[ast.stmt], facts: Mapping[str, Value]) -> bool | None:

@@ -29,6 +29,7 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 _PROGRAM = "__main__"
 COMPILED = "__compiled__"  # a name that modules compiled by Nuitka have
 GLOBALS = Reference("globals()")  # of a module that does not have that name
+COMPILED_GLOBALS = Reference("compiled globals()")
 _LARGEST = 1 << 64
 _SMALL = 64  # for operators whose results explode
 
@@ -72,8 +73,8 @@ def _contains(container: Value, value: Value) -> bool | None:
     known = value.literal if isinstance(value, Text) else None
     if known is None:
         return None
-    if container == GLOBALS and known == COMPILED:
-        return False
+    if known == COMPILED and container in (GLOBALS, COMPILED_GLOBALS):
+        return container == COMPILED_GLOBALS
     if isinstance(container, Text) and container.literal is not None:
         return known in container.literal
     if isinstance(container, Table):

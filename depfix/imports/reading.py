@@ -41,7 +41,6 @@ _WORDS = re.compile(
     rb"read_binary|open_text|open_binary|loadtxt|imread|read_csv)\(|\b(?:np|numpy|joblib)\.load\("
 )
 _FILE_ERRORS = frozenset(("OSError", "IOError", "EnvironmentError", "FileNotFoundError", "WindowsError"))
-_NAMED_ANYWHERE = ("font", "style")  # kinds of files that are also known by a name
 _LONGEST = 240  # characters of a path
 _OTHER_TEXT = re.compile(r"://|[\n\r\t<>|\"]|^[~:-]|^\s|\s$")
 _NOTHING = re.compile(r"[*./\\\s]*")
@@ -111,6 +110,7 @@ def _calls(called: Reference | Method, stars: Iterable[str]) -> Iterator[tuple[F
         names = [called.name]
         if called.name.startswith("builtins."):
             names += [f"{module}.{called.name[9:]}" for module in stars]
+            names += [f".{called.name.rpartition('.')[2]}"] if called.name.count(".") > 1 else []  # of some object
         found = next((table[name] for name in names if name in table), None)
         if found is not None:
             yield found, None
@@ -193,9 +193,10 @@ def _reads(call: FileCall, value: Value, where: Where, notes: FileNotes) -> Iter
         path = _in_folder(one, notes) if isinstance(one, Text) and _is_path(one) else None
         if path is None:
             continue
-        if call.what in _NAMED_ANYWHERE and not re.search(r"[\\/]", path.literal or "/"):
-            if call.what == "style" and "." not in (path.literal or ""):
-                continue
+        known = path.literal or "/"
+        if call.what == "style" and "." not in known and "/" not in known:
+            continue  # the name of one that is installed
+        if call.what == "font" and not re.search(r"[\\/]", known):  # perhaps one of Windows
             yield DataUse(replace(where, conditional=True), path, _shown(call))
         elif call.what == "globs":
             yield _globbed(path, where, _shown(call), default=default)
