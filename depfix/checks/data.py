@@ -126,11 +126,17 @@ def _places(edges: Iterable[Edge]) -> tuple[Location, ...]:
 # --- paths that depend on the current directory ---
 
 
+def _may_be_shipped(closure: Closure, edge: Edge) -> bool:
+    """Return True for what is in the dist, or would be after a repair."""
+    need = closure.world.data.get(edge.target.name)
+    return edge.target.kind is NodeKind.DATA or (need is not None and bool(need.found.files))
+
+
 def _from_current(closure: Closure) -> Iterator[Finding]:
     """Yield one finding for each of the program's modules that reads files from the current directory."""
     by_source: dict[str, list[Edge]] = {}
     for edge in closure.graph.edges():
-        if edge.kind is EdgeKind.DATA and edge.note == Base.CURRENT.value:
+        if edge.kind is EdgeKind.DATA and edge.note == Base.CURRENT.value and _may_be_shipped(closure, edge):
             if (closure.graph.edge_strength(edge) or Strength.POSSIBLE) >= Strength.OPTIONAL:
                 by_source.setdefault(edge.path or edge.source.name, []).append(edge)
     for name, edges in by_source.items():
