@@ -282,7 +282,7 @@ LATER = "import os\ndef where():\n    return open(os.path.join(os.path.dirname(_
 
 @pytest.mark.parametrize(
     ("source", "severity"),
-    [(AT_IMPORT, "error"), (LATER, "warning"), ("open('table.json')", ""), (f"try:\n    import json\n    open(__path__[0] + '/table.json')\nexcept OSError:\n    pass", "")],
+    [(AT_IMPORT, "error"), (LATER, "warning"), ("open('table.json')", ""), ("try:\n    import json\n    open(__path__[0] + '/table.json')\nexcept OSError:\n    pass", "")],
 )  # fmt: skip
 def test_what_a_package_reads_beside_its_code(project: Project, tmp_path: Path, source: str, severity: str) -> None:
     spec = environment(tmp_path / "env", {"pkg/__init__.py": source, "pkg/table.json": "{}"})

@@ -72,6 +72,12 @@ class Evaluator:
         """Return what a function of this source gives."""
         return UNKNOWN
 
+    def run_method(
+        self, function: Function, receiver: Class | Instance, arguments: list[Value], keywords: dict[str, Value]
+    ) -> Value:
+        """Return what a method of a class of this source gives."""
+        return UNKNOWN
+
     def make(self, made: Class, arguments: list[Value], keywords: dict[str, Value]) -> Value:
         """Return an object of a class of this source."""
         return Instance(made.node)
@@ -345,7 +351,7 @@ class Evaluator:
         if isinstance(function, Function):
             return self.run_function(function, arguments, keywords)
         if isinstance(function, Bound):
-            return self.run_function(function.function, [function.receiver, *arguments], keywords)
+            return self.run_method(function.function, function.receiver, arguments, keywords)
         if isinstance(function, Class):
             return self.make(function, arguments, keywords)
         if isinstance(function, (Reference, Method)):

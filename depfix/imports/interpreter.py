@@ -16,7 +16,7 @@ from depfix.imports.freezing import asks_freezer
 from depfix.imports.guards import Guards, always_leaves, catches_only_imports, handlers_guard, suppress_guards
 from depfix.imports.probes import flags, known_by, modules_of, needs_of, on_target
 from depfix.imports.running import Running
-from depfix.imports.uses import Absence, ImportUse, SourceTarget, Use
+from depfix.imports.uses import Absence, ImportUse, SourceTarget
 from depfix.imports.values import (
     PARAMETER,
     UNKNOWN,
@@ -44,7 +44,6 @@ class Interpreter(Running):
 
     def __init__(self, target: SourceTarget, evaluating: bool, is_program: bool, is_package: bool = False) -> None:
         super().__init__(target, evaluating)
-        self.uses: list[Use] = []
         self.asked: list[Text] = []  # the files that code asks whether they are there, and goes on without
         self._functions: list[tuple[Function, list[dict[str, Value]], str, frozenset[str]]] = []
         self._learned = NOTHING  # the modules without which control does not come behind the last statement

@@ -212,9 +212,7 @@ class _Reader(Interpreter):
 
     def __init__(self, target: SourceTarget, evaluating: bool, is_program: bool, is_package: bool) -> None:
         super().__init__(target, evaluating, is_program, is_package)
-        self.modules: list[tuple[Text, str]] = []  # what is put into sys.modules
         self.files = FileNotes(self.asked)
-        self.unknown: list[Where] = []  # where a module is imported by a name of which nothing is known
 
     def effect(
         self, call: ast.Call, called: Reference | Method, arguments: list[Value], keywords: dict[str, Value]

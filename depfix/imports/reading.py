@@ -251,10 +251,14 @@ def weighed(uses: Iterable[Use], notes: FileNotes) -> list[Use]:
     written = {_key(path): where for path, where in notes.written.items()}
     made = {_key(path): where for path, where in notes.made.items()}
     found: list[Use] = []
-    for use in uses:
+    rows = list(uses)
+    surely = {(use.where.line, use.path) for use in rows if isinstance(use, DataUse) and not use.where.deferred}
+    for use in rows:
         if not isinstance(use, DataUse):
             found.append(use)
             continue
+        if use.where.deferred and (use.where.line, use.path) in surely:
+            continue  # it was followed on its own as well
         above = [_key(use.path), *_above(use.path)]
         if asked.intersection(above):
             use = replace(use, where=replace(use.where, load_guarded=True))

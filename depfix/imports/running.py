@@ -7,7 +7,7 @@ import re
 
 from depfix.imports.circumstances import Circumstanced
 from depfix.imports.options import decorated_defaults, or_given, typer_default
-from depfix.imports.uses import SourceTarget
+from depfix.imports.uses import DataUse, SourceTarget, Use, Where
 from depfix.imports.values import (
     PARAMETER,
     UNKNOWN,
@@ -41,7 +41,11 @@ class Running(Circumstanced):
         self._run: set[int] = set()
         self._stack: list[ast.AST] = []
         self._returns: list[list[Value]] = []
-        self._times: dict[tuple[int, bool], int] = {}
+        self._times: dict[tuple[int, bool, bool], int] = {}
+        self.uses: list[Use] = []
+        self.modules: list[tuple[Text, str]] = []  # what is put into sys.modules
+        self.unknown: list[Where] = []  # where a module is imported by a name of which nothing is known
+        self._in_methods = 0
         self._class_of: dict[int, ast.ClassDef] = {}  # of functions that are methods, by id
         self._members: dict[int, dict[str, Value]] = {}  # of classes, by id
         self._bases: dict[int, tuple[Value, ...]] = {}
@@ -59,7 +63,8 @@ class Running(Circumstanced):
         node = function.node
         if node in self._stack or len(self._stack) >= _DEEPEST_CALL or not self._may_run(node):
             return UNKNOWN
-        self._run.add(id(node))
+        if not self._in_methods:
+            self._run.add(id(node))
         self._stack.append(node)
         self.scopes.append(self._bound(node, arguments, keywords, unknown))
         self._returns.append([])
@@ -75,9 +80,9 @@ class Running(Circumstanced):
 
     def _may_run(self, node: ast.AST) -> bool:
         """Return True unless a function was followed often enough: arguments matter only where they are evaluated."""
-        key = (id(node), self.state.deferred)
+        key = (id(node), self.state.deferred, self._in_methods > 0)
         self._times[key] = self._times.get(key, 0) + 1
-        most = _MOST_METHOD_CALLS if id(node) in self._class_of else _MOST_CALLS
+        most = _MOST_METHOD_CALLS if self._in_methods else _MOST_CALLS
         return self._times[key] <= (most if self._evaluating else 1)
 
     def _bound(
@@ -123,12 +128,28 @@ class Running(Circumstanced):
         self._bases[id(node)] = bases
         return Class(node)
 
+    def run_method(
+        self, function: Function, receiver: Class | Instance, arguments: list[Value], keywords: dict[str, Value]
+    ) -> Value:
+        """Follow a call of a method, and return what it gives.
+
+        Only what it reads counts here: which methods may be called is judged by names, so each is followed on its own.
+        """
+        counts = len(self.uses), len(self.modules), len(self.unknown)
+        self._in_methods += 1
+        value = self.run_function(function, [receiver, *arguments], keywords)
+        self._in_methods -= 1
+        self.uses[counts[0] :] = [use for use in self.uses[counts[0] :] if isinstance(use, DataUse)]
+        del self.modules[counts[1] :]
+        del self.unknown[counts[2] :]
+        return choice([PARAMETER if _is_vague(one) else one for one in alternatives(value)])
+
     def make(self, made: Class, arguments: list[Value], keywords: dict[str, Value]) -> Value:
         """Follow the making of an object of a class of this source."""
         made_object = Instance(made.node)
         start = self._found(made.node, "__init__")
         if isinstance(start, Function):
-            self.run_function(start, [made_object, *arguments], keywords)
+            self.run_method(start, made_object, arguments, keywords)
         else:
             members = self._members.get(id(made.node), {})
             for name, value in keywords.items():  # of a dataclass
@@ -148,7 +169,7 @@ class Running(Circumstanced):
             return Bound(found, Class(receiver.node))
         if isinstance(receiver, Class):
             return found
-        return self.run_function(found, [receiver], {}) if decorators & _PROPERTIES else Bound(found, receiver)
+        return self.run_method(found, receiver, [], {}) if decorators & _PROPERTIES else Bound(found, receiver)
 
     def members_of(self, value: Class | Instance) -> dict[str, Value]:
         """Return what the objects of a class are known to have."""
@@ -171,6 +192,13 @@ class Running(Circumstanced):
                 return members[name]
             todo += [base.node for base in self._bases.get(id(one), ()) if isinstance(base, Class)]
         return None
+
+
+def _is_vague(value: Value) -> bool:
+    """Return True for what is not known, and for a text that is neither known nor a path of a known place."""
+    if isinstance(value, Text):
+        return value.literal is None and not value.anchored
+    return value == UNKNOWN
 
 
 def _decorators(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> set[str]:
