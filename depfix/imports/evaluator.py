@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from depfix.imports import texts
-from depfix.imports.items import item_of, sliced
+from depfix.imports.items import either_of, item_of, percent_of, sliced
 from depfix.imports.known import as_text, environment, facts_of, join_values, module_attribute, pure_calls
 from depfix.imports.methods import attribute_of, call_method, grown, with_entries
 from depfix.imports.operators import compare, numeric
@@ -260,7 +260,7 @@ class Evaluator:
         if isinstance(node.op, ast.Div) and (isinstance(left, (Text, Choice)) or isinstance(right, Text)):
             return join_values([left, right])
         if isinstance(node.op, ast.Mod) and isinstance(left, Text):
-            return self._percent(left, right)
+            return percent_of(left, right)
         if isinstance(left, Table) and isinstance(right, Table):
             return with_entries(left, right.keys, right.values, right.exact)
         if isinstance(left, Items) or isinstance(right, Items):
@@ -272,11 +272,6 @@ class Evaluator:
             return choice([texts.concat(parts_of(one), parts_of(other)) for one, other in pairs_of(left, right)])
         return PARAMETER if PARAMETER in (left, right) else UNKNOWN
 
-    def _percent(self, template: Text, value: Value) -> Value:
-        known = template.literal
-        given = list(value.values) if isinstance(value, Items) else [value]
-        return texts.percent(known, [parts_of(one) for one in given]) if known is not None else UNKNOWN
-
     def _boolean(self, node: ast.BoolOp) -> Value:
         decides = isinstance(node.op, ast.Or)
         reached: list[Value] = []
@@ -284,20 +279,13 @@ class Evaluator:
             value = self.evaluate(each)
             known = truth(value)
             if known is decides:
-                return value if not reached or isinstance(value, Constant) else self._either(reached, value)
+                return value if not reached or isinstance(value, Constant) else either_of(reached, value)
             if known is None:
                 reached.append(value)
             last = value
         if not reached:
             return last
-        return joined(reached, decides=decides) or self._either(reached, last)
-
-    @staticmethod
-    def _either(reached: list[Value], last: Value) -> Value:
-        """Return a value for `a or b` with an unknown a: texts stay useful, plain truths become unknown."""
-        if isinstance(last, Constant):
-            return UNKNOWN
-        return choice([*reached, last])
+        return joined(reached, decides=decides) or either_of(reached, last)
 
     def _unary(self, node: ast.UnaryOp) -> Value:
         value = self.evaluate(node.operand)

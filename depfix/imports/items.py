@@ -1,4 +1,4 @@
-"""Indexes and slices of what the partial evaluator knows: tuples, lists, dicts, texts."""
+"""Indexes, slices and fillings of what the partial evaluator knows: tuples, lists, dicts, texts."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from depfix.imports.values import (
     Unknown,
     Value,
     choice,
+    parts_of,
     text,
 )
 
@@ -60,3 +61,17 @@ def sliced(receiver: Value, limits: list[Value]) -> Value:
     if known is not None:
         return text(known[slice(*bounds)])
     return receiver if isinstance(receiver, (Items, Unknown)) else UNKNOWN
+
+
+def percent_of(template: Text, value: Value) -> Value:
+    """Return `template % value`."""
+    known = template.literal
+    given = list(value.values) if isinstance(value, Items) else [value]
+    return texts.percent(known, [parts_of(one) for one in given]) if known is not None else UNKNOWN
+
+
+def either_of(reached: list[Value], last: Value) -> Value:
+    """Return a value for `a or b` with an unknown a: texts stay useful, plain truths become unknown."""
+    if isinstance(last, Constant):
+        return UNKNOWN
+    return choice([*reached, last])
