@@ -1,7 +1,6 @@
-"""Source trees from which code imports at run time: what torch.hub does with a local folder.
+"""Source trees from which code imports at run time: calls that file-readers.tsv lists as `tree`.
 
-Source: PyTorch, torch.hub https://pytorch.org/docs/stable/hub.html : the folder goes on the search path, its hubconf.py
-is imported, and a function of it is called by its name.
+The folder goes on the search path, its hubconf.py is imported, and a function of it is called by its name.
 """
 
 from __future__ import annotations

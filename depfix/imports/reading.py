@@ -38,7 +38,7 @@ from depfix.knowledge.file_readers import KEYWORD_ONLY, Argument, FileCall, file
 _ANCHORS = re.compile(rb"__file__|__path__|\bresources\b|\bpkgutil\b|\bpkg_resources\b|\bimportlib_resources\b")
 _WORDS = re.compile(
     rb"\b(?:open|read_text|read_bytes|get_data|listdir|iterdir|resource_string|resource_stream|resource_listdir|"
-    rb"read_binary|open_text|open_binary|loadtxt|imread|read_csv)\(|\b(?:np|numpy|joblib)\.load\("
+    rb"read_binary|open_text|open_binary|loadtxt|imread|read_csv)\(|\bnp\.load\("
 )
 _FILE_ERRORS = frozenset(("OSError", "IOError", "EnvironmentError", "FileNotFoundError", "WindowsError"))
 _LONGEST = 240  # characters of a path

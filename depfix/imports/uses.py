@@ -210,7 +210,7 @@ class MetadataUse:
 class DataUse:
     """A file, or with `folder` a folder with all that is in it, that code reads; `reader` is the call that opens it.
 
-    `modules`: modules are imported from the folder, as torch.hub does with a local source tree. `default`: the path is
+    `modules`: modules are imported from the folder, a local source tree. `default`: the path is
     what stands for one that a user or another module may give.
     """
 
