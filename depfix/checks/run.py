@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from depfix.checks.abi import check_abi
+from depfix.checks.bound import check_bound
 from depfix.checks.bundled import check_bundled
 from depfix.checks.conflicts import check_conflicts, check_openmp
 from depfix.checks.damaged import check_damaged
@@ -11,6 +12,7 @@ from depfix.checks.images import check_images
 from depfix.checks.metadata import check_metadata
 from depfix.checks.missing import check_missing
 from depfix.checks.modules import check_modules
+from depfix.checks.native_data import check_native_data
 from depfix.checks.runtimes import check_runtimes
 from depfix.checks.skipped import check_skipped
 from depfix.checks.symbols import check_symbols
@@ -24,7 +26,7 @@ from depfix.model.finding import Finding
 def run_checks(closure: Closure) -> tuple[Finding, ...]:
     """Return every finding of a closure, worst first, then by rule and subject."""
     found = [*check_target(closure), *check_missing(closure), *check_modules(closure), *check_metadata(closure)]
-    found += check_data(closure)
+    found += [*check_data(closure), *check_native_data(closure), *check_bound(closure)]
     found += [*check_images(closure), *check_damaged(closure), *check_versions(closure)]
     found += check_abi(closure, found)
     found += [*check_symbols(closure), *check_runtimes(closure), *check_bundled(closure)]

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from depfix.closure.bound import execute, note_outside
 from depfix.closure.graph import Edge, EdgeKind, Graph, Node, NodeKind
 from depfix.closure.world import World
-from depfix.imports.uses import BehaviourUse, DataUse, Strength
+from depfix.imports.uses import BehaviourUse, DataUse, ExecutedUse, SettingUse, Strength
 
 
-def note(world: World, graph: Graph, module: str, use: DataUse | BehaviourUse, surest: Strength) -> None:
+def note(
+    world: World, graph: Graph, module: str, use: DataUse | BehaviourUse | SettingUse | ExecutedUse, surest: Strength
+) -> None:
     """Note what some code of a module reads or does; `surest` bounds how surely it runs."""
-    if isinstance(use, DataUse):
-        note_data(world, graph, module, use, surest)
-    else:
+    if isinstance(use, BehaviourUse):
         note_behaviour(world, graph, module, use, surest)
+    elif isinstance(use, ExecutedUse):
+        execute(world, graph, module, use, surest)
+    elif not note_outside(world, graph, module, use, surest, use.path, None) and isinstance(use, DataUse):
+        note_data(world, graph, module, use, surest)
 
 
 def note_data(world: World, graph: Graph, module: str, use: DataUse, surest: Strength) -> None:

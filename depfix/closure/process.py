@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 
+from depfix.closure.bound import expanded, note_outside, own_extension
 from depfix.closure.directories import ProcessDirectories
 from depfix.closure.graph import Edge, EdgeKind, Graph, Node, NodeKind
 from depfix.closure.listed import Listing
@@ -29,12 +30,14 @@ from depfix.imports.uses import (
     DataUse,
     DefaultDirectoriesUse,
     DllDirectoryUse,
+    ExecutedUse,
     LoadUse,
     MetadataUse,
     PackagePathUse,
     PathUse,
     ScriptUse,
     SearchPathUse,
+    SettingUse,
     Strength,
 )
 from depfix.imports.values import OWN_FILE, Hole, own_name
@@ -265,9 +268,10 @@ class Process:
             self._ask_metadata(module, step)
         elif isinstance(step, (SearchPathUse, PackagePathUse)):
             self._world.add_folders(module, step)
+            self._search_bound(module, step)
         elif isinstance(step, ScriptUse):
             self._run_script(module, step)
-        elif isinstance(step, (DataUse, BehaviourUse)):
+        elif isinstance(step, (DataUse, BehaviourUse, SettingUse, ExecutedUse)):
             note(self._world, self._graph, module, step, self._surest)
         else:
             self._run_directory(module, step)
@@ -310,7 +314,11 @@ class Process:
         if use.path is None:
             self._directories.set(None)
             return
-        pattern = self._world.surroundings(module).pattern(use.path)
+        for text, origin in expanded(self._world, module, use.path):
+            if not note_outside(self._world, self._graph, module, use, self._surest, text, origin):
+                self._give_directories(use, self._world.surroundings(module).pattern(text))
+
+    def _give_directories(self, use: DllDirectoryUse | PathUse, pattern: Pattern | None) -> None:
         for folder in folders_of(pattern, self._world.tree) if pattern is not None else ():
             if isinstance(use, PathUse):
                 self._directories.put_on_path(folder)
@@ -321,9 +329,20 @@ class Process:
             else:
                 self._directories.add(folder)
 
+    def _search_bound(self, module: str, use: SearchPathUse | PackagePathUse) -> None:
+        """Note folders outside the dist, and load what a package searches for under its own name in others."""
+        for text, origin in expanded(self._world, module, use.path) if isinstance(use, SearchPathUse) else ():
+            pattern = self._world.surroundings(module).pattern(text)
+            if pattern is None and isinstance(use, SearchPathUse):
+                note_outside(self._world, self._graph, module, use, self._surest, text, origin)
+            entry = own_extension(self._world, module, pattern.path) if pattern and origin else None
+            if entry is not None:
+                self._load_extension(module, entry)
+
     def _run_load(self, module: str, use: LoadUse) -> None:
         pattern = self._world.surroundings(module).pattern(use.path)
         if pattern is None:
+            note_outside(self._world, self._graph, module, use, self._surest, use.path, None)
             if use.path.parts == (Hole.ANY,):
                 self._load_unknown(module, use)
         elif pattern.is_name:

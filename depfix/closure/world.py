@@ -26,6 +26,7 @@ from depfix.dist.identify import Dist
 from depfix.dist.records import Records
 from depfix.dist.tree import FileEntry, FileKind, Tree
 from depfix.frozen.zips import is_zip
+from depfix.imports.executed import Origin
 from depfix.imports.finder import (
     DiskFolders,
     ModuleFile,
@@ -99,6 +100,8 @@ class World:
         self.images = DistImages(dist, tree, facts)
         self.manifests = Manifests(tree, self.images.at)
         self._noted: set[tuple[str, int]] = set()
+        # By module and name: what the sources that a module executes give to the name.
+        self.executed: dict[tuple[str, str], dict[Origin, None]] = {}
         self.start_directories = (
             *dist.layout.user_directories,
             *directories_named_in_program(dist, tree, self.finder),

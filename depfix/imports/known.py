@@ -11,6 +11,7 @@ from depfix.imports import texts
 from depfix.imports.probes import on_target
 from depfix.imports.uses import SourceTarget
 from depfix.imports.values import (
+    NAMESPACE,
     OWN_FILE,
     UNKNOWN,
     Anchor,
@@ -298,6 +299,10 @@ def _copied(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
     )
 
 
+def _namespace(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
+    return UNKNOWN if arguments else Reference(NAMESPACE)
+
+
 _ONE = _first(lambda value: value)
 _TEXT = _first(as_text)
 _FOLDER = _path(texts.directory)
@@ -341,6 +346,8 @@ _CALLS: dict[str, PureCall] = {
     "pkgutil.iter_modules": _modules_in(1),
     "pkgutil.walk_packages": _modules_in(2),
     "builtins.bool": _as_bool,
+    **{f"builtins.{name}": _namespace for name in ("globals", "locals", "vars")},
+    f"{NAMESPACE}.copy": _namespace,
     "builtins.enumerate": _numbered,
     "builtins.zip": _zipped,
     "builtins.dict": _dict,

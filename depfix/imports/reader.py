@@ -20,12 +20,15 @@ from depfix.imports.effects import (
     found_on_path,
     given_options,
     library_value,
+    literal_of,
     loaded_library,
     loader_attribute,
+    place_of,
     set_directory,
     settings,
     texts_of,
 )
+from depfix.imports.executed import content_of, executed_uses, namespace_item
 from depfix.imports.interpreter import Interpreter
 from depfix.imports.lazy import is_lazy, lazy_names, lazy_stars, stub_name
 from depfix.imports.metadata import asks_metadata, entry_points_value, indexed_uses, metadata_uses
@@ -213,7 +216,9 @@ class _Reader(Interpreter):
         self.uses += metadata_uses(name, arguments, keywords, where, self.state.caught)
         self.uses += data_uses(called, arguments, keywords, where)
         self.uses += behaviour_uses(called, arguments, keywords, where)
-        return entry_points_value(name) or self._loads(call, name, arguments, keywords, where)
+        self.uses += executed_uses(called, arguments, where, self.scopes)
+        known = entry_points_value(name) or content_of(called, arguments)
+        return known or self._loads(call, name, arguments, keywords, where)
 
     def _searched(self, call: ast.Call, name: str, arguments: list[Value], where: Where) -> None:
         """Take note of a call that changes where modules are looked for."""
@@ -241,7 +246,8 @@ class _Reader(Interpreter):
         if name == "close" and isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
             self.closed(call, self.lookup(call.func.value.id))
         for variable, value in settings(name, arguments, keywords | self._pairs(call)):
-            self.uses.append(SettingUse(where, variable, value, default=name.endswith(".setdefault")))
+            default, place = name.endswith(".setdefault"), place_of(value)
+            self.uses.append(SettingUse(where, variable, literal_of(value), default, place))
         load = loaded_library(name, arguments, keywords)
         if load is None:
             return None
@@ -276,7 +282,7 @@ class _Reader(Interpreter):
     def index_effect(self, node: ast.Subscript, name: str, index: Value) -> Value | None:
         """Take note of `ctypes.cdll[name]`, and of what is looked up in metadata."""
         self.uses += indexed_uses(name, index, self.where(node), self.state.caught)
-        return library_value(self.loaded(node, index, None)) if name in LOADER_OBJECTS else None
+        return library_value(self.loaded(node, index, None)) if name in LOADER_OBJECTS else namespace_item(name, index)
 
     def assigned(self, target: ast.expr, value: Value) -> None:
         """Take note of `os.environ[name] = value`, of names in sys.modules, and of new search paths."""
@@ -294,8 +300,7 @@ class _Reader(Interpreter):
             if name == "PATH":
                 self.uses += [PathUse(self.where(target), path) for path in anchored_texts(value)]
             elif name:
-                known = value.literal if isinstance(value, Text) else None
-                self.uses.append(SettingUse(self.where(target), name, known or ""))
+                self.uses.append(SettingUse(self.where(target), name, literal_of(value), path=place_of(value)))
 
     def closed(self, node: ast.AST, value: Value) -> None:
         """Take note that a cookie of os.add_dll_directory is closed."""

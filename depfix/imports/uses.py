@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import TypeAlias
 
-from depfix.imports.values import Text
+from depfix.imports.values import Reference, Text
 
 
 class Strength(IntEnum):
@@ -111,13 +111,14 @@ class PathUse:
 class SettingUse:
     """A text given to a variable of the environment, or after an option in a list of arguments: `name` is `-option`.
 
-    An empty `value` is not known. `default`: only if the variable was not set.
+    An empty `value` is not known. `default`: only if the variable was not set. `path`: the value as a place.
     """
 
     where: Where
     name: str
     value: str
     default: bool = False
+    path: Text | None = None
 
 
 CFFI = -1  # cffi's own choice of flags
@@ -207,6 +208,20 @@ class MetadataUse:
 
 
 @dataclass(frozen=True, slots=True)
+class ExecutedUse:
+    """A source that is executed in the names of this one, as configuration is.
+
+    `given` are names that it finds bound to places and modules. `through` is the function that is given its path, as
+    the source names it; whether that executes it, its own source tells.
+    """
+
+    where: Where
+    path: Text
+    given: tuple[tuple[str, Text | Reference], ...] = ()
+    through: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DataUse:
     """A file, or with `folder` a folder with all that is in it, that code reads; `reader` is the call that opens it.
 
@@ -235,7 +250,7 @@ class BehaviourUse:
 
 Use: TypeAlias = (
     "ImportUse | ModulesUse | SpelledUse | ScriptUse | SearchPathUse | PackagePathUse | MetadataUse | "
-    "DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse | SettingUse | DataUse | BehaviourUse"
+    "DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse | SettingUse | ExecutedUse | DataUse | BehaviourUse"
 )
 
 

@@ -46,7 +46,14 @@ class Own(Enum):
     TOP = "top"  # the first part of `__name__`
 
 
-Part: TypeAlias = "str | Anchor | PackageFolder | Hole | Own"
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a source that was executed here has bound to a name."""
+
+    name: str
+
+
+Part: TypeAlias = "str | Anchor | PackageFolder | Hole | Own | Bound"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,8 @@ class Unknown:
 
 Value: TypeAlias = "Text | Constant | Items | Table | Probe | Choice | Reference | Function | Method | Unknown"
 
+NAMESPACE = "namespace"  # the Reference that globals() and locals() give
+OPENED, CONTENT = "opened", "content"  # the Method that a path's open file, and what is in it, are
 UNKNOWN = Unknown()
 PARAMETER = Unknown(parameter=True)
 MOST_ALTERNATIVES = 256

@@ -14,6 +14,7 @@ from depfix.imports.uses import (
     DataUse,
     DefaultDirectoriesUse,
     DllDirectoryUse,
+    ExecutedUse,
     ImportUse,
     LoadUse,
     MetadataUse,
@@ -53,7 +54,7 @@ class ImportStep:
 
 Step: TypeAlias = (
     "ImportStep | DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse | "
-    "SearchPathUse | PackagePathUse | MetadataUse | ScriptUse | DataUse | BehaviourUse"
+    "SearchPathUse | PackagePathUse | MetadataUse | ScriptUse | SettingUse | ExecutedUse | DataUse | BehaviourUse"
 )
 _AS_THEY_ARE = (
     DllDirectoryUse,
@@ -64,6 +65,8 @@ _AS_THEY_ARE = (
     PackagePathUse,
     MetadataUse,
     ScriptUse,
+    SettingUse,
+    ExecutedUse,
     DataUse,
     BehaviourUse,
 )
@@ -194,6 +197,7 @@ class ModuleWalker:
                 steps += self._of_stdlib(use)
             elif isinstance(use, (SearchPathUse, PackagePathUse)) and not use.where.deferred:
                 self._extend(module.name, use)  # at once: what follows in this module is found there
+                steps += [use] if isinstance(use, SearchPathUse) and not use.path.anchored else []
             elif isinstance(use, ModulesUse):
                 steps += self._listed(module, use)
             elif isinstance(use, SpelledUse):

@@ -45,7 +45,7 @@ class Delivery:
 
 def deliver(closure: Closure, environments: Sequence[Environment], name: str) -> Delivery | str:
     """Return the files that bring a module that is not here, or why there are none."""
-    return _safe(environments, _deliver(closure, environments, name))
+    return safe(environments, _deliver(closure, environments, name))
 
 
 def _deliver(closure: Closure, environments: Sequence[Environment], name: str) -> Delivery | str:
@@ -83,7 +83,7 @@ def deliver_metadata(closure: Closure, environments: Sequence[Environment], name
     pieces = (
         Piece(path, _in_dist(closure, environment, path)) for path in distribution.files if path.startswith(inside)
     )
-    return _safe(environments, Delivery(tuple(pieces), distribution.provider))
+    return safe(environments, Delivery(tuple(pieces), distribution.provider))
 
 
 def deliver_data(closure: Closure, environments: Sequence[Environment], subject: str) -> Delivery | str:
@@ -95,10 +95,10 @@ def deliver_data(closure: Closure, environments: Sequence[Environment], subject:
     owners = (one.distribution_of(missing[0].source) for one in environments)
     owner = next(filter(None, owners), None)
     provider = owner.provider if owner is not None else unowned(environments[0].info.spec)
-    return _safe(environments, Delivery(pieces, provider))
+    return safe(environments, Delivery(pieces, provider))
 
 
-def _safe(environments: Sequence[Environment], delivery: Delivery | str) -> Delivery | str:
+def safe(environments: Sequence[Environment], delivery: Delivery | str) -> Delivery | str:
     """Leave out what an environment refuses to give, as a link that leads out of it; that is told with who gives it."""
     if isinstance(delivery, str):
         return delivery

@@ -17,8 +17,10 @@ _MARKS = {
     NodeKind.NO_MODULE: "MISSING",
     NodeKind.NO_METADATA: "MISSING",
     NodeKind.NO_DATA: "MISSING",
+    NodeKind.NO_NATIVE_DATA: "MISSING",
+    NodeKind.BOUND: "OUTSIDE",
 }
-_ABSENT = (NodeKind.MISSING, NodeKind.NO_MODULE, NodeKind.NO_METADATA, NodeKind.NO_DATA)
+_ABSENT = (NodeKind.MISSING, NodeKind.NO_MODULE, NodeKind.NO_METADATA, NodeKind.NO_DATA, NodeKind.NO_NATIVE_DATA)
 _SURE = {Strength.POSSIBLE: "possible", Strength.OPTIONAL: "optional", Strength.PROBABLE: "", Strength.REQUIRED: ""}
 
 
