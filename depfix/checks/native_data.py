@@ -19,25 +19,22 @@ def check_native_data(closure: Closure) -> Iterator[Finding]:
     """Yield a finding for each DLL that reads data of which none are where it looks for them."""
     told: set[tuple[str, str]] = set()
     for need in native_needs(closure.world, closure.graph):
-        if not need.found and (need.row.key, need.subject) not in told:
+        strength = _strength(closure, need)
+        if not need.found and (need.row.key, need.subject) not in told and strength > Strength.POSSIBLE:
             told.add((need.row.key, need.subject))
-            yield _finding(closure, need)
+            yield _finding(closure, need, strength)
 
 
-def _finding(closure: Closure, need: NativeNeed) -> Finding:
-    strength = _strength(closure, need)
+def _finding(closure: Closure, need: NativeNeed, strength: Strength) -> Finding:
     severity = Severity(need.row.severity)
-    if severity is Severity.ERROR and (strength < Strength.PROBABLE or need.elsewhere or _is_unread(closure, need)):
-        severity = Severity.WARNING
-    if strength is Strength.POSSIBLE:
-        severity = Severity.INFO
-    certain = severity is not Severity.INFO
+    if severity is Severity.ERROR and (strength < Strength.PROBABLE or need.elsewhere):
+        severity = Severity.WARNING  # another copy may be the one that code tells the library of
     return finding(
         "missing-package-data",
         need.subject,
         _message(need),
         severity=severity,
-        confidence=Confidence.PROBABLE if certain else Confidence.POSSIBLE,
+        confidence=Confidence.PROBABLE,
         locations=(Location(need.reader.name),),
         chain=(*chain_texts(closure.graph.chain(need.reader), closure.graph.root), need.subject),
         identity=f"{NATIVE}{need.row.key}",
@@ -52,14 +49,10 @@ def _strength(closure: Closure, need: NativeNeed) -> Strength:
     return min(one for one in (found, package, Strength.REQUIRED) if one is not None)
 
 
-def _is_unread(closure: Closure, need: NativeNeed) -> bool:
-    """Return True if code that cannot be read may tell the library of another folder of the dist."""
-    return bool(need.elsewhere) and closure.world.dist.freezer.hides_code
-
-
 def _message(need: NativeNeed) -> str:
     who = f"{need.row.package} with {need.reader.name}" if need.row.package else need.reader.name
-    looked = ", ".join(place if place != "." else "the dist" for place in need.places[:_MOST_NAMED])
+    places = tuple(dict.fromkeys(need.places))[:_MOST_NAMED]
+    looked = ", ".join(place if place != "." else "the dist" for place in places)
     where = f"looks in {looked}" if looked else "looks in no folder of the dist by itself"
     variables = " or ".join(need.row.variables)
     other = f", or where {variables} says" if variables else ""

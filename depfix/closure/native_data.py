@@ -19,6 +19,7 @@ from depfix.knowledge.native_data import NativeData, native_data
 from depfix.model.names import base_name, fold, join, parent
 
 _NATIVE_FOLDERS = ("bin", "lib")
+_FOR_COMPILERS = (".cmake", ".lib", ".pc", ".h")
 _MOST_FILES = 5000  # of one folder of an environment
 
 
@@ -208,6 +209,8 @@ def _below(folder: str, row: NativeData, groups: dict[str, str]) -> Iterator[tup
                 count += 1
                 if count > _MOST_FILES:
                     return
+                if fold(name).endswith(_FOR_COMPILERS):
+                    continue
                 if not row.only or any(fnmatchcase(fold(name), fold(one)) for one in row.only):
                     path = os.path.join(above, name)
                     yield path, os.path.relpath(path, folder).replace(os.sep, "/")
