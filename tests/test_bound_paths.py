@@ -329,6 +329,4 @@ def test_a_real_package_with_the_configuration_of_conda(wine: None, tmp_path: Pa
     cured = run([dist / "app.exe", entry], cwd=tmp_path)
     assert (cured.code, cured.out.strip()) == (0, "(4, 4, 3)")
     undo(str(dist))
-    for folder in dist.rglob("__pycache__"):
-        shutil.rmtree(folder, ignore_errors=True)
     assert snapshot(dist) == before

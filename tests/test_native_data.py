@@ -177,7 +177,7 @@ def test_a_copy_of_another_package_does_not_count(
             {"error pyproj/proj_dir/share/proj/proj.db"},
         ),
         (
-            ("rasterio==1.4.4", "numpy==1.26.4", "affine==3.0.1", "attrs==26.1.0", "pyparsing==3.3.3"),
+            ("rasterio==1.4.4", "numpy==1.26.4", "affine==3.0.1", "attrs==26.1.0", "pyparsing==3.3.3", "click==8.5.1"),
             "from rasterio.crs import CRS\nprint(CRS.from_epsg(32633).is_projected)",
             ("rasterio/proj_data", "rasterio/gdal_data"),
             "Cannot find proj.db",
@@ -195,7 +195,7 @@ def test_real_packages_without_their_data(
     error: str,
     expected: set[str],
 ) -> None:
-    dist = lay_out_flat(tmp_path / "dist", (*requirements, "certifi==2026.10.18"))
+    dist = lay_out_flat(tmp_path / "dist", (*requirements, "certifi==2026.10.18", "colorama==0.4.6"))
     for folder in away:
         shutil.rmtree(dist / folder)
     wheels = tmp_path / "wheels"

@@ -184,7 +184,7 @@ def purpose_of(use: OutsideUse) -> str:
     return _PURPOSES[type(use)]
 
 
-DLL_DIRECTORY, ON_PATH, MODULES, LOADED = "dll directory", "on path", "modules", "loaded"
+DLL_DIRECTORY, ON_PATH, MODULES, LOADED = "dll directory", "PATH", "modules", "loaded"
 _PURPOSES = {DllDirectoryUse: DLL_DIRECTORY, PathUse: ON_PATH, SearchPathUse: MODULES, LoadUse: LOADED, DataUse: "read"}
 
 

@@ -123,14 +123,14 @@ def default_directories(name: str, arguments: list[Value]) -> int | None:
     return flags.value if isinstance(flags, Constant) and isinstance(flags.value, int) else None
 
 
-def anchored_texts(value: Value) -> list[Text]:
-    """Return every path in a value, such as one for PATH, that names a place, however deep it stands."""
+def absolute_texts(value: Value) -> list[Text]:
+    """Return every path in a value, such as one for PATH, that names a place, of the dist or not, however deep."""
     found: list[Text] = []
     for one in alternatives(value):
         if isinstance(one, Text):
             found += [path for path in _split_list(one) if is_absolute(path)]
         elif isinstance(one, Items):
-            found += [text for inner in elements(one) for text in anchored_texts(inner)]
+            found += [text for inner in elements(one) for text in absolute_texts(inner)]
     return found
 
 

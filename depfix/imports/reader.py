@@ -14,8 +14,8 @@ from depfix.imports.calls import read_calls
 from depfix.imports.effects import (
     LOADER_CLASSES,
     LOADER_OBJECTS,
+    absolute_texts,
     added_directory,
-    anchored_texts,
     default_directories,
     found_on_path,
     given_options,
@@ -298,7 +298,7 @@ class _Reader(Interpreter):
             key = self.evaluate(target.slice)
             name = (key.literal or "").upper() if isinstance(key, Text) else ""
             if name == "PATH":
-                self.uses += [PathUse(self.where(target), path) for path in anchored_texts(value)]
+                self.uses += [_on_path(self.where(target), path) for path in absolute_texts(value)]
             elif name:
                 self.uses.append(SettingUse(self.where(target), name, literal_of(value), path=place_of(value)))
 
@@ -307,6 +307,10 @@ class _Reader(Interpreter):
         if isinstance(value, Method) and value.name == _COOKIE:
             where = self.where(node)
             self.uses += [DllDirectoryUse(where, path, removed=True) for path in texts_of(value.receiver)]
+
+
+def _on_path(where: Where, path: Text) -> PathUse | SettingUse:
+    return PathUse(where, path) if path.anchored else SettingUse(where, "PATH", "", path=path)
 
 
 def _is_path(node: ast.expr) -> bool:
