@@ -215,6 +215,10 @@ def test_what_stands_in_no_assignment_is_nobodys() -> None:
         ),
         ("import ctypes\nctypes.CDLL('D:/build/x.dll')", {"warning D:/build/x.dll"}),
         ("import ctypes\nctypes.CDLL('C:/Windows/System32/version.dll')", set()),
+        (
+            "import os\nfor p in filter(os.path.exists, ['C:/Users/me/dlls']):\n    os.add_dll_directory(p)",
+            set(),
+        ),
         ("import sys\nsys.path.append('D:/src')", {"info D:/src"}),
         ("import sys, os\nsys.path.append(os.path.join(os.path.dirname(__file__), '..'))", set()),
         ("import os\nos.environ['PATH'] = 'D:/bin;' + os.environ['PATH']", {"info D:/bin"}),
@@ -246,6 +250,8 @@ def test_packages_are_told_only_of_what_their_import_does(make_dist: DistMaker, 
     assert words(scan(str(dist), options(program(tmp_path, "import pkg\npkg.f()"))).findings) == set()
     (dist / "pkg/__init__.py").write_text("import ctypes\nctypes.CDLL('C:/Users/me/b.dll')\n")
     assert words(scan(str(dist), options(program(tmp_path, "import pkg"))).findings) == {"error C:/Users/me/b.dll"}
+    (dist / "pkg/__init__.py").write_text("import os\nos.add_dll_directory('C:/Program Files/Tool/bin')\n")
+    assert words(scan(str(dist), options(program(tmp_path, "import pkg"))).findings) == set()
 
 
 # --- text files ---

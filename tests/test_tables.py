@@ -33,10 +33,17 @@ COLUMNS = {
     **dict.fromkeys(("known-dlls.tsv", "environment-places.tsv"), 1),
     **dict.fromkeys(("licence-classifiers.tsv", "python-libraries.tsv"), 2),
     "environment-kinds.tsv": 4,
+    "text-configurations.tsv": 6,
     **dict.fromkeys(("opcodes.tsv", "targets.tsv"), 8),
 }
 # Columns that may be empty: an edition, emulation, DLLs of an assembly and what brings it, who carries a runtime, needs of two kinds.
-MAY_BE_EMPTY = {"targets.tsv": {3, 5}, "assemblies.tsv": {2, 3}, "vc-runtime.tsv": {2}, "stdlib-extensions.tsv": {1, 2}}
+MAY_BE_EMPTY = {
+    "targets.tsv": {3, 5},
+    "assemblies.tsv": {2, 3},
+    "vc-runtime.tsv": {2},
+    "stdlib-extensions.tsv": {1, 2},
+    "text-configurations.tsv": {1},
+}
 IN_ORDER_OF_AGE = {"python-targets.tsv", "stdlib-extensions.tsv", "targets.tsv"}
 GROUPED = {
     "environment-kinds.tsv",
@@ -44,6 +51,7 @@ GROUPED = {
     "assemblies.tsv",
     "feature-kinds.tsv",
     "redistributable-system.tsv",
+    "text-configurations.tsv",
     "vc-runtime.tsv",
 }
 API_SETS = {"api-sets-win7.tsv": "7sp1", "api-sets-win8.1.tsv": "8.1", "api-sets-10.0.17134.tsv": "10"}
@@ -82,7 +90,13 @@ def everywhere() -> frozenset[str]:
 
 def test_every_data_file_is_known_here() -> None:
     assert set(TABLES) == COLUMNS.keys()
-    assert {path.name for path in DATA.iterdir()} == {*TABLES, "c-apis.json", "families.json", "rules.json"}
+    assert {path.name for path in DATA.iterdir()} == {
+        *TABLES,
+        "c-apis.json",
+        "families.json",
+        "native-data.json",
+        "rules.json",
+    }
 
 
 @pytest.mark.parametrize("name", TABLES)

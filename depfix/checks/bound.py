@@ -68,10 +68,14 @@ def _configurations(closure: Closure) -> Iterator[Finding]:
 
 
 def _is_told(closure: Closure, strength: Strength, edge: Edge) -> bool:
-    """Return True for what the program's own code does, and what packages do whenever they are imported."""
+    """Return True for what the program's own code does, and what packages do whenever they are imported.
+
+    Packages know where other software is installed, and ask for it first.
+    """
     if is_own_code(closure, edge.source.name):
         return True
-    return (strength is Strength.REQUIRED and edge.asked in (DLL_DIRECTORY, LOADED)) or bool(edge.expected)
+    sure = strength is Strength.REQUIRED and owner_of(edge.target.name) is Owner.BUILD
+    return (sure and edge.asked in (DLL_DIRECTORY, LOADED)) or bool(edge.expected)
 
 
 def is_own_code(closure: Closure, module: str) -> bool:

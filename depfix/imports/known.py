@@ -40,6 +40,7 @@ PureCall: TypeAlias = Callable[[list[Value], dict[str, Value]], Value]
 _MACHINE_NAMES = {"amd64": "AMD64", "x86": "x86", "arm64": "ARM64"}
 _PREFIX = Text((Anchor.PREFIX,))
 _WINDOWS = Text((Anchor.SYSTEM,))
+_ASKS_FOR_FILES = frozenset(("os.path.exists", "os.path.isdir", "os.path.isfile"))
 # Variables that every Windows has; all others are unset on a clean machine. Source: Microsoft Learn, "Recognized
 # environment variables" https://learn.microsoft.com/windows/deployment/usmt/usmt-recognized-environment-variables
 _ENVIRONMENT: Mapping[str, Value] = MappingProxyType(
@@ -227,7 +228,16 @@ def _splitext(path: Text) -> Value:
 
 
 def _filtered(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
-    return Items(elements(arguments[1]), exact=False) if len(arguments) > 1 else UNKNOWN
+    if len(arguments) < 2:
+        return UNKNOWN
+    kept = elements(arguments[1])
+    if isinstance(arguments[0], Reference) and arguments[0].name in _ASKS_FOR_FILES:
+        kept = tuple(one for one in kept if not _is_elsewhere(one))  # a clean machine has none of its author's folders
+    return Items(kept, exact=False)
+
+
+def _is_elsewhere(value: Value) -> bool:
+    return isinstance(value, Text) and isinstance(value.parts[0], str) and texts.is_absolute(value)
 
 
 def _walked(folder: Text) -> Value:
