@@ -137,9 +137,9 @@ def _of_directory(closure: Closure, path: str, strength: Strength, edge: Edge) -
     """os.add_dll_directory raises FileNotFoundError; where that is caught, the DLLs that lie there may be missed."""
     if strength >= Strength.PROBABLE:
         return _lowered(_by_strength(strength), path)
-    if _misses(closure, edge.source.name):
-        return Severity.WARNING
-    return None if owner_of(path) in (Owner.ABOVE, Owner.SOFTWARE) else Severity.INFO
+    if owner_of(path) in (Owner.ABOVE, Owner.SOFTWARE):
+        return None  # wheels name such folders in case, and what they lack is told by itself
+    return Severity.WARNING if _misses(closure, edge.source.name) else Severity.INFO
 
 
 def _misses(closure: Closure, module: str) -> bool:
@@ -147,7 +147,8 @@ def _misses(closure: Closure, module: str) -> bool:
     top = closure.world.walker.find(module.partition(".")[0])
     folders = top.folders if top is not None else ()
     for node in closure.graph.nodes():
-        if node.kind is NodeKind.MISSING and closure.graph.strength(node) is not None:
+        of_windows = closure.world.system.absence(node.name) is not None
+        if node.kind is NodeKind.MISSING and closure.graph.strength(node) is not None and not of_windows:
             for edge in closure.graph.edges_to(node):
                 image = edge.source.kind is NodeKind.IMAGE
                 if image and any(folder and lies_below(edge.source.name, folder) for folder in folders):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from depfix.checks.findings import finding
+from depfix.closure.bound import lies_below
 from depfix.closure.build import Closure
 from depfix.closure.graph import Node, NodeKind, chain_texts
 from depfix.closure.native_data import NativeNeed, native_needs
 from depfix.imports.uses import Strength
 from depfix.model.finding import Confidence, Finding, Location, Severity
+from depfix.model.names import parent
 
 _MOST_NAMED = 3
 NATIVE = "native:"  # how the identity of such a finding begins, before the key of the row
@@ -39,6 +41,15 @@ def _finding(closure: Closure, need: NativeNeed, strength: Strength) -> Finding:
         chain=(*chain_texts(closure.graph.chain(need.reader), closure.graph.root), need.subject),
         identity=f"{NATIVE}{need.row.key}",
     )
+
+
+def without_repeated(closure: Closure, found: Iterable[Finding], native: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield findings of packages' data but those all of whose files a finding of a library's data is about."""
+    folders = [parent(one.subject) for one in native]
+    for one in found:
+        paths = [file.path for file in closure.world.listed.missing(one.subject)]
+        if not paths or not all(any(folder and lies_below(path, folder) for folder in folders) for path in paths):
+            yield one
 
 
 def _strength(closure: Closure, need: NativeNeed) -> Strength:

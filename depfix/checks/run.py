@@ -12,7 +12,7 @@ from depfix.checks.images import check_images
 from depfix.checks.metadata import check_metadata
 from depfix.checks.missing import check_missing
 from depfix.checks.modules import check_modules
-from depfix.checks.native_data import check_native_data
+from depfix.checks.native_data import check_native_data, without_repeated
 from depfix.checks.runtimes import check_runtimes
 from depfix.checks.skipped import check_skipped
 from depfix.checks.symbols import check_symbols
@@ -26,7 +26,8 @@ from depfix.model.finding import Finding
 def run_checks(closure: Closure) -> tuple[Finding, ...]:
     """Return every finding of a closure, worst first, then by rule and subject."""
     found = [*check_target(closure), *check_missing(closure), *check_modules(closure), *check_metadata(closure)]
-    found += [*check_data(closure), *check_native_data(closure), *check_bound(closure)]
+    native = [*check_native_data(closure)]
+    found += [*without_repeated(closure, check_data(closure), native), *native, *check_bound(closure)]
     found += [*check_images(closure), *check_damaged(closure), *check_versions(closure)]
     found += check_abi(closure, found)
     found += [*check_symbols(closure), *check_runtimes(closure), *check_bundled(closure)]

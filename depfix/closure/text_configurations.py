@@ -65,8 +65,9 @@ def _is_read(world: World, entry: FileEntry, row: TextConfiguration) -> bool:
     if row.where == "site":
         return python and "site-packages" in fold(parent(entry.path)) and bool(world.dist.layout.startup)
     if row.where == "python":
-        has_pth = any(re.fullmatch(r"python.*\._pth", fold(one.name)) for one in world.tree.files_in(""))
-        return world.dist.freezer in (Freezer.PYTHON, Freezer.NONE) and "/" not in entry.path and not has_pth
+        # With a ._pth file Python does not read it; a zip of the standard library is found without it.
+        settled = any(re.fullmatch(r"python.*\.(_pth|zip)", fold(one.name)) for one in world.tree.files_in(""))
+        return world.dist.freezer in (Freezer.PYTHON, Freezer.NONE) and "/" not in entry.path and not settled
     return True
 
 

@@ -37,13 +37,23 @@ from depfix.imports.finder import (
     module_suffixes,
 )
 from depfix.imports.naming import sets_attribute
-from depfix.imports.uses import BehaviourUse, Calls, DataUse, ImportUse, PackagePathUse, SearchPathUse, SourceFacts
+from depfix.imports.uses import (
+    BehaviourUse,
+    Calls,
+    DataUse,
+    ImportUse,
+    PackagePathUse,
+    SearchPathUse,
+    SettingUse,
+    SourceFacts,
+)
 from depfix.imports.walker import ImportStep, ModuleWalker, absolute_name
 from depfix.knowledge.stdlib import stdlib_extensions, stdlib_modules, stdlib_needs
 from depfix.loader.system import CleanSystem
 from depfix.model.names import fold, join, parent
 
 _NO_PYTHON = (3, 8)
+_CONDUCT = (DataUse, BehaviourUse, SettingUse)  # of the uses, what only a source tells
 
 
 class Lack(Enum):
@@ -212,7 +222,7 @@ class World:
         source = self.source_of(module.name)
         if source is None or any(isinstance(use, (DataUse, BehaviourUse)) for use in facts.uses):
             return facts
-        told = tuple(use for use in self.facts.source(source).uses if isinstance(use, (DataUse, BehaviourUse)))
+        told = tuple(use for use in self.facts.source(source).uses if isinstance(use, _CONDUCT))
         return replace(facts, uses=facts.uses + told) if told else facts
 
     def source_of(self, name: str) -> FileEntry | None:
