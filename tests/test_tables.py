@@ -28,7 +28,8 @@ COLUMNS = {
     ),
     **dict.fromkeys(("system-dlls-amd64.tsv", "system-dlls-arm64.tsv", "system-dlls-x86.tsv", "stdlib-modules.tsv"), 2),
     **dict.fromkeys(("features.tsv", "python-targets.tsv", "stdlib-extensions.tsv"), 3),
-    **dict.fromkeys(("feature-kinds.tsv", "redistributable-system.tsv", "vc-runtime.tsv"), 4),
+    **dict.fromkeys(("feature-kinds.tsv", "process-starters.tsv", "redistributable-system.tsv", "vc-runtime.tsv"), 4),
+    "frozen-calls.tsv": 6,
     "assemblies.tsv": 5,
     **dict.fromkeys(("known-dlls.tsv", "environment-places.tsv"), 1),
     **dict.fromkeys(("licence-classifiers.tsv", "python-libraries.tsv"), 2),
@@ -112,7 +113,7 @@ def test_keys_are_unique_and_in_order(name: str) -> None:
     if name not in IN_ORDER_OF_AGE | GROUPED:
         assert keys == sorted(keys)
     if not name.startswith(
-        ("stdlib-", "opcodes", "licence-", "environment-places")
+        ("stdlib-", "opcodes", "licence-", "environment-places", "process-", "frozen-")
     ):  # names of modules and instructions compare with case, names of DLLs do not
         assert [key for key in keys if key != key.lower()] == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from depfix.checks.abi import check_abi
+from depfix.checks.behaviour import check_behaviour
 from depfix.checks.bundled import check_bundled
 from depfix.checks.conflicts import check_conflicts, check_openmp
 from depfix.checks.damaged import check_damaged
@@ -24,7 +25,7 @@ from depfix.model.finding import Finding
 def run_checks(closure: Closure) -> tuple[Finding, ...]:
     """Return every finding of a closure, worst first, then by rule and subject."""
     found = [*check_target(closure), *check_missing(closure), *check_modules(closure), *check_metadata(closure)]
-    found += check_data(closure)
+    found += [*check_data(closure), *check_behaviour(closure)]
     found += [*check_images(closure), *check_damaged(closure), *check_versions(closure)]
     found += check_abi(closure, found)
     found += [*check_symbols(closure), *check_runtimes(closure), *check_bundled(closure)]

@@ -42,6 +42,7 @@ class Facts:
         self._progress = progress
         self._images: dict[str, ImageOrProblem] = {}
         self._sources: dict[str, SourceFacts] = {}
+        self._own: set[str] = set()  # of those: sources of the program
         self._exports: dict[str, Exports | ImageProblem] = {}
         self._imported: dict[str, dict[str, ImportedDll]] = {}
         self._dotted: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
@@ -153,10 +154,11 @@ class Facts:
         except OSError:
             return True
 
-    def source(self, entry: FileEntry, *, is_program: bool = False) -> SourceFacts:
-        """Return what a Python source uses."""
-        if entry.source not in self._sources:
-            self._sources[entry.source] = _read(entry.source, self._target, is_program)
+    def source(self, entry: FileEntry, *, is_program: bool = False, is_own: bool = False) -> SourceFacts:
+        """Return what a Python source uses; `is_own`: it is one of the program's."""
+        if entry.source not in self._sources or (is_own and entry.source not in self._own):
+            self._sources[entry.source] = _read(entry.source, self._target, is_program, is_own)
+            self._own.update((entry.source,) if is_own or is_program else ())
         return self._sources[entry.source]
 
     def source_problem(self, entry: FileEntry) -> str:
@@ -255,7 +257,7 @@ def _read_many(paths: list[str], target: SourceTarget) -> list[SourceFacts]:
     return found
 
 
-def _read(path: str, target: SourceTarget, is_program: bool) -> SourceFacts:
+def _read(path: str, target: SourceTarget, is_program: bool, is_own: bool = False) -> SourceFacts:
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -266,4 +268,4 @@ def _read(path: str, target: SourceTarget, is_program: bool) -> SourceFacts:
         from depfix.imports.bytecode import read_pyc
 
         return read_pyc(data, target, is_package=is_package)
-    return read_source(data, target, is_program=is_program, is_package=is_package)
+    return read_source(data, target, is_program=is_program, is_package=is_package, is_own=is_own)

@@ -29,8 +29,15 @@ def note_data(world: World, graph: Graph, module: str, use: DataUse, surest: Str
 
 
 def note_behaviour(world: World, graph: Graph, module: str, use: BehaviourUse, surest: Strength) -> None:
-    """Note what a module does otherwise in a frozen program."""
-    strength = min(use.where.strength(load=True), surest)
+    """Note what a module does otherwise in a frozen program: one of the program, or a package whenever it is imported.
+
+    What a guard against the failure lets pass was left out where the source was read.
+    """
+    sure = Strength.PROBABLE if use.where.deferred or use.where.conditional else Strength.REQUIRED
+    strength = min(sure, surest)
+    own = world.is_of_project(module)
+    if world.is_stdlib_name(module) or strength < (Strength.PROBABLE if own else Strength.REQUIRED):
+        return
     source, path = world.module_node(module), world.source_path(module)
     target = Node(NodeKind.BEHAVIOUR, use.rule)
     asked = f"{use.subject}:{use.where.line}"

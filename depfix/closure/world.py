@@ -199,7 +199,11 @@ class World:
             return self._with_conduct(module, self.inside.facts(module, self.is_importable))
         if module.entry is None:
             return SourceFacts(())
-        return self.facts.source(module.entry)
+        return self.facts.source(module.entry, is_own=self.is_of_project(module.name))
+
+    def is_of_project(self, name: str) -> bool:
+        """Return True for the program's scripts and for the modules in its project, in the dist or not."""
+        return name.startswith("<") or name == PROGRAM or any(finder.find(name) for finder in self._project)
 
     def _with_conduct(self, module: ModuleFile, facts: SourceFacts) -> SourceFacts:
         """Return the facts of a module inside the program with what only its source tells: what it reads, what it does.
@@ -209,7 +213,8 @@ class World:
         source = self.source_of(module.name)
         if source is None or any(isinstance(use, (DataUse, BehaviourUse)) for use in facts.uses):
             return facts
-        told = tuple(use for use in self.facts.source(source).uses if isinstance(use, (DataUse, BehaviourUse)))
+        uses = self.facts.source(source, is_own=self.is_of_project(module.name)).uses
+        told = tuple(use for use in uses if isinstance(use, (DataUse, BehaviourUse)))
         return replace(facts, uses=facts.uses + told) if told else facts
 
     def source_of(self, name: str) -> FileEntry | None:

@@ -125,11 +125,17 @@ class Interpreter(Circumstanced):
         function = Function(node)
         if self._evaluating:
             for decorator in node.decorator_list:
-                self.evaluate(decorator)
+                self.decorated(decorator, function, self.evaluate(decorator))
         self.scopes[-1][node.name] = function
         owner = self.owner or ".".join([*self._classes, node.name])
         self._functions.append((function, list(self.scopes), owner, self.state.probed))
         return False
+
+    def decorated(self, node: ast.expr, function: Value, value: Value) -> None:
+        """Take note of a decorator's value."""
+
+    def iterated(self, node: ast.AST, value: Value) -> None:
+        """Take note of what a loop iterates over."""
 
     def defined(self, function: Function) -> None:
         """Have a lambda followed later if nothing calls it; it belongs to the function around it."""
@@ -182,6 +188,7 @@ class Interpreter(Circumstanced):
 
     def _for(self, node: ast.For | ast.AsyncFor) -> bool:
         iterable = self.evaluate(node.iter) if self._evaluating else UNKNOWN
+        self.iterated(node, iterable)
         values = elements(iterable)
         self.bind(node.target, choice(list(values)) if values else UNKNOWN)
         self._block(node.body)

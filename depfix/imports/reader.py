@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 
-from depfix.imports.behaviour import behaviour_uses, may_behave
+from depfix.imports.behaviour import CHILD_NAME, Conduct, may_behave, repeated, result_of, starts_processes
 from depfix.imports.byname import imported_module, imports_by_name, is_by_name, is_unknown_import, spelled_names
 from depfix.imports.calls import read_calls
 from depfix.imports.effects import (
@@ -43,6 +43,7 @@ from depfix.imports.searching import (
 from depfix.imports.tolerant import read_tolerantly
 from depfix.imports.uses import (
     SEARCHED,
+    BehaviourUse,
     DefaultDirectoriesUse,
     DllDirectoryUse,
     ImportUse,
@@ -90,11 +91,12 @@ _COOKIE = "dll directory"  # what os.add_dll_directory returns
 
 
 def read_source(
-    data: bytes, target: SourceTarget, *, is_program: bool = False, is_package: bool = False
+    data: bytes, target: SourceTarget, *, is_program: bool = False, is_package: bool = False, is_own: bool = False
 ) -> SourceFacts:
     """Return what a Python source uses, for `target`.
 
-    `is_program`: it is run as `__main__`; `is_package`: the names that it binds are wanted too.
+    `is_program`: it is run as `__main__`; `is_package`: the names that it binds are wanted too. `is_own`: it is the
+    program's, so that all is wanted which it may do otherwise in a frozen program; a program's script is.
 
     Never raises: a source that cannot be parsed gives the reason in `error`, and the imports that its lines name.
     """
@@ -102,8 +104,11 @@ def read_source(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(data)
-        reader = _Reader(target, _is_interesting(data), is_program, is_package)
+        conduct = Conduct(data, own=is_own or is_program)
+        reader = _Reader(target, is_own or is_program or _is_interesting(data), is_program, is_package, conduct)
         reader.read(tree)
+        if is_program and starts_processes(reader.uses):
+            reader.uses += _repeated(tree, target, conduct)
     except SyntaxError as error:
         return SourceFacts(read_tolerantly(data), f"line {error.lineno or 0}: {error.msg}")
     except (RecursionError, MemoryError):
@@ -117,6 +122,14 @@ def _is_interesting(data: bytes) -> bool:
     if any(word in data for word in _INTERESTING) or asks_metadata(data) or changes_search(data):
         return True
     return may_read(data) or may_behave(data)
+
+
+def _repeated(tree: ast.Module, target: SourceTarget, conduct: Conduct) -> Iterator[BehaviourUse]:
+    """Yield what a child process does again: it runs the program's script under another name."""
+    child = _Reader(target, True, True, False, conduct)
+    child.scopes[0]["__name__"] = text(CHILD_NAME)
+    child.read(ast.Module(tree.body, []))
+    yield from repeated(child.uses)
 
 
 def _facts(
@@ -189,8 +202,11 @@ _FEW = 2  # modules that one call imports by name
 class _Reader(Interpreter):
     """Takes note of imports by name, changes of search paths, metadata, DLL directories, DLL loads, changes of PATH."""
 
-    def __init__(self, target: SourceTarget, evaluating: bool, is_program: bool, is_package: bool) -> None:
+    def __init__(
+        self, target: SourceTarget, evaluating: bool, is_program: bool, is_package: bool, conduct: Conduct
+    ) -> None:
         super().__init__(target, evaluating, is_program, is_package)
+        self._conduct = conduct
         self.modules: list[tuple[Text, str]] = []  # what is put into sys.modules
         self.unknown: list[Where] = []  # where a module is imported by a name of which nothing is known
 
@@ -212,8 +228,24 @@ class _Reader(Interpreter):
         self._searched(call, name, arguments, where)
         self.uses += metadata_uses(name, arguments, keywords, where, self.state.caught)
         self.uses += data_uses(called, arguments, keywords, where)
-        self.uses += behaviour_uses(called, arguments, keywords, where)
-        return entry_points_value(name) or self._loads(call, name, arguments, keywords, where)
+        self._behaves(called, arguments, keywords, where)
+        known = entry_points_value(name) or result_of(called, arguments, keywords)
+        return known or self._loads(call, name, arguments, keywords, where)
+
+    def _behaves(
+        self, called: Reference | Method, arguments: list[Value], keywords: dict[str, Value], where: Where
+    ) -> None:
+        python = self._facts["sys.executable"]
+        self.uses += self._conduct.of_call(called, arguments, keywords, where, self.state.caught, python)
+
+    def decorated(self, node: ast.expr, function: Value, value: Value) -> None:
+        """Take note of a decorator that is called with the function alone."""
+        if isinstance(value, Reference):
+            self._behaves(value, [function], {}, self.where(node))
+
+    def iterated(self, node: ast.AST, value: Value) -> None:
+        """Take note of a loop over something that starts processes."""
+        self.uses += self._conduct.of_iteration(value, self.where(node))
 
     def _searched(self, call: ast.Call, name: str, arguments: list[Value], where: Where) -> None:
         """Take note of a call that changes where modules are looked for."""
@@ -259,6 +291,7 @@ class _Reader(Interpreter):
         return path
 
     def attribute_effect(self, node: ast.Attribute, name: str) -> Value | None:
+        self.uses += self._conduct.of_attribute(name, self.where(node), self.state.caught)
         library = loader_attribute(name)
         if library is None:
             return None
@@ -279,7 +312,8 @@ class _Reader(Interpreter):
         return library_value(self.loaded(node, index, None)) if name in LOADER_OBJECTS else None
 
     def assigned(self, target: ast.expr, value: Value) -> None:
-        """Take note of `os.environ[name] = value`, of names in sys.modules, and of new search paths."""
+        """Take note of `os.environ[name] = value`, of names in sys.modules, of new search paths, and of streams."""
+        self.uses += self._conduct.of_assignment(target, self.where(target))
         owner = self.evaluate(target.value) if isinstance(target, ast.Subscript) else None
         if isinstance(target, ast.Subscript) and owner == Reference("sys.modules"):
             self.modules += named_module(self.evaluate(target.slice), value)

@@ -128,6 +128,8 @@ def _needs_of(graph: Graph) -> dict[Node, tuple[Edge, ...]]:
     for edge in graph.edges():
         row = found.setdefault(edge.source, {})
         known = row.get(edge.target)
+        if edge.kind is EdgeKind.BEHAVIOUR:
+            continue  # it is nothing that could be there or not
         if edge.target != edge.source and (known is None or edge.strength > known.strength):
             row[edge.target] = edge
     return {node: tuple(row.values()) for node, row in found.items()}
