@@ -12,6 +12,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from depfix.imports.commands import commands
 from depfix.imports.conditions import argument_of, is_met
@@ -157,15 +158,10 @@ def result_of(called: Reference | Method, arguments: list[Value], keywords: dict
     return Reference(given) if given in _results() else None
 
 
+@lru_cache(maxsize=1)
 def _results() -> frozenset[str]:
-    found = set()
-    for name in process_starters():
-        at = name.rfind("()")
-        while at > 0:
-            if name[at + 2 :]:
-                found.add(name[: at + 2])
-            at = name.rfind("()", 0, at)
-    return frozenset(found)
+    """Return `name()` for each call whose result matters."""
+    return frozenset(name[: name.rfind("()") + 2] for name in process_starters() if "()" in name)
 
 
 def is_repeated(use: Use) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from depfix.imports.values import PARAMETER, UNKNOWN, Constant, Text, Value, alternatives
-from depfix.knowledge.conduct import Term
+from depfix.knowledge.conduct import ANY, Term
 
 
 def is_met(terms: Iterable[Term], arguments: list[Value], keywords: dict[str, Value]) -> bool | None:
@@ -31,9 +31,11 @@ def _is_met(term: Term, arguments: list[Value], keywords: dict[str, Value]) -> b
     if given is None:
         return None if "**" in keywords else term.default not in term.without
     spelled = [_spelled(one) for one in alternatives(given)]
+    if ANY in term.without and term.default not in spelled:
+        return False
     if None in spelled:
         return None
-    without = [one in term.without for one in spelled]
+    without = [one in term.without or (ANY in term.without and one != term.default) for one in spelled]
     return False if all(without) else None if any(without) else True
 
 

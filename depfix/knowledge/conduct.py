@@ -12,6 +12,7 @@ from depfix.errors import DataFileError
 from depfix.knowledge.tables import read_rows
 
 _TERM = re.compile(r"(\w+)@(\d+|-)=([^!]*)!([^!]*)")
+ANY = "*"  # every value but the default
 _ARGUMENT = re.compile(r"(\w+)@(\d+|-)")
 
 
@@ -19,6 +20,7 @@ _ARGUMENT = re.compile(r"(\w+)@(\d+|-)")
 class Term:
     """A condition on one argument: with one of the values `without`, as they stand in a source, it is not met.
 
+    ANY among them stands for every value but the default.
     `position` is None for an argument that is given by keyword only; `default` is its value if it is not given.
     """
 
