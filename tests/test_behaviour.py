@@ -135,6 +135,7 @@ SUB = "import os, subprocess, sys\n"
         ("subprocess.run([sys.executable, '-m', 'pip', 'install', 'x'])", "-m"),
         ("subprocess.check_call([sys.executable, '-c', 'pass'])", "-c"),
         ("subprocess.Popen([sys.executable, 'worker.py'])", "worker.py"),
+        ("subprocess.run([sys.executable, '-mpip', 'list'])", "-mpip"),
         ("subprocess.run(args=[sys.executable, '-u', 'x.py'])", "-u"),
         ("subprocess.Popen([sys.executable] + sys.argv)", "restart"),
         ("subprocess.Popen([sys.executable, *sys.argv])", "restart"),

@@ -41,7 +41,7 @@ _WINDOWS_GUI = (
 _WORKERS_MAIN = "__parents_main__"  # the program's script as Nuitka compiles it once more, for workers
 _ARCHIVES = (Freezer.PYINSTALLER, Freezer.CX_FREEZE)
 _MOST_LOCATIONS = 20
-_GUARD = 'if __name__ == "__main__":'
+_GUARD = 'if __name__ == "__main__"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,22 +138,24 @@ def _processes(acts: _Acts) -> Iterator[Finding]:
 
 def _unguarded(acts: _Acts, module: str, rows: list[_Act]) -> Finding:
     first = rows[0]
-    effect = (
-        "each worker runs the script from its start, and then starts processes of its own, without end"
-        if acts.freezer.hides_code
-        else "each worker runs the script from its start, and ends with RuntimeError where it would start processes"
-    )
+    effect = "starts processes of its own, without end"
+    if not acts.freezer.hides_code:
+        effect = "ends with RuntimeError where it would start processes"
+    cure = f"Put what starts them under {_GUARD}"
+    if acts.freezer in _ARCHIVES:
+        cure += ", behind multiprocessing.freeze_support()"
     message = (
-        f"{first.place} starts processes by {first.edge.note} outside of {_GUARD!r}; {effect}. Put what starts them"
+        f"{first.place} starts processes by {first.edge.note} outside of {_GUARD}; each worker runs the script from "
+        f"its start, and {effect}. {cure}."
     )
-    return _finding(acts, UNGUARDED, module, rows, f"{message} under {_GUARD!r}.", _severity(first))
+    return _finding(acts, UNGUARDED, module, rows, message, _severity(first))
 
 
 def _unsupported(acts: _Acts, module: str, rows: list[_Act]) -> Finding:
     first = rows[0]
     message = (
         f"{first.place} starts processes by {first.edge.note}, and nothing calls multiprocessing.freeze_support(): "
-        f"each worker is the program once more, from its start. Call it first under {_GUARD!r}."
+        f"each worker is the program once more, from its start. Call it first under {_GUARD}."
     )
     return _finding(acts, "missing-freeze-support", module, rows, message, _severity(first))
 
@@ -162,7 +164,7 @@ def _repeated(acts: _Acts, module: str, rows: list[_Act]) -> Finding:
     what = "; ".join(dict.fromkeys(f"line {act.edge.line} {act.edge.note}" for act in sorted(rows, key=_line)[:4]))
     more = f"; and {len(rows) - 4} more" if len(rows) > 4 else ""
     message = (
-        f"each worker that the program starts runs what stands outside of {_GUARD!r} once more: {what}{more}. Put it "
+        f"each worker that the program starts runs what stands outside of {_GUARD} once more: {what}{more}. Put it "
         "into a function that is called under that guard."
     )
     return _finding(acts, REPEATED, module, rows, message, Severity.WARNING)
@@ -353,7 +355,7 @@ def _finding(acts: _Acts, rule: str, module: str, rows: list[_Act], message: str
     chain = chain_texts(graph.chain(first.edge.source), graph.root)
     return finding(
         rule,
-        module.strip("<>"),
+        acts.world.source_path(module) if module.startswith("<") else module,
         message,
         severity=severity,
         confidence=Confidence.CERTAIN if first.sure else Confidence.PROBABLE,
