@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,9 @@ from depfix.imports.behaviour import may_behave
 from depfix.imports.reader import read_source
 from depfix.imports.uses import BehaviourUse, SourceTarget
 from depfix.knowledge.conduct import frozen_calls, process_starters
+from depfix.pipeline import Options, scan
+from fixtures.behaviour_programs import take_console
+from tests.conftest import Cli, DistMaker
 
 TARGET = SourceTarget((3, 11))
 GUARD = 'if __name__ == "__main__":\n'
@@ -286,3 +291,89 @@ def test_tables_are_read() -> None:
 )
 def test_calls_without_arguments_are_read(source: str) -> None:
     assert read_source(source.encode(), TARGET, is_program=True).error == ""
+
+
+# --- findings --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def frozen(make_dist: DistMaker) -> Path:
+    """Return a folder that looks as PyInstaller makes it."""
+    return make_dist({}, {"base_library.zip": ""})
+
+
+def write(path: Path, content: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, encoding="utf-8")
+
+
+def found(dist: Path, project: Path, source: str, others: dict[str, str] | None = None) -> list[tuple[str, str, str]]:
+    """Return (rule, severity, subject) of what is said of how a program behaves."""
+    for name, text in ({"main.py": source} | (others or {})).items():
+        write(project / name, text)
+    report = scan(str(dist), Options(environ={}, entries=(str(project / "main.py"),)))
+    return [(one.rule, one.severity.value, one.subject) for one in report.findings if one.rule.startswith("DF4")]
+
+
+POOL = "import multiprocessing\ndef main():\n    multiprocessing.Pool(2)\n"
+
+
+def test_findings_of_a_program_and_of_its_project(frozen: Path, tmp_path: Path) -> None:
+    guarded = f"{POOL}{GUARD}    main()\n"
+    assert found(frozen, tmp_path / "a", guarded) == [("DF402", "error", "main.py")]
+    assert found(frozen, tmp_path / "b", POOL + "main()\n") == [("DF401", "error", "main.py")]
+    assert found(frozen, tmp_path / "c", f"{POOL}{GUARD}    multiprocessing.freeze_support()\n    main()\n") == []
+    assert found(frozen, tmp_path / "d", POOL) == []  # nothing calls it
+    called = f"import sys, work\n{GUARD}    work.main()\n    sys.stdin\n"
+    assert found(frozen, tmp_path / "e", called, {"work.py": POOL}) == [("DF402", "warning", "work")]
+    asked = f"import sys, work\n{GUARD}    if sys.argv: work.main()\n"
+    python = "import subprocess, sys\ndef main():\n    subprocess.run([sys.executable, '-m', 'pip'])\n"
+    assert found(frozen, tmp_path / "f", asked, {"work.py": python}) == [("DF404", "warning", "work")]
+    assert found(frozen, tmp_path / "g", asked, {"work.py": python.replace("main", "other")}) == []
+
+
+def test_a_plain_python_has_a_python(make_dist: DistMaker, tmp_path: Path) -> None:
+    dist = make_dist({}, {})
+    source = "import inspect, subprocess, sys\nsubprocess.run([sys.executable, '-m', 'x'])\ndef f(): pass\n"
+    assert found(dist, tmp_path / "a", source + "inspect.getsource(f)\nopen('x', 'w')\nprint(1)\n") == []
+    assert found(dist, tmp_path / "b", POOL + "main()\n") == [("DF401", "error", "main.py")]
+
+
+def test_one_finding_for_all_places(frozen: Path, tmp_path: Path) -> None:
+    source = "import os\nHERE = os.path.dirname(__file__)\n" + "open(HERE + '/x', 'w')\n" * 3 + "open('y', 'a')\n"
+    write(tmp_path / "main.py", source)
+    report = scan(str(frozen), Options(environ={}, entries=(str(tmp_path / "main.py"),)))
+    (finding,) = [one for one in report.findings if one.rule == "DF408"]
+    assert [(one.path, one.line) for one in finding.locations] == [("main.py", 3), ("main.py", 4), ("main.py", 5)]
+    assert finding.chain[-1] == "main.py:3"
+    assert finding.fix is None
+
+
+def test_a_stream_that_is_given_is_there(frozen: Path, tmp_path: Path) -> None:
+    take_console(next(frozen.glob("*.exe")))
+    writes = "import os, sys\nsys.stderr.write('x')\n"
+    assert found(frozen, tmp_path / "a", writes) == [("DF410", "error", "main.py")]
+    given = "import os, sys\nif not sys.stderr:\n    sys.stderr = open(os.devnull, 'w')\nimport later\n"
+    assert found(frozen, tmp_path / "b", given, {"later.py": writes}) == []
+
+
+def test_the_command_line_takes_them_as_other_findings(
+    frozen: Path, tmp_path: Path, cli: Callable[..., Cli], make_conda: Callable[..., Path]
+) -> None:
+    entry = tmp_path / "main.py"
+    write(entry, f"{POOL}{GUARD}    main()\n")
+    done = cli("scan", frozen, "--entry", entry)
+    assert done.code == 1
+    assert "DF402 missing-freeze-support  main.py" in done.out
+    write(entry, f"{POOL}    multiprocessing.freeze_support()\nopen('x.txt', 'w')\n")
+    assert cli("scan", frozen, "--entry", entry).code == 0  # a remark
+    write(entry, f"{POOL}{GUARD}    main()\n")
+    tree = cli("tree", frozen, "--entry", entry)
+    assert (tree.code, "process-start" in tree.out) == (0, False)
+    why = cli("why", frozen, "process-start", "--entry", entry)
+    assert why.code == 0
+    assert "something that frozen programs do otherwise" in why.out
+    environment = make_conda({})
+    repaired = cli("repair", frozen, "--env", f"conda:{environment}", "--entry", entry, "--yes")
+    assert repaired.code == 1
+    assert "DF402" in repaired.out
