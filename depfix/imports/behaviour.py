@@ -26,6 +26,7 @@ START = "process-start"
 FREEZE_SUPPORT = "freeze-support"
 EARLY_SUPPORT = "early-freeze-support"
 OUTPUT_GIVEN = "output-given"
+WORK = "work"
 # Names of rules.
 UNGUARDED = "unguarded-multiprocessing"
 REPEATED = "repeated-by-workers"
@@ -169,7 +170,7 @@ def is_repeated(use: Use) -> bool:
     return isinstance(use, BehaviourUse) and not use.where.deferred and use.rule in _AGAIN
 
 
-_AGAIN = {START: UNGUARDED, FREEZE_SUPPORT: EARLY_SUPPORT, REPEATED: REPEATED, INPUT: REPEATED}
+_AGAIN = {START: UNGUARDED, FREEZE_SUPPORT: EARLY_SUPPORT, WORK: REPEATED, INPUT: REPEATED}
 
 
 def starts_processes(uses: Iterable[Use]) -> bool:
@@ -205,7 +206,8 @@ def _of_row(
         return  # what is written is looked at with all other paths
     at = where if met else replace(where, conditional=True)
     if row.rule != SOURCE:
-        yield BehaviourUse(at, row.rule, f"calls {_shown(name)}, which {row.words}", _shown(name))
+        rule = WORK if row.rule == REPEATED else row.rule  # only a child repeats it
+        yield BehaviourUse(at, rule, f"calls {_shown(name)}, which {row.words}", _shown(name))
         return
     given = argument_of(row.argument, row.position, arguments, keywords)
     for one in alternatives(given) if given is not None else ():
