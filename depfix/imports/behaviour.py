@@ -41,9 +41,8 @@ CHILD_NAME = "__mp_main__"  # what `__name__` is where a child runs the program'
 ENDS = "ends"  # subject of a program whose window closes when it ends
 OWN_FUNCTION = "<function>"  # subject where the source of a function of the same module is wanted
 # On import, packages do what stands without indentation, decorators of functions included.
-_OF_PACKAGES = re.compile(
-    rb"^[@\w].*(?:getsource|\bjit\b|\bn?jit\(|vectorize\(|sys\.executable|sys\.std(?:out|err)\.|faulthandler\.)", re.M
-)
+_PACKAGES_WORDS = (b"getsource", b"jit.script", b"cache=True", b"sys.executable", b"sys.std", b"faulthandler.")
+_OF_PACKAGES = re.compile(rb"^[@\w].*(?:" + b"|".join(map(re.escape, _PACKAGES_WORDS)) + rb")", re.M)
 _PACKAGES_RULES = frozenset((NO_PYTHON, SOURCE, CACHE, OUTPUT))
 _CATCH_MISSING = frozenset(("OSError", "FileNotFoundError", "WindowsError", "IOError", "EnvironmentError"))
 _CATCHES = {
@@ -70,7 +69,7 @@ _STAYS = re.compile(
 
 def may_behave(data: bytes) -> bool:
     """Return True if importing a package's source may do what frozen programs do otherwise, by the words in it."""
-    return _OF_PACKAGES.search(data) is not None
+    return any(word in data for word in _PACKAGES_WORDS) and _OF_PACKAGES.search(data) is not None
 
 
 class Conduct:
