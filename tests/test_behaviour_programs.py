@@ -7,23 +7,24 @@ other users (https://learn.microsoft.com/windows/security/application-security/a
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from depfix.model.finding import Finding, Severity
 from depfix.session import Options, Session
-from fixtures import windows_lab
+from fixtures import nuitka_lab, windows_lab
 from fixtures.behaviour_programs import FOLDER, compiled, frozen, frozen_by_cx_freeze, take_console
-from fixtures.windows_lab import embedded_python
+from fixtures.windows_lab import embedded_python, lay_out_flat
+from tests.conftest import Cli
 
 pytestmark = pytest.mark.lab
 CASES = FOLDER / "cases"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def wine() -> Iterator[None]:
+def wine_alive(wine: None) -> Iterator[None]:
     with windows_lab.kept_alive():
         yield
 
@@ -75,10 +76,9 @@ def rules(dist: Path, entry: Path) -> list[tuple[str, Severity]]:
 
 def test_nuitka_workers_without_a_guard(tmp_path: Path) -> None:
     dist = copied(compiled("unguarded.py"), tmp_path / "d")
-    code, out, _, starts = run(dist)
-    assert starts[:3] == ["__main__", "__parents_main__", "__parents_main__"]
-    assert len(starts) == 7 and "worked" not in out and code is not None  # its own brake stopped it
-    (finding,) = scanned(dist, FOLDER / "unguarded.py")
+    _, _, _, starts = run(dist)
+    assert starts == ["__main__", *["__parents_main__"] * 6]  # where its own brake stopped it
+    (finding,) = [one for one in scanned(dist, FOLDER / "unguarded.py") if one.severity is not Severity.INFO]
     assert (finding.rule, finding.severity, finding.subject) == ("DF401", Severity.ERROR, "unguarded.py")
     assert [(one.path, one.line) for one in finding.locations] == [("unguarded.py", 18)]
     assert finding.message == (
@@ -101,7 +101,7 @@ def test_other_freezers_need_freeze_support(tmp_path: Path, build: object) -> No
     dist = copied(build("guarded.py"), tmp_path / "without")
     _, out, _, starts = run(dist)
     assert len(starts) == 7 and set(starts) == {"__main__"} and "worked" not in out
-    (finding,) = scanned(dist, FOLDER / "guarded.py")
+    (finding,) = [one for one in scanned(dist, FOLDER / "guarded.py") if one.severity is not Severity.INFO]
     assert (finding.rule, finding.severity, finding.locations[0].line) == ("DF402", Severity.ERROR, 19)
     assert "nothing calls multiprocessing.freeze_support()" in finding.message
 
@@ -122,18 +122,19 @@ def test_workers_repeat_what_no_guard_keeps_them_from(tmp_path: Path) -> None:
     assert "line 7 calls json.load, which reads a file" in found[0].message
 
 
-def test_nuitka_without_multiprocessing(tmp_path: Path) -> None:
+def test_nuitka_without_multiprocessing(tmp_path: Path, cli: Callable[..., Cli]) -> None:
+    """The package that imports it was left out; brought from the environment, it starts what is no worker."""
+    entry = FOLDER / "borrowed" / "main.py"
     dist = copied(compiled("borrowed", "--nofollow-import-to=crowd"), tmp_path / "d")
-    library = windows_lab.CACHE.joinpath("nuitka-environments")
-    home = next(library.glob("*/py311/Lib/multiprocessing")).parents[1]
-    shutil.copy(FOLDER / "borrowed" / "crowd.py", dist)
-    for name in ("_multiprocessing.pyd", "_socket.pyd"):
-        shutil.copy(home / "DLLs" / name, dist)
-    shutil.copytree(home / "Lib" / "multiprocessing", dist / "multiprocessing")
-    code, out, err, starts = run(dist)
-    assert "worked" not in out and (code, starts) != (0, ["__main__", "__main__"]), err
-    found = [one for one in scanned(dist, FOLDER / "borrowed" / "main.py") if one.rule == "DF405"]
-    assert [(one.subject, one.locations[0].path, one.locations[0].line) for one in found] == [("crowd", "crowd.py", 13)]
+    shutil.copy(entry.with_name("crowd.py"), dist)
+    repaired = cli("repair", dist, "--env", f"python:{nuitka_lab.environment()}", "--entry", entry, "--yes")
+    assert "multiprocessing/" in repaired.out and "DF405" in repaired.out
+    _, out, _, starts = run(dist)
+    assert len(starts) == 7 and set(starts) == {"__main__"} and "worked" not in out
+    (finding,) = [one for one in scanned(dist, entry) if one.severity is not Severity.INFO]
+    assert (finding.rule, finding.severity, finding.subject) == ("DF405", Severity.WARNING, "crowd")
+    assert [(one.path, one.line) for one in finding.locations] == [("crowd.py", 12)]
+    assert ("DF405", Severity.ERROR) in rules(dist, FOLDER / "guarded.py")
 
 
 # --- the cases of one program ----------------------------------------------------------------------------------------
@@ -175,6 +176,25 @@ def test_a_source_beside_a_program_of_nuitka_is_found(program: Path, tmp_path: P
     shutil.copy(CASES / "source_wanted.py", dist)
     assert outcome(dist, "source_wanted") == "ended well"
     assert rules(dist, CASES / "source_wanted.py") == []
+
+
+CACHED = (
+    "import numba\n\n\n@numba.njit(cache={})\ndef more(number):\n    return number + 1\n\n\nprint(more(2))\ninput\n"
+)
+
+
+def test_a_cache_of_code_without_a_file(archived: Path, tmp_path: Path) -> None:
+    """Frozen code is from a file that is not there, which is all that numba looks at."""
+    dist = lay_out_flat(tmp_path / "d", ("numba==0.60.0", "llvmlite==0.43.0", "numpy==1.26.4"))
+    for cache, failure in (("True", "no locator available for file 'frozen.py'"), ("False", "")):
+        source = CACHED.format(cache)
+        (tmp_path / "frozen.py").write_text(source)
+        (dist / "start.py").write_text(f"exec(compile({source!r}, 'frozen.py', 'exec'))")
+        done = windows_lab.run([dist / "app.exe", "start.py"], cwd=dist)
+        assert failure in done.err
+        assert done.out.strip() == ("" if failure else "3")
+        found = [one for one in rules(archived, tmp_path / "frozen.py") if one[0] == "DF407"]
+        assert found == ([("DF407", Severity.ERROR)] if failure else [])
 
 
 def test_files_beside_the_program(program: Path) -> None:

@@ -173,9 +173,9 @@ def _repeated(acts: _Acts, module: str, rows: list[_Act]) -> Finding:
 def _left_out(acts: _Acts, module: str, rows: list[_Act]) -> Finding:
     first = rows[0]
     message = (
-        f"{first.place} starts processes by {first.edge.note}, and multiprocessing is not compiled into the program, "
-        "which therefore cannot be a worker: it starts python.exe in its folder, which is not there (WinError 2). "
-        "Build it again with import multiprocessing in the program's script."
+        f"{first.place} starts processes by {first.edge.note}, and the program was compiled without what makes it a "
+        "worker: each one runs the program from its start, without end. Build it again with import multiprocessing "
+        "in the program's script, and with Nuitka's multiprocessing plug-in."
     )
     return _finding(acts, "multiprocessing-left-out", module, rows, message, _severity(first))
 
@@ -272,7 +272,10 @@ def _caches(acts: _Acts) -> Iterator[Finding]:
             f"{first.place} {first.edge.note}: the cache belongs beside the source, and of code inside the program "
             "there is none (RuntimeError: cannot cache function: no locator available). Leave out cache=True."
         )
-        yield _finding(acts, CACHE, module, rows, message, Severity.WARNING)
+        severity = (
+            _severity(first) if acts.freezer in _ARCHIVES else Severity.WARNING
+        )  # a Nuitka function has no bytecode
+        yield _finding(acts, CACHE, module, rows, message, severity)
 
 
 # --- files and the console -------------------------------------------------------------------------------------------
@@ -294,9 +297,16 @@ def _writes(acts: _Acts) -> Iterator[Finding]:
 def _console(acts: _Acts) -> Iterator[Finding]:
     for module, rows in acts.by_module(INPUT).items() if acts.freezer.hides_code else ():
         asking = [act for act in rows if act.subject != ENDS]
+        if acts.freezer is Freezer.NUITKA:
+            asking = [act for act in asking if act.subject != "stdin"]  # NUL, which is empty
         if acts.is_windowed and asking and not _is_given(acts, "stdin"):
             yield _no_input(acts, module, asking)
-        elif not acts.is_windowed and not asking and acts.is_own(module) and len(acts.own(INPUT)) == len(rows):
+        elif (
+            not acts.is_windowed
+            and all(act.subject == ENDS for act in rows)
+            and acts.is_own(module)
+            and len(acts.own(INPUT)) == len(rows)
+        ):
             last = max(rows, key=_line)
             message = (
                 f"the program prints, last in line {last.edge.line}, and ends: started by a double click, its window "
@@ -312,7 +322,9 @@ def _console(acts: _Acts) -> Iterator[Finding]:
 
 def _no_input(acts: _Acts, module: str, rows: list[_Act]) -> Finding:
     first = rows[0]
-    effect = "EOFError: EOF when reading a line" if acts.freezer is Freezer.NUITKA else "RuntimeError: lost sys.stdin"
+    effect = "RuntimeError: lost sys.stdin" if first.subject != "stdin" else "sys.stdin is None"
+    if acts.freezer is Freezer.NUITKA:
+        effect = "EOFError: EOF when reading a line"
     message = (
         f"{first.place} {first.edge.note}, and the program was built without a console ({effect}). Build it with one, "
         "or ask in a window."
