@@ -185,7 +185,9 @@ CACHED = (
 
 def test_a_cache_of_code_without_a_file(archived: Path, tmp_path: Path) -> None:
     """Frozen code is from a file that is not there, which is all that numba looks at."""
-    dist = lay_out_flat(tmp_path / "d", ("numba==0.60.0", "llvmlite==0.43.0", "numpy==1.26.4"))
+    dist = lay_out_flat(
+        tmp_path / "d", ("numba==0.60.0", "llvmlite==0.43.0", "numpy==1.26.4", "msvc-runtime==14.42.34433")
+    )
     for cache, failure in (("True", "no locator available for file 'frozen.py'"), ("False", "")):
         source = CACHED.format(cache)
         (tmp_path / "frozen.py").write_text(source)
