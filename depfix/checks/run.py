@@ -7,11 +7,15 @@ from depfix.checks.bundled import check_bundled
 from depfix.checks.conflicts import check_conflicts, check_openmp
 from depfix.checks.damaged import check_damaged
 from depfix.checks.data import check_data
+from depfix.checks.environments import check_environments
+from depfix.checks.gpu import check_backends, check_gpu
 from depfix.checks.images import check_images
 from depfix.checks.metadata import check_metadata
 from depfix.checks.missing import check_missing
 from depfix.checks.modules import check_modules
+from depfix.checks.protection import check_protection
 from depfix.checks.runtimes import check_runtimes
+from depfix.checks.shadowed import check_shadowed
 from depfix.checks.skipped import check_skipped
 from depfix.checks.symbols import check_symbols
 from depfix.checks.target import check_target
@@ -29,6 +33,8 @@ def run_checks(closure: Closure) -> tuple[Finding, ...]:
     found += check_abi(closure, found)
     found += [*check_symbols(closure), *check_runtimes(closure), *check_bundled(closure)]
     found += [*check_conflicts(closure), *check_openmp(closure, one_process=closure.from_program)]
+    found += [*check_gpu(closure), *check_backends(closure), *check_shadowed(closure), *check_protection(closure)]
+    found += check_environments(closure, found)
     found += check_skipped(closure)
     found += check_unreached(closure, {finding.subject for finding in found})
     return tuple(sorted(found, key=lambda finding: (finding.severity.rank, finding.rule, finding.subject)))

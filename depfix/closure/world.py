@@ -74,6 +74,7 @@ class World:
         self.tree = tree
         self.system = system
         self.facts = facts
+        self.project = project
         self.supply = supply if supply is not None else Supply()
         self.inside = inside or Inside()
         self.records = Records(tree, dist.layout.search_path)

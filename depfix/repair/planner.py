@@ -18,6 +18,7 @@ from depfix.model.finding import Finding
 from depfix.model.names import fold, parent
 from depfix.model.plan import Action, Declined, Kept, Plan
 from depfix.model.source import Provider
+from depfix.pe.authenticode import lost_by_change
 from depfix.repair.completion import (
     completed_modules,
     finder_path,
@@ -232,7 +233,8 @@ class _Planner:
             for one in self._lifted.values():
                 self.declined[key_of(one)] = Declined(one.rule, one.subject, str(new))
             return []
-        return [self._add(finding, "patch", Piece(host.source, host.path), _DIST, made=self._keep(new))]
+        provider = Provider(_DIST.name, note=lost_by_change(host.source))
+        return [self._add(finding, "patch", Piece(host.source, host.path), provider, made=self._keep(new))]
 
     def complete(self, examined: Examined) -> list[FileEntry]:
         """Plan the completion finder, and the lines that load it, for what was planned to be served by it."""
