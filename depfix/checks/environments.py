@@ -1,4 +1,4 @@
-"""DF502 unfit-environment and DF503 unfit-python: whether the Pythons of the dist and of the environments go together."""
+"""DF502 unfit-environment, DF503 unfit-python: whether the Pythons of the dist and of the environments go together."""
 
 from __future__ import annotations
 
@@ -73,16 +73,16 @@ def _of_msys(world: World) -> Iterator[Finding]:
     """
     names = {fold(entry.name): entry for entry in world.tree.images()}
     found = [entry for name, entry in names.items() if is_msys_python(name)]
-    if not found or world.dist.python is not None and not any("-mingw" in fold(one.name) for one in found):
+    if not any(world.dist.python is None or "-mingw" in fold(entry.name) for entry in found):
         return
     runtimes = [name for name in _RUNTIMES if name in names]
     beside = f" with {', '.join(runtimes)}" if runtimes else ""
     yield finding(
         "unfit-python",
         fold(found[0].name),
-        f"{found[0].path}{beside}: the program was frozen with the Python of MSYS2 (MinGW), so depfix checks its DLLs and "
-        "not its modules; wheels of the package index and files of a Python from python.org do not fit it (another file "
-        "name suffix and another C runtime): bring what is missing from MSYS2's own packages with --env dir:FOLDER, or "
+        f"{found[0].path}{beside}: the program was frozen with the Python of MSYS2 (MinGW), so depfix checks its DLLs "
+        "and not its modules; wheels of the package index and files of a Python from python.org do not fit it (another "
+        "suffix of modules and another C runtime): bring what is missing from MSYS2's own packages with --env dir:FOLDER, or "
         "freeze the program with Python from python.org",
         locations=tuple(Location(entry.path) for entry in found[:_MOST_LOCATIONS]),
         identity="msys2",
@@ -105,9 +105,9 @@ def _of_store(world: World) -> Iterator[Finding]:
             yield finding(
                 "unfit-python",
                 "microsoft store",
-                f"{words} the Microsoft Store's Python ({folder}): Windows lets no other program read that folder, so that "
-                "freezers and depfix miss files of it, and what it writes below AppData goes to a place of its own; make "
-                "the environment and the program with Python from python.org",
+                f"{words} the Microsoft Store's Python ({folder}): Windows lets no other program read that folder, so "
+                "that freezers and depfix miss files of it, and what it writes below AppData goes to a place of its own; "
+                "make the environment and the program with Python from python.org",
                 locations=(Location(folder),),
                 identity=folder,
             )

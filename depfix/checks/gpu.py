@@ -68,7 +68,7 @@ def _needs(closure: Closure, gpu: Gpu) -> dict[str, _Need]:
                 need.is_static |= asked in image.imports
     for edge in closure.graph.edges():
         name = edge.target.name
-        of_family = edge.kind is EdgeKind.FAMILY or edge.note and edge.strength >= Strength.PROBABLE
+        of_family = edge.kind is EdgeKind.FAMILY or (bool(edge.note) and edge.strength >= Strength.PROBABLE)
         if edge.target.kind is NodeKind.MISSING and edge.kind in _BY_NAME and of_family and gpu.has(name):
             found.setdefault(name, _Need()).users.append(edge.source.name)
     return found
@@ -84,7 +84,8 @@ def _incomplete(closure: Closure, gpu: Gpu, missing: dict[str, _Need], release: 
     return finding(
         "incomplete-gpu-runtime",
         names[0],
-        f"{users[0]}{also} for {_titled(gpu, release)} {'need' if also else 'needs'} what is not in the dist: {words}{more}; {effect}",
+        f"{users[0]}{also} for {_titled(gpu, release)} {'need' if also else 'needs'} what is not in the dist: "
+        f"{words}{more}; {effect}",
         severity=severity,
         confidence=Confidence.CERTAIN if any(need.is_static for need in missing.values()) else Confidence.PROBABLE,
         locations=tuple(Location(user) for user in users[:_MOST_LOCATIONS]),
@@ -145,8 +146,8 @@ def _driver(gpu: Gpu, user: str, release: str) -> Finding:
     return finding(
         "incomplete-gpu-runtime",
         name,
-        f"{user} loads {name} by name: it comes with {gpu.driver_words}{newer} and must not be carried along; where it is "
-        "absent the program starts and finds no device, so that it computes on the processor if it asks first",
+        f"{user} loads {name} by name: it comes with {gpu.driver_words}{newer} and must not be carried along; where it "
+        "is absent the program starts and finds no device, so that it computes on the processor if it asks first",
         severity=Severity.INFO,
         locations=(Location(user),),
         chain=(user, name),
@@ -160,8 +161,8 @@ def _copied_driver(closure: Closure, gpu: Gpu) -> Iterator[Finding]:
             yield finding(
                 "incomplete-gpu-runtime",
                 name,
-                f"{entry.path} is a part of {gpu.driver_words}, copied from the machine that built the dist: beside the "
-                "driver of another machine it does not work; delete it, and let that machine's driver bring its own",
+                f"{entry.path} is a part of {gpu.driver_words}, copied from the machine that built the dist: beside "
+                "the driver of another machine it does not work; delete it, and let that machine's driver bring its own",
                 locations=(Location(entry.path),),
                 chain=(entry.path,),
                 identity=entry.path,
@@ -227,8 +228,8 @@ def _offered(closure: Closure, backend: Backend, host: Node) -> Iterator[Finding
         yield finding(
             "unlinked-backend",
             name,
-            f"{environment.info.spec} has {name} ({backend.words}) with {base_name(host.name)}, and the dist is without "
-            f"it: {backend.effect}; to have it, {backend.cure}, and scan again",
+            f"{environment.info.spec} has {name} ({backend.words}) with {base_name(host.name)}, and the dist is "
+            f"without it: {backend.effect}; to have it, {backend.cure}, and scan again",
             severity=Severity.INFO,
             confidence=Confidence.POSSIBLE,
             locations=(Location(host.name),),

@@ -66,8 +66,8 @@ def _guarded(closure: Closure, entry: FileEntry, image: Image) -> Finding:
     return finding(
         "packed-image",
         fold(entry.name),
-        f"{entry.path} was packed by {image.packer} although it asks for control-flow guard: Windows ends a program that "
-        f"loads it, or refuses to load it; exclude it from {image.packer} and put the file as it was before there",
+        f"{entry.path} was packed by {image.packer} although it asks for control-flow guard: Windows ends a program "
+        f"that loads it, or refuses to load it; exclude it from {image.packer} and put the file as it was before there",
         severity=severity_of(strength) if strength is not None else Severity.WARNING,
         confidence=confidence_of(min(strength, Strength.PROBABLE)) if strength is not None else Confidence.PROBABLE,
         locations=(Location(entry.path),),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from depfix.checks.findings import finding
 from depfix.closure.build import Closure
 from depfix.closure.distributions import path_in_dist, records_of
-from depfix.closure.graph import Edge, EdgeKind, Graph, Node, NodeKind, chain_texts
+from depfix.closure.graph import Edge, EdgeKind, Graph, chain_texts
 from depfix.closure.inside import PROGRAM
 from depfix.closure.world import World
 from depfix.dist.freezers import Freezer
@@ -195,7 +195,7 @@ def _recorded_tops(world: World) -> dict[str, list[str]]:
     for present in world.distributions:
         for recorded in records_of(world.tree, world.facts, present):
             top, _, rest = recorded.path.partition("/")
-            stem, suffix = os.path.splitext(top if not rest else rest)
+            stem, suffix = os.path.splitext(rest or top)
             if suffix != ".py" or (rest and stem != "__init__"):
                 continue
             found.setdefault(top if rest else stem, []).append(fold(path_in_dist(present, recorded)))
@@ -282,8 +282,8 @@ def _finding(closure: Closure, shadow: _Shadow, rows: list[_Taken]) -> Finding:
     return finding(
         _NAME,
         shadow.name,
-        f"{shadow.shown} {verb} {shadow.hidden} {shadow.name}: {where}{more} {takes}, {effect}; rename the file and what "
-        "imports it, and freeze again",
+        f"{shadow.shown} {verb} {shadow.hidden} {shadow.name}: {where}{more} {takes}, {effect}; rename the file and "
+        "what imports it, and freeze again",
         severity=Severity.ERROR if error else Severity.WARNING,
         confidence=Confidence.CERTAIN if error else Confidence.PROBABLE if shadow.taken else Confidence.POSSIBLE,
         locations=tuple(
@@ -345,7 +345,7 @@ def _both(name: str, entries: list[FileEntry]) -> Finding:
     return finding(
         _NAME,
         name,
-        f"{name} is there twice: {kind} {wins.path} is imported, and never {loses.path}; delete the one that is not meant",
+        f"{name} is there twice: {kind} {wins.path} is imported, never {loses.path}; delete the one that is not meant",
         severity=Severity.WARNING,
         locations=(Location(wins.path), Location(loses.path)),
         identity=f"{loses.path}\0twice",
