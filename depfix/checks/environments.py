@@ -82,8 +82,8 @@ def _of_msys(world: World) -> Iterator[Finding]:
         fold(found[0].name),
         f"{found[0].path}{beside}: the program was frozen with the Python of MSYS2 (MinGW), so depfix checks its DLLs "
         "and not its modules; wheels of the package index and files of a Python from python.org do not fit it (another "
-        "suffix of modules and another C runtime): bring what is missing from MSYS2's own packages with --env dir:FOLDER, or "
-        "freeze the program with Python from python.org",
+        "suffix of modules and another C runtime): bring what is missing from MSYS2's own packages with --env "
+        "dir:FOLDER, or freeze the program with Python from python.org",
         locations=tuple(Location(entry.path) for entry in found[:_MOST_LOCATIONS]),
         identity="msys2",
     )
@@ -106,8 +106,8 @@ def _of_store(world: World) -> Iterator[Finding]:
                 "unfit-python",
                 "microsoft store",
                 f"{words} the Microsoft Store's Python ({folder}): Windows lets no other program read that folder, so "
-                "that freezers and depfix miss files of it, and what it writes below AppData goes to a place of its own; "
-                "make the environment and the program with Python from python.org",
+                "that freezers and depfix miss files of it, and what it writes below AppData goes to a place of its "
+                "own; make the environment and the program with Python from python.org",
                 locations=(Location(folder),),
                 identity=folder,
             )

@@ -7,7 +7,7 @@ driver brings, and whether the program runs without a GPU.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from depfix.checks.findings import finding
@@ -35,8 +35,12 @@ class _Need:
     is_static: bool = False
 
 
-def check_gpu(closure: Closure) -> Iterator[Finding]:
-    """Yield what a program for a GPU lacks, what of the driver was copied, what it needs of the driver."""
+def check_gpu(closure: Closure, found: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield what a program for a GPU lacks, what of the driver was copied, what it needs of the driver.
+
+    `found` is what the other checks say: of a single DLL that one of them tells of, nothing more is to be said.
+    """
+    told = {one.subject for one in found if one.severity is not Severity.INFO}
     for gpu in gpus():
         needs = _needs(closure, gpu)
         present = {fold(entry.name) for entry in closure.world.tree.images() if gpu.has(fold(entry.name))}
@@ -44,7 +48,7 @@ def check_gpu(closure: Closure) -> Iterator[Finding]:
             continue
         release = gpu.release_of([*needs, *present])
         missing = {name: need for name, need in needs.items() if not closure.world.tree.named(name)}
-        if missing:
+        if len(missing) > 1 or not missing.keys() <= told:
             yield _incomplete(closure, gpu, missing, release)
         yield from _copied_driver(closure, gpu)
         user = _driver_user(closure.world, gpu) if present else ""
@@ -162,7 +166,7 @@ def _copied_driver(closure: Closure, gpu: Gpu) -> Iterator[Finding]:
                 "incomplete-gpu-runtime",
                 name,
                 f"{entry.path} is a part of {gpu.driver_words}, copied from the machine that built the dist: beside "
-                "the driver of another machine it does not work; delete it, and let that machine's driver bring its own",
+                "the driver of another machine it does not work; delete it, and let the driver there bring its own",
                 locations=(Location(entry.path),),
                 chain=(entry.path,),
                 identity=entry.path,

@@ -33,7 +33,12 @@ def run_checks(closure: Closure) -> tuple[Finding, ...]:
     found += check_abi(closure, found)
     found += [*check_symbols(closure), *check_runtimes(closure), *check_bundled(closure)]
     found += [*check_conflicts(closure), *check_openmp(closure, one_process=closure.from_program)]
-    found += [*check_gpu(closure), *check_backends(closure), *check_shadowed(closure), *check_protection(closure)]
+    found += [
+        *check_gpu(closure, found),
+        *check_backends(closure),
+        *check_shadowed(closure),
+        *check_protection(closure),
+    ]
     found += check_environments(closure, found)
     found += check_skipped(closure)
     found += check_unreached(closure, {finding.subject for finding in found})
