@@ -22,7 +22,8 @@ from depfix.dist.freezers import Freezer
 from depfix.dist.tree import FileEntry, FileKind
 from depfix.frozen.contents import Storage
 from depfix.imports.finder import DiskFolders, ModuleFile, ModuleKind
-from depfix.imports.uses import ImportUse, SourceFacts, Strength
+from depfix.imports.reader import read_source
+from depfix.imports.uses import ImportUse, SourceFacts, SourceTarget, Strength
 from depfix.imports.walker import absolute_name
 from depfix.knowledge.stdlib import stdlib_modules
 from depfix.model.finding import Confidence, Finding, Location, Severity
@@ -169,10 +170,17 @@ def _hidden_stdlib(world: World, module: ModuleFile) -> str:
     if real is not None and real.entry is not None:
         if world.facts.same_content(real.entry, module.entry) or real.is_package != module.is_package:
             return "" if real.is_package == module.is_package else "the standard library's"
-        own, other = world.facts.source(module.entry), world.facts.source(real.entry)
+        own, other = _names(world, module.entry), _names(world, real.entry)
         common = own.binds.keys() & other.binds.keys()
         return "the standard library's" if len(common) * 2 < len(other.binds) and not own.adds_names else ""
     return "the standard library's"
+
+
+def _names(world: World, entry: FileEntry) -> SourceFacts:
+    """Return the facts of a source with the names that it binds, which are asked of packages alone otherwise."""
+    target = SourceTarget(world.version, world.dist.machine.value)
+    data = world.facts.content(entry)
+    return world.facts.remember(entry.source, "names", lambda _: read_source(data, target, is_package=True))
 
 
 def _root_of(module: ModuleFile) -> str:
@@ -221,7 +229,7 @@ def _importers(closure: Closure, shadow: _Shadow) -> list[_Taken]:
     """Return the imports of a hidden module by code that is not the program's own, the worst first."""
     world, graph = closure.world, closure.graph
     own = {name for root in world.project for name, _, _ in _top_level(root)}
-    facts = world.facts.source(shadow.entry)
+    facts = _names(world, shadow.entry)
     rows = []
     for edge in graph.edges():
         name, importer = edge.target.name, edge.source.name
@@ -279,6 +287,7 @@ def _finding(closure: Closure, shadow: _Shadow, rows: list[_Taken]) -> Finding:
     if first.lacks and first.lacks.startswith(f"{shadow.name}."):
         takes = f"imports {first.lacks}"
     verb = "hides" if shadow.taken else "may hide"
+    chain = chain_texts(closure.graph.chain(first.edge.source), closure.graph.root)
     return finding(
         _NAME,
         shadow.name,
@@ -289,7 +298,7 @@ def _finding(closure: Closure, shadow: _Shadow, rows: list[_Taken]) -> Finding:
         locations=tuple(
             dict.fromkeys((Location(shadow.shown), *(Location(r.edge.path, r.edge.line) for r in rows if r.edge.path)))
         )[:_MOST_LOCATIONS],
-        chain=(*chain_texts(closure.graph.chain(first.edge.source), closure.graph.root), where, shadow.name),
+        chain=(*(chain[:-1] if chain[-1] in (where, first.edge.path) else chain), where, shadow.name),
         identity=shadow.shown,
     )
 
@@ -312,7 +321,7 @@ def _twice(world: World, told: set[str]) -> Iterator[Finding]:
                 and _is_importable(world, entries)
             ):
                 inside.append((name, entries[0]))
-            elif len(entries) > 1 and name not in told:
+            elif len(entries) > 1 and name not in told and not _is_installed(world, entries):
                 yield _both(name, entries)
     if inside:
         yield _ignored(inside)
@@ -337,6 +346,12 @@ def _by_name(world: World, root: str) -> dict[str, list[FileEntry]]:
 def _is_importable(world: World, entries: list[FileEntry]) -> bool:
     """Return True unless the program's own loader has just these files, as cx_Freeze lists those in its folder."""
     return world.dist.freezer is not Freezer.NONE and all(entry.kind is FileKind.SOURCE for entry in entries)
+
+
+def _is_installed(world: World, entries: list[FileEntry]) -> bool:
+    """Return True if distributions recorded all of these files: their makers know which is taken."""
+    recorded = {path for paths in _recorded_tops(world).values() for path in paths}
+    return all(fold(entry.path) in recorded for entry in entries)
 
 
 def _both(name: str, entries: list[FileEntry]) -> Finding:
