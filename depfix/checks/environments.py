@@ -71,9 +71,11 @@ def _of_msys(world: World) -> Iterator[Finding]:
 
     Sources: MSYS2, "Python" https://www.msys2.org/docs/python/ and "Environments" https://www.msys2.org/docs/environments/
     """
+    if world.dist.python is not None:
+        return  # a module for MSYS2 in the dist of another Python is DF205's
     names = {fold(entry.name): entry for entry in world.tree.images()}
     found = [entry for name, entry in names.items() if is_msys_python(name)]
-    if not any(world.dist.python is None or "-mingw" in fold(entry.name) for entry in found):
+    if not found:
         return
     runtimes = [name for name in _RUNTIMES if name in names]
     beside = f" with {', '.join(runtimes)}" if runtimes else ""
