@@ -9,6 +9,7 @@ import pytest
 from depfix.model.finding import Finding
 from depfix.pipeline import Options, scan
 from fixtures import nuitka_lab
+from fixtures.nuitka_programs import PROGRAMS, REQUIREMENTS
 from tests.conftest import DistMaker
 
 Files = dict[str, str]
@@ -128,6 +129,7 @@ def test_a_file_instead_of_a_recorded_package(make_dist: DistMaker) -> None:
         ("", "def later():\n    from attr import define\n", [("attr", "warning")]),
         ("", "import attr.validators\n", [("attr", "error")]),
         ("", "import other\n", []),
+        ("", "try:\n    import other\nexcept ImportError:\n    from attr import define\n", [("attr", "warning")]),
     ],
 )
 def test_only_what_surely_fails_is_an_error(
@@ -186,6 +188,9 @@ def test_a_real_program_with_the_wrong_queue_does_not_start(shadowing: Path) -> 
 
 
 @pytest.mark.lab
-def test_the_same_program_without_the_file_is_silent() -> None:
-    build = nuitka_lab.build(MAIN, OPTIONS)
-    assert findings(build / "main.dist", build / "main.py") == []
+@pytest.mark.parametrize("name", ["matrix", "notes"])
+def test_real_programs_are_silent(name: str) -> None:
+    program = next(one for one in PROGRAMS if one.name == name)
+    build = nuitka_lab.build(program.path, (*program.options, "--deployment"), requirements=REQUIREMENTS)
+    environment = f"python:{nuitka_lab.environment(REQUIREMENTS)}"
+    assert findings(build / "main.dist", build / "main.py", environments=(environment,)) == []

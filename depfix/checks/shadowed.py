@@ -41,7 +41,7 @@ class _Shadow:
     """A module that hides another one of its name: `shown` is its path, `hidden` says whose the other is.
 
     `taken`: that importers in the dist get this one is known. `folder` is the one that its submodules are in, if it is
-    a package; `entry` its source.
+    a package; `entry` its source. `maybe_real`: it may be a copy of the other one, for nothing here has that.
     """
 
     name: str
@@ -50,6 +50,7 @@ class _Shadow:
     entry: FileEntry
     folder: str = ""
     taken: bool = False
+    maybe_real: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def check_shadowed(closure: Closure) -> Iterator[Finding]:
     told: set[str] = set()
     for shadow in (*_of_project(closure.world), *_of_dist(closure.world)):
         rows = _importers(closure, shadow) if shadow.name not in told else []
-        if rows:
+        if rows and ((rows[0].lacks and rows[0].sure) or not shadow.maybe_real):
             told.add(shadow.name)
             yield _finding(closure, shadow, rows)
     yield from _twice(closure.world, told)
@@ -150,7 +151,9 @@ def _of_dist(world: World) -> Iterator[_Shadow]:
         elif module.name in recorded and fold(module.entry.path) not in all_recorded:
             hidden = _hidden_distribution(world, module, recorded[module.name])
         if hidden:
-            yield _Shadow(module.name, module.entry.path, hidden, module.entry, folder, taken=True)
+            copied = module.name in names and world.supply.stdlib_module(module.name) is None
+            maybe_real = copied and world.dist.freezer is not Freezer.PYTHON
+            yield _Shadow(module.name, module.entry.path, hidden, module.entry, folder, True, maybe_real)
 
 
 def _hidden_stdlib(world: World, module: ModuleFile) -> str:
@@ -250,8 +253,8 @@ def _taken(world: World, graph: Graph, shadow: _Shadow, facts: SourceFacts, edge
         return _Taken(edge, strength)
     reached = graph.strength(edge.source) or Strength.POSSIBLE
     for use in world.read(module).uses:
-        if not isinstance(use, ImportUse) or use.computed or use.mentioned:
-            continue
+        if not isinstance(use, ImportUse) or use.computed or use.mentioned or use.where.instead:
+            continue  # `instead`: where the module had the name long ago, as urllib in Python 2
         lacks = _lacks(shadow, facts, absolute_name(module, use) or "", use.names)
         if lacks:
             certain = use.where.strength(load=False) is Strength.REQUIRED and reached >= Strength.PROBABLE
