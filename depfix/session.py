@@ -71,10 +71,17 @@ class Session:
         self._ignored = {rule(name).code for name in options.ignore}
         self.dist = open_dist(path)
         python = self.dist.python
+        self._entries = tuple(_entry(one) for one in options.entries)
+        if options.project and not os.path.isdir(options.project):
+            raise EntryNotFoundError(options.project, "no such project folder")
+        self._project = (os.path.abspath(options.project),) if options.project else ()
         target = SourceTarget(
             python.version if python is not None else _NO_PYTHON,
             self.dist.machine.value,
             calls=bool(options.entries) or self.dist.freezer.hides_code,
+            freezer=self.dist.freezer.value,
+            own=tuple(dict.fromkeys((*self._project, *(entry.project for entry in self._entries)))),
+            not_own=(self.dist.root,),
         )
         problem = report_problem(options.report) if options.report else ""
         if problem:
@@ -90,10 +97,6 @@ class Session:
         self._inside: Inside | None = None
         self._scratch = ""
         self._unpacked: dict[str, str] = {}
-        self._entries = tuple(_entry(one) for one in options.entries)
-        if options.project and not os.path.isdir(options.project):
-            raise EntryNotFoundError(options.project, "no such project folder")
-        self._project = (os.path.abspath(options.project),) if options.project else ()
 
     def is_current(self) -> bool:
         """Return True if the files are still as they were read: taking the lock may have brought back older ones."""

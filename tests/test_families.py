@@ -71,7 +71,8 @@ def test_a_family_member_alone_asks_for_what_it_cannot_do_without(loading: MakeD
             expected.setdefault(group or name, f"DF106 error probable {name}")
         elif need == "processor":
             expected[name] = f"DF106 warning probable {name}"
-    assert rows(loading(trigger, wanted)) == set(expected.values())  # one of a group; nothing of what is optional
+    told = {row for row in rows(loading(trigger, wanted)) if not row.startswith("DF113")}  # sums the others up
+    assert told == set(expected.values())  # one of a group; nothing of what is optional
 
 
 MKL: Mapping[str, tuple[str, ...]] = {

@@ -17,7 +17,7 @@ from depfix.imports.uses import (
 from depfix.imports.values import Anchor, Hole, Own, PackageFolder, Text
 
 TARGET = SourceTarget((3, 10))
-SIGNS = {Anchor.HERE: "<here>", Anchor.PREFIX: "<prefix>", Anchor.PROGRAM: "<program>", Anchor.CWD: "<cwd>",
+SIGNS: dict[object, str] = {Anchor.HERE: "<here>", Anchor.PREFIX: "<prefix>", Anchor.PROGRAM: "<program>", Anchor.CWD: "<cwd>",
          Hole.EACH: "{each}", Hole.ANY: "{any}", Hole.PARAMETER: "{parameter}",
          Own.NAME: "<name>", Own.PACKAGE: "<package>", Own.TOP: "<top>"}  # fmt: skip
 

@@ -20,7 +20,7 @@ def uses(source: str, target: SourceTarget = TARGET) -> tuple[Use, ...]:
 
 
 def shown(use: DllDirectoryUse | PathUse | LoadUse) -> str:
-    signs = {Anchor.HERE: "<here>", Anchor.PREFIX: "<prefix>", Anchor.PROGRAM: "<program>", Anchor.SYSTEM: "<windows>",
+    signs: dict[object, str] = {Anchor.HERE: "<here>", Anchor.PREFIX: "<prefix>", Anchor.PROGRAM: "<program>", Anchor.SYSTEM: "<windows>",
              Hole.EACH: "{each}", Hole.ANY: "{any}", Hole.PARAMETER: "{parameter}"}  # fmt: skip
     names = [
         part if isinstance(part, str) else f"<{part.package}>" if isinstance(part, PackageFolder) else signs[part]

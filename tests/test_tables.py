@@ -28,15 +28,24 @@ COLUMNS = {
     ),
     **dict.fromkeys(("system-dlls-amd64.tsv", "system-dlls-arm64.tsv", "system-dlls-x86.tsv", "stdlib-modules.tsv"), 2),
     **dict.fromkeys(("features.tsv", "python-targets.tsv", "stdlib-extensions.tsv"), 3),
-    **dict.fromkeys(("feature-kinds.tsv", "redistributable-system.tsv", "vc-runtime.tsv"), 4),
+    **dict.fromkeys(("feature-kinds.tsv", "process-starters.tsv", "redistributable-system.tsv", "vc-runtime.tsv"), 4),
+    "frozen-calls.tsv": 6,
     "assemblies.tsv": 5,
     **dict.fromkeys(("known-dlls.tsv", "environment-places.tsv"), 1),
     **dict.fromkeys(("licence-classifiers.tsv", "python-libraries.tsv"), 2),
     "environment-kinds.tsv": 4,
+    "file-readers.tsv": 5,
+    "text-configurations.tsv": 6,
     **dict.fromkeys(("opcodes.tsv", "targets.tsv"), 8),
 }
 # Columns that may be empty: an edition, emulation, DLLs of an assembly and what brings it, who carries a runtime, needs of two kinds.
-MAY_BE_EMPTY = {"targets.tsv": {3, 5}, "assemblies.tsv": {2, 3}, "vc-runtime.tsv": {2}, "stdlib-extensions.tsv": {1, 2}}
+MAY_BE_EMPTY = {
+    "targets.tsv": {3, 5},
+    "assemblies.tsv": {2, 3},
+    "vc-runtime.tsv": {2},
+    "stdlib-extensions.tsv": {1, 2},
+    "text-configurations.tsv": {1},
+}
 IN_ORDER_OF_AGE = {"python-targets.tsv", "stdlib-extensions.tsv", "targets.tsv"}
 GROUPED = {
     "environment-kinds.tsv",
@@ -44,6 +53,7 @@ GROUPED = {
     "assemblies.tsv",
     "feature-kinds.tsv",
     "redistributable-system.tsv",
+    "text-configurations.tsv",
     "vc-runtime.tsv",
 }
 API_SETS = {"api-sets-win7.tsv": "7sp1", "api-sets-win8.1.tsv": "8.1", "api-sets-10.0.17134.tsv": "10"}
@@ -82,7 +92,13 @@ def everywhere() -> frozenset[str]:
 
 def test_every_data_file_is_known_here() -> None:
     assert set(TABLES) == COLUMNS.keys()
-    assert {path.name for path in DATA.iterdir()} == {*TABLES, "c-apis.json", "families.json", "rules.json"}
+    assert {path.name for path in DATA.iterdir()} == {
+        *TABLES,
+        "c-apis.json",
+        "families.json",
+        "native-data.json",
+        "rules.json",
+    }
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -112,7 +128,7 @@ def test_keys_are_unique_and_in_order(name: str) -> None:
     if name not in IN_ORDER_OF_AGE | GROUPED:
         assert keys == sorted(keys)
     if not name.startswith(
-        ("stdlib-", "opcodes", "licence-", "environment-places")
+        ("stdlib-", "opcodes", "licence-", "environment-places", "file-readers", "process-", "frozen-")
     ):  # names of modules and instructions compare with case, names of DLLs do not
         assert [key for key in keys if key != key.lower()] == []
 

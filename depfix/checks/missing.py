@@ -18,6 +18,11 @@ from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.image import Image
 from depfix.model.names import fold
 
+_WITHOUT_DRIVER = {
+    EdgeKind.STATIC: ", which must not be carried along; where it is absent {} does not load",
+    EdgeKind.DELAY: ", which must not be carried along; where it is absent {} loads, and fails when it first uses it",
+    EdgeKind.LOAD: ", which must not be carried along; where it is absent this load fails, as it does without a device",
+}
 _DEBUG = "it is the debug runtime, which only developers' machines have and nobody may ship"
 
 
@@ -193,7 +198,8 @@ def _message(
         return f"{who} {verb} it{others}; it is at {where}, where this load does not look{note}"
     if absence is not None:
         lacks = "does not have it" if absence.sure else "may lack it"
-        return f"{who} {verb} it{others}; {windows} {lacks}: it comes with {absence.words}"
+        without = _WITHOUT_DRIVER.get(edge.kind, "") if absence.kind == "driver" else ""
+        return f"{who} {verb} it{others}; {windows} {lacks}: it comes with {absence.words}{without.format(who)}"
     runtime = vc_runtimes().get(name)
     if runtime is not None:
         return f"{who} {verb} it{others}; {_runtime_words(runtime, windows)}"

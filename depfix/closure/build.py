@@ -11,6 +11,7 @@ from depfix.closure.facts import Facts
 from depfix.closure.graph import Edge, EdgeKind, Graph, Node, NodeKind
 from depfix.closure.inside import PROGRAM, Inside
 from depfix.closure.liveness import Liveness
+from depfix.closure.native_data import run_native_data
 from depfix.closure.process import Process
 from depfix.closure.supply import Supply
 from depfix.closure.unseen import run_listed, run_unseen, surely_used
@@ -76,6 +77,7 @@ def build_closure(
             _run_everything(world, graph, host)
         run_listed(world, graph, host.fork())
     graph.settle()
+    run_native_data(world, graph)
     return Closure(graph, world, bool(entries) or dist.python is None or world.inside.has_program)
 
 

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 
 from depfix.dist.tree import FileEntry
 from depfix.imports.lazy import read_stub
-from depfix.imports.reader import read_source
+from depfix.imports.reader import read_constants, read_source
 from depfix.imports.skim import skim
 from depfix.imports.uses import SourceFacts, SourceTarget
+from depfix.imports.values import Text
 from depfix.model.image import Exports, ImageOrProblem, ImageProblem, ImportedDll, VersionInfo
 from depfix.model.names import dll_file_name, fold
 from depfix.pe.reader import read_image
@@ -159,6 +160,11 @@ class Facts:
             self._sources[entry.source] = _read(entry.source, self._target, is_program)
         return self._sources[entry.source]
 
+    def constants(self, entry: FileEntry) -> dict[str, Text]:
+        """Return the texts that a source binds."""
+        target = self._target
+        return self.remember(entry.source, "constants", lambda _source: read_constants(self.content(entry), target))
+
     def source_problem(self, entry: FileEntry) -> str:
         """Return why a source could not be read when it was; an empty string if it could, or nobody asked for it."""
         found = self._sources.get(entry.source)
@@ -266,4 +272,4 @@ def _read(path: str, target: SourceTarget, is_program: bool) -> SourceFacts:
         from depfix.imports.bytecode import read_pyc
 
         return read_pyc(data, target, is_package=is_package)
-    return read_source(data, target, is_program=is_program, is_package=is_package)
+    return read_source(data, target, is_program=is_program, is_package=is_package, is_own=target.is_own(path))

@@ -28,6 +28,8 @@ class NodeKind(Enum):
     DATA = "data"
     NO_DATA = "no data"
     BEHAVIOUR = "behaviour"
+    BOUND = "bound"
+    NO_NATIVE_DATA = "no native data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Node:
 
     NO_MODULE is a module that is in no file here and ought to be, NO_METADATA a distribution without its metadata. DATA
     is a file that is no code (dist-relative path), NO_DATA a path or pattern of which files are absent. BEHAVIOUR is
-    what frozen programs do otherwise (the name of its rule).
+    what frozen programs do otherwise (the name of its rule), BOUND a path outside the dist, NO_NATIVE_DATA absent
+    files that a library reads (where they belong).
     """
 
     kind: NodeKind
@@ -60,6 +63,7 @@ class EdgeKind(Enum):
     METADATA = "metadata"
     DATA = "data"
     BEHAVIOUR = "behaviour"
+    BOUND = "bound"
 
     @property
     def words(self) -> str:
@@ -82,6 +86,7 @@ _WORDS = {
     EdgeKind.METADATA: "asks for the metadata of",
     EdgeKind.DATA: "reads",
     EdgeKind.BEHAVIOUR: "shows",
+    EdgeKind.BOUND: "names",
 }
 
 

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 
+from depfix.closure.bound import expanded, note_outside, own_extension
 from depfix.closure.directories import ProcessDirectories
 from depfix.closure.graph import Edge, EdgeKind, Graph, Node, NodeKind
 from depfix.closure.listed import Listing
@@ -18,6 +19,7 @@ from depfix.closure.loading import Load, ProcessLoader, leading_to, missing_edge
 from depfix.closure.named import named_places
 from depfix.closure.noted import note
 from depfix.closure.paths import Pattern, folders_of, for_other_systems, images_of
+from depfix.closure.trees import open_tree
 from depfix.closure.world import World
 from depfix.dist.tree import FileEntry, FileKind
 from depfix.imports.finder import ModuleKind
@@ -29,15 +31,17 @@ from depfix.imports.uses import (
     DataUse,
     DefaultDirectoriesUse,
     DllDirectoryUse,
+    ExecutedUse,
     LoadUse,
     MetadataUse,
     PackagePathUse,
     PathUse,
     ScriptUse,
     SearchPathUse,
+    SettingUse,
     Strength,
 )
-from depfix.imports.values import OWN_FILE, Hole, own_name
+from depfix.imports.values import OWN_FILE, Hole, Outer, own_name
 from depfix.imports.walker import ImportStep, Step
 from depfix.loader.search import ALTERED, Place, cffi_flags, ctypes_flags, python_import_flags, search_places
 from depfix.model.names import base_name, dll_file_name, fold, normalised, parent
@@ -265,10 +269,13 @@ class Process:
             self._ask_metadata(module, step)
         elif isinstance(step, (SearchPathUse, PackagePathUse)):
             self._world.add_folders(module, step)
+            self._search_bound(module, step)
         elif isinstance(step, ScriptUse):
             self._run_script(module, step)
-        elif isinstance(step, (DataUse, BehaviourUse)):
+        elif isinstance(step, (DataUse, BehaviourUse, SettingUse, ExecutedUse)):
             note(self._world, self._graph, module, step, self._surest)
+            if isinstance(step, DataUse) and step.modules:
+                self._run_tree(module, step)
         else:
             self._run_directory(module, step)
 
@@ -286,6 +293,19 @@ class Process:
         if name not in self._imported:
             self._world.facts.source(entry, is_program=True)
             self._world.walker.add_script(name, entry)
+            self._import(name)
+
+    def _run_tree(self, module: str, use: DataUse) -> None:
+        """Import what a local source tree starts with."""
+        start = open_tree(self._world, module, use)
+        if start is None:
+            return
+        name, entry = start
+        strength = min(use.where.strength(load=False), self._surest)
+        source, path = self._world.module_node(module), self._world.source_path(module)
+        edge = Edge(source, Node(NodeKind.MODULE, name), EdgeKind.START, strength, entry.name, path, use.where.line)
+        self._graph.add(edge)
+        if name not in self._imported:
             self._import(name)
 
     def _ask_metadata(self, module: str, use: MetadataUse) -> None:
@@ -310,7 +330,11 @@ class Process:
         if use.path is None:
             self._directories.set(None)
             return
-        pattern = self._world.surroundings(module).pattern(use.path)
+        for text, origin in expanded(self._world, module, use.path):
+            if not note_outside(self._world, self._graph, module, use, self._surest, text, origin):
+                self._give_directories(use, self._world.surroundings(module).pattern(text))
+
+    def _give_directories(self, use: DllDirectoryUse | PathUse, pattern: Pattern | None) -> None:
         for folder in folders_of(pattern, self._world.tree) if pattern is not None else ():
             if isinstance(use, PathUse):
                 self._directories.put_on_path(folder)
@@ -321,10 +345,21 @@ class Process:
             else:
                 self._directories.add(folder)
 
+    def _search_bound(self, module: str, use: SearchPathUse | PackagePathUse) -> None:
+        """Note folders outside the dist, and load what a package searches for under its own name in others."""
+        for text, origin in expanded(self._world, module, use.path) if isinstance(use, SearchPathUse) else ():
+            pattern = self._world.surroundings(module).pattern(text)
+            if pattern is None and isinstance(use, SearchPathUse):
+                note_outside(self._world, self._graph, module, use, self._surest, text, origin)
+            entry = own_extension(self._world, module, pattern.path) if pattern and origin else None
+            if entry is not None:
+                self._load_extension(module, entry)
+
     def _run_load(self, module: str, use: LoadUse) -> None:
         pattern = self._world.surroundings(module).pattern(use.path)
         if pattern is None:
-            if use.path.parts == (Hole.ANY,):
+            note_outside(self._world, self._graph, module, use, self._surest, use.path, None)
+            if len(use.path.parts) == 1 and (use.path.parts[0] is Hole.ANY or isinstance(use.path.parts[0], Outer)):
                 self._load_unknown(module, use)
         elif pattern.is_name:
             self._load_by_name(module, use, pattern)

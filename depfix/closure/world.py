@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from enum import Enum
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from depfix.closure.configured import Configured
 from depfix.closure.directories import directories_named_in_program
@@ -26,8 +27,10 @@ from depfix.dist.identify import Dist
 from depfix.dist.records import Records
 from depfix.dist.tree import FileEntry, FileKind, Tree
 from depfix.frozen.zips import is_zip
+from depfix.imports.executed import Origin
 from depfix.imports.finder import (
     DiskFolders,
+    Folders,
     ModuleFile,
     ModuleFinder,
     ModuleKind,
@@ -36,13 +39,26 @@ from depfix.imports.finder import (
     module_suffixes,
 )
 from depfix.imports.naming import sets_attribute
-from depfix.imports.uses import BehaviourUse, Calls, DataUse, ImportUse, PackagePathUse, SearchPathUse, SourceFacts
+from depfix.imports.uses import (
+    BehaviourUse,
+    Calls,
+    DataUse,
+    ImportUse,
+    PackagePathUse,
+    SearchPathUse,
+    SettingUse,
+    SourceFacts,
+)
 from depfix.imports.walker import ImportStep, ModuleWalker, absolute_name
 from depfix.knowledge.stdlib import stdlib_extensions, stdlib_modules, stdlib_needs
 from depfix.loader.system import CleanSystem
 from depfix.model.names import fold, join, parent
 
+if TYPE_CHECKING:
+    from depfix.closure.data import DataNeed
+
 _NO_PYTHON = (3, 8)
+_CONDUCT = (DataUse, BehaviourUse, SettingUse)  # of the uses, what only a source tells
 
 
 class Lack(Enum):
@@ -74,11 +90,12 @@ class World:
         self.tree = tree
         self.system = system
         self.facts = facts
+        self.project = project
         self.supply = supply if supply is not None else Supply()
         self.inside = inside or Inside()
         self.records = Records(tree, dist.layout.search_path)
         self.version = dist.python.version if dist.python is not None else _NO_PYTHON
-        suffixes = module_suffixes(dist.python, dist.machine)
+        self._suffixes = suffixes = module_suffixes(dist.python, dist.machine)
         self._folders = ZippedFolders(tree)
         self.finder = ModuleFinder(self._folders, dist.layout.search_path, suffixes, self.inside.contents)
         self._project = [ModuleFinder(DiskFolders(root), ("",), suffixes) for root in project]
@@ -99,10 +116,19 @@ class World:
         self.images = DistImages(dist, tree, facts)
         self.manifests = Manifests(tree, self.images.at)
         self._noted: set[tuple[str, int]] = set()
+        self.project = project
+        self.starts: set[str] = set()  # scripts whose functions are called by their names
+        self.data: dict[str, DataNeed] = {}  # what code reads and the dist lacks, by dist-relative path
+        # By module and name: what the sources that a module executes give to the name.
+        self.executed: dict[tuple[str, str], dict[Origin, None]] = {}
         self.start_directories = (
             *dist.layout.user_directories,
             *directories_named_in_program(dist, tree, self.finder),
         )
+
+    def finder_over(self, folders: Folders, folder: str) -> ModuleFinder:
+        """Return a finder of the modules in a folder that is not in the dist."""
+        return ModuleFinder(folders, (folder,), self._suffixes)
 
     def _has_stdlib_files(self) -> bool:
         """Return True unless every extension module of the standard library is linked into the Python DLL."""
@@ -201,6 +227,10 @@ class World:
             return SourceFacts(())
         return self.facts.source(module.entry)
 
+    def is_of_project(self, name: str) -> bool:
+        """Return True for the program's scripts and for the modules in its project, in the dist or not."""
+        return name.startswith("<") or name == PROGRAM or any(finder.find(name) for finder in self._project)
+
     def _with_conduct(self, module: ModuleFile, facts: SourceFacts) -> SourceFacts:
         """Return the facts of a module inside the program with what only its source tells: what it reads, what it does.
 
@@ -209,15 +239,30 @@ class World:
         source = self.source_of(module.name)
         if source is None or any(isinstance(use, (DataUse, BehaviourUse)) for use in facts.uses):
             return facts
-        told = tuple(use for use in self.facts.source(source).uses if isinstance(use, (DataUse, BehaviourUse)))
+        told = tuple(use for use in self.facts.source(source).uses if isinstance(use, _CONDUCT))
         return replace(facts, uses=facts.uses + told) if told else facts
 
     def source_of(self, name: str) -> FileEntry | None:
         """Return the source of a module that is inside the program, as the project or an environment has it."""
         if name in stdlib_modules(self.version):
             return None
-        found = next(filter(None, (finder.find(name) for finder in self._project)), None) or self.supply.module(name)
+        own, found = self.project_source(name), self.supply.module(name)
+        return own or (found.entry if found is not None and found.kind is ModuleKind.SOURCE else None)
+
+    def project_source(self, name: str) -> FileEntry | None:
+        """Return the source of a module in the program's project."""
+        found = next(filter(None, (finder.find(name) for finder in self._project)), None)
         return found.entry if found is not None and found.kind is ModuleKind.SOURCE else None
+
+    @cached_property
+    def own_mentions(self) -> frozenset[str]:
+        """The names that the program's own sources mention, whatever for."""
+        inside = self.inside.contents.modules if self.inside.contents is not None else ()
+        sources = [*map(self.project_source, inside), *self.walker.scripts()]
+        calls = [self.facts.source(entry).calls for entry in sources if entry is not None]
+        rows = [one.mentions for one in calls if one is not None]
+        rows += [function.mentions for one in calls if one is not None for function in one.functions.values()]
+        return frozenset().union(*(row.names | row.attributes for row in rows))
 
     def _stub(self, module: ModuleFile, name: str) -> dict[str, str]:
         """Return what the stub beside a package says that it takes lazily."""
@@ -345,7 +390,11 @@ class World:
     def calls(self, module: str) -> Calls | None:
         """Return who may call whom in a module's source, None if that is unknown."""
         found = self.walker.find(module)
-        return self.read(found).calls if found is not None and found.has_code else None
+        calls = self.read(found).calls if found is not None and found.has_code else None
+        if calls is None or module not in self.starts:
+            return calls
+        names = calls.mentions.names | calls.functions.keys()  # they are called by their names
+        return replace(calls, mentions=replace(calls.mentions, names=frozenset(names)))
 
     def is_own(self, module: str) -> bool:
         """Return True for the program's script and the modules of its project that are not in the dist."""

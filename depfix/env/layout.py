@@ -180,6 +180,12 @@ def of_store(path: str) -> bool:
     return any(_STORE.fullmatch(part) for part in re.split(r"[\\/]+", path))
 
 
+def store_base(root: str) -> str:
+    """Return the folder of the Microsoft Store's Python that a venv was made with, or `root` if it is one itself."""
+    home = settings(read_text(inside(root, "pyvenv.cfg") or "")).get("home", "")
+    return home if of_store(home) else root if of_store(root) else ""
+
+
 def _parent(path: str) -> str:
     return path[: max(path.rfind("/"), path.rfind("\\"), 0)]
 

@@ -89,6 +89,11 @@ def _of_msys(root: str, found: Mapping[str, str]) -> Refused | None:
     return None
 
 
+def is_msys_python(name: str) -> bool:
+    """Return True for the folded name of MSYS2's Python DLL, or of an extension module that only it loads."""
+    return bool(_MINGW_DLL.fullmatch(name)) or (name.endswith(".pyd") and "-mingw" in name)
+
+
 def _tagged(home: str) -> list[str]:
     """Return the folded names of extension modules of a library laid out as on Linux, that are DLLs of Windows."""
     library = folder_inside(home, "lib")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from depfix.imports.known import as_text
+from depfix.imports.texts import is_absolute
 from depfix.imports.uses import CFFI, SettingUse, Where
 from depfix.imports.values import (
     UNKNOWN,
@@ -72,16 +73,27 @@ def found_on_path(path: Text) -> Text | None:
     return made_of((path.parts[1].lstrip("/"),))
 
 
-def settings(name: str, arguments: list[Value], keywords: dict[str, Value]) -> list[tuple[str, str]]:
-    """Return (variable, value) that a call of `name` gives to the environment; an empty value is not known."""
+def settings(name: str, arguments: list[Value], keywords: dict[str, Value]) -> list[tuple[str, Value]]:
+    """Return (variable, value) that a call of `name` gives to the environment."""
     if name == "os.environ.update":
         rows = list(keywords.items())
     elif name in ("os.environ.setdefault", "os.putenv") and len(arguments) == 2 and isinstance(arguments[0], Text):
         rows = [(arguments[0].literal or "", arguments[1])]
     else:
         return []
-    known = [(key.upper(), value.literal if isinstance(value, Text) else None) for key, value in rows]
-    return [(key, value or "") for key, value in known if key.isidentifier() and key != "PATH"]
+    known = [(key.upper(), value) for key, value in rows]
+    return [(key, value) for key, value in known if key.isidentifier() and key != "PATH"]
+
+
+def literal_of(value: Value) -> str:
+    """Return a text as it is, an empty one if it is not known."""
+    return (value.literal or "") if isinstance(value, Text) else ""
+
+
+def place_of(value: Value) -> Text | None:
+    """Return a value as a place, None if it names none."""
+    known = as_text(value)
+    return known if isinstance(known, Text) and is_absolute(known) else None
 
 
 def given_options(tree: ast.Module) -> Iterator[SettingUse]:
@@ -111,14 +123,14 @@ def default_directories(name: str, arguments: list[Value]) -> int | None:
     return flags.value if isinstance(flags, Constant) and isinstance(flags.value, int) else None
 
 
-def anchored_texts(value: Value) -> list[Text]:
-    """Return every path in a value, such as one for PATH, that names a place of the dist, however deep it stands."""
+def absolute_texts(value: Value) -> list[Text]:
+    """Return every path in a value, such as one for PATH, that names a place, of the dist or not, however deep."""
     found: list[Text] = []
     for one in alternatives(value):
         if isinstance(one, Text):
-            found += [path for path in _split_list(one) if path.anchored]
+            found += [path for path in _split_list(one) if is_absolute(path)]
         elif isinstance(one, Items):
-            found += [text for inner in elements(one) for text in anchored_texts(inner)]
+            found += [text for inner in elements(one) for text in absolute_texts(inner)]
     return found
 
 

@@ -7,17 +7,22 @@ from collections.abc import Callable
 from typing import Any
 
 from depfix.imports import texts
+from depfix.imports.items import either_of, item_of, percent_of, sliced
 from depfix.imports.known import as_text, environment, facts_of, join_values, module_attribute, pure_calls
-from depfix.imports.methods import attribute_of, call_method, entry_of, grown, with_entries
+from depfix.imports.methods import attribute_of, call_method, grown, with_entries
 from depfix.imports.operators import compare, numeric
+from depfix.imports.options import given_by_call, parsed_options
 from depfix.imports.probes import compared, joined, negated
 from depfix.imports.uses import SourceTarget
 from depfix.imports.values import (
     PARAMETER,
     UNKNOWN,
+    Bound,
     Choice,
+    Class,
     Constant,
     Function,
+    Instance,
     Items,
     Method,
     Reference,
@@ -43,6 +48,7 @@ class Evaluator:
     def __init__(self, target: SourceTarget) -> None:
         self.target = target
         self.scopes: list[dict[str, Value]] = [{}]
+        self.given: dict[str, Value] = {}  # what this source gives to dotted names: the defaults of its options
         self._facts = facts_of(target)
         self._calls = pure_calls(target)
 
@@ -65,6 +71,23 @@ class Evaluator:
     def run_function(self, function: Function, arguments: list[Value], keywords: dict[str, Value]) -> Value:
         """Return what a function of this source gives."""
         return UNKNOWN
+
+    def run_method(
+        self, function: Function, receiver: Class | Instance, arguments: list[Value], keywords: dict[str, Value]
+    ) -> Value:
+        """Return what a method of a class of this source gives."""
+        return UNKNOWN
+
+    def make(self, made: Class, arguments: list[Value], keywords: dict[str, Value]) -> Value:
+        """Return an object of a class of this source."""
+        return Instance(made.node)
+
+    def member(self, receiver: Class | Instance, name: str) -> Value | None:
+        """Return what a class of this source, or its objects, have by a name; None if it is not known."""
+        return None
+
+    def set_member(self, receiver: Class | Instance, name: str, value: Value) -> None:
+        """Take note of what an object of a class of this source is given."""
 
     def defined(self, function: Function) -> None:
         """Take note of a lambda."""
@@ -89,6 +112,10 @@ class Evaluator:
             table = self.lookup(target.value.id)
             if isinstance(table, Table):
                 self._rebind(target.value.id, with_entries(table, (self.evaluate(target.slice),), (value,)))
+        elif isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
+            owner = self.lookup(target.value.id)
+            if isinstance(owner, (Class, Instance)):
+                self.set_member(owner, target.attr, value)
 
     def _rebind(self, name: str, value: Value) -> None:
         for scope in reversed(self.scopes):
@@ -122,8 +149,10 @@ class Evaluator:
     def _attribute_of(self, node: ast.Attribute, receiver: Value) -> Value:
         if isinstance(receiver, Reference):
             name = f"{receiver.name}.{node.attr}"
-            known = self._facts.get(name) or module_attribute(receiver.name, node.attr)
+            known = self._facts.get(name) or self.given.get(name) or module_attribute(receiver.name, node.attr)
             return known or self.attribute_effect(node, name) or Reference(name)
+        if isinstance(receiver, (Class, Instance)):
+            return self.member(receiver, node.attr) or Method(receiver, node.attr)
         found = attribute_of(receiver, node.attr)
         return found if found is not None else Method(receiver, node.attr)
 
@@ -210,34 +239,19 @@ class Evaluator:
     def _subscript(self, node: ast.Subscript) -> Value:
         receiver = self.evaluate(node.value)
         if isinstance(node.slice, ast.Slice):
-            return self._sliced(receiver, node.slice)
+            bounds = (node.slice.lower, node.slice.upper, node.slice.step)
+            return sliced(receiver, [Constant(None) if one is None else self.evaluate(one) for one in bounds])
         index = self.evaluate(node.slice)
         if receiver == Reference("os.environ"):
             return environment(index, UNKNOWN)
         noted = self.index_effect(node, receiver.name, index) if isinstance(receiver, Reference) else None
         if noted is not None:
             return noted
-        return choice([_item_of(one, index) for one in alternatives(receiver)])
+        return choice([self._given(item_of(one, index)) for one in alternatives(receiver)])
 
-    def _sliced(self, receiver: Value, bounds: ast.Slice) -> Value:
-        limits: list[int | None] = []
-        for bound in (bounds.lower, bounds.upper, bounds.step):
-            value = self.evaluate(bound) if bound is not None else Constant(None)
-            if not isinstance(value, Constant) or not (value.value is None or isinstance(value.value, int)):
-                return receiver if isinstance(receiver, (Items, Unknown)) else UNKNOWN
-            limits.append(value.value)
-        if limits[2] == 0:
-            return UNKNOWN
-        if isinstance(receiver, Constant) and isinstance(receiver.value, tuple):
-            return Constant(receiver.value[slice(*limits)])
-        if isinstance(receiver, Items) and receiver.exact:
-            return Items(receiver.values[slice(*limits)])
-        if isinstance(receiver, Text) and limits[0] is None and limits[2] is None:
-            return texts.shortened(receiver, limits[1])
-        known = receiver.literal if isinstance(receiver, Text) else None
-        if known is not None:
-            return text(known[slice(*limits)])
-        return receiver if isinstance(receiver, (Items, Unknown)) else UNKNOWN
+    def _given(self, value: Value) -> Value:
+        """Return what this source is known to give to a dotted name, instead of a reference to it."""
+        return self.given.get(value.name, value) if isinstance(value, Reference) else value
 
     # --- operators ---
 
@@ -246,7 +260,7 @@ class Evaluator:
         if isinstance(node.op, ast.Div) and (isinstance(left, (Text, Choice)) or isinstance(right, Text)):
             return join_values([left, right])
         if isinstance(node.op, ast.Mod) and isinstance(left, Text):
-            return self._percent(left, right)
+            return percent_of(left, right)
         if isinstance(left, Table) and isinstance(right, Table):
             return with_entries(left, right.keys, right.values, right.exact)
         if isinstance(left, Items) or isinstance(right, Items):
@@ -258,11 +272,6 @@ class Evaluator:
             return choice([texts.concat(parts_of(one), parts_of(other)) for one, other in pairs_of(left, right)])
         return PARAMETER if PARAMETER in (left, right) else UNKNOWN
 
-    def _percent(self, template: Text, value: Value) -> Value:
-        known = template.literal
-        given = list(value.values) if isinstance(value, Items) else [value]
-        return texts.percent(known, [parts_of(one) for one in given]) if known is not None else UNKNOWN
-
     def _boolean(self, node: ast.BoolOp) -> Value:
         decides = isinstance(node.op, ast.Or)
         reached: list[Value] = []
@@ -270,20 +279,13 @@ class Evaluator:
             value = self.evaluate(each)
             known = truth(value)
             if known is decides:
-                return value if not reached or isinstance(value, Constant) else self._either(reached, value)
+                return value if not reached or isinstance(value, Constant) else either_of(reached, value)
             if known is None:
                 reached.append(value)
             last = value
         if not reached:
             return last
-        return joined(reached, decides=decides) or self._either(reached, last)
-
-    @staticmethod
-    def _either(reached: list[Value], last: Value) -> Value:
-        """Return a value for `a or b` with an unknown a: texts stay useful, plain truths become unknown."""
-        if isinstance(last, Constant):
-            return UNKNOWN
-        return choice([*reached, last])
+        return joined(reached, decides=decides) or either_of(reached, last)
 
     def _unary(self, node: ast.UnaryOp) -> Value:
         value = self.evaluate(node.operand)
@@ -336,7 +338,12 @@ class Evaluator:
     def _call_one(self, node: ast.Call, function: Value, arguments: list[Value], keywords: dict[str, Value]) -> Value:
         if isinstance(function, Function):
             return self.run_function(function, arguments, keywords)
+        if isinstance(function, Bound):
+            return self.run_method(function.function, function.receiver, arguments, keywords)
+        if isinstance(function, Class):
+            return self.make(function, arguments, keywords)
         if isinstance(function, (Reference, Method)):
+            self.given.update(given_by_call(function, arguments, keywords))
             noted = self.effect(node, function, arguments, keywords)
             if noted is not None:
                 return noted
@@ -344,6 +351,9 @@ class Evaluator:
             pure = self._calls.get(function.name)
             if pure is not None:
                 return pure(arguments, keywords)
+            parsed = parsed_options(function.name)
+            if parsed is not None:
+                return parsed
             return PARAMETER if PARAMETER in arguments else UNKNOWN
         if isinstance(function, Method):
             return self._call_method(node, function, arguments, keywords)
@@ -357,20 +367,6 @@ class Evaluator:
         if isinstance(owner, ast.Name):
             self._rebind(owner.id, longer)
         return Constant(None)
-
-
-def _item_of(receiver: Value, index: Value) -> Value:
-    """Return `receiver[index]`."""
-    if isinstance(receiver, Table):
-        return entry_of(receiver, index)
-    position = index.value if isinstance(index, Constant) else None
-    if isinstance(receiver, Items):
-        if receiver.exact and isinstance(position, int) and -len(receiver.values) <= position < len(receiver.values):
-            return receiver.values[position]
-        return choice(list(receiver.values)) if receiver.values else UNKNOWN
-    if isinstance(receiver, Constant) and isinstance(receiver.value, tuple) and isinstance(position, int):
-        return Constant(receiver.value[position]) if abs(position) < len(receiver.value) else UNKNOWN
-    return receiver if isinstance(receiver, Unknown) else UNKNOWN
 
 
 _HANDLERS: dict[type[ast.AST], Callable[[Evaluator, Any], Value]] = {

@@ -130,7 +130,7 @@ class ModuleFinder:
             self._more.setdefault(package, []).append(folder)
         elif folder not in self._search_path:
             self._search_path += (folder,)
-        self._found = {name: found for name, found in self._found.items() if found is not None and name != package}
+        self._found = {name: found for name, found in self._found.items() if _is_final(found) and name != package}
 
     def hides(self, package: ModuleFile) -> bool:
         """Return True if the files in a package's folder cannot be imported, since the program's loader has it."""
@@ -159,6 +159,11 @@ class ModuleFinder:
             if entry is not None and entry.name == stem + suffix:
                 return ModuleFile(name, kind, entry, folders)
         return None
+
+
+def _is_final(found: ModuleFile | None) -> bool:
+    """Return False for what a further folder may hold: a folder without `__init__` gives way to any module."""
+    return found is not None and found.kind is not ModuleKind.NAMESPACE
 
 
 def all_modules(tree: Tree, search_path: Sequence[str], finder: ModuleFinder) -> Iterator[ModuleFile]:

@@ -11,10 +11,12 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
-from depfix.imports.circumstances import NOTHING, Circumstanced, State
+from depfix.imports.circumstances import NOTHING, State
+from depfix.imports.freezing import asks_freezer
 from depfix.imports.guards import Guards, always_leaves, catches_only_imports, handlers_guard, suppress_guards
 from depfix.imports.probes import flags, known_by, modules_of, needs_of, on_target
-from depfix.imports.uses import Absence, ImportUse, SourceTarget, Use
+from depfix.imports.running import Running
+from depfix.imports.uses import Absence, ImportUse, SourceTarget
 from depfix.imports.values import (
     PARAMETER,
     UNKNOWN,
@@ -35,25 +37,19 @@ from depfix.imports.values import (
 
 _SIMPLE = (ast.Compare, ast.BoolOp, ast.UnaryOp, ast.Attribute, ast.Name, ast.Constant)
 _ATTEMPTS = (ast.For, ast.While, ast.Try, ast.With)
-_DEEPEST_CALL = 8
-_MOST_CALLS = 64  # of one function
 
 
-class Interpreter(Circumstanced):
+class Interpreter(Running):
     """Follows a module; imports go into `uses`, and hooks tell a subclass of assignments and closed contexts."""
 
     def __init__(self, target: SourceTarget, evaluating: bool, is_program: bool, is_package: bool = False) -> None:
-        super().__init__(target)
-        self.uses: list[Use] = []
-        self._evaluating = evaluating
+        super().__init__(target, evaluating)
+        self.asked: list[Text] = []  # the files that code asks whether they are there, and goes on without
         self._functions: list[tuple[Function, list[dict[str, Value]], str, frozenset[str]]] = []
         self._learned = NOTHING  # the modules without which control does not come behind the last statement
         self._classes: list[str] = []
-        self._run: set[int] = set()
+        self._class_scopes: list[tuple[ast.ClassDef, dict[str, Value]]] = []
         self._lambdas: set[int] = set()
-        self._stack: list[ast.AST] = []
-        self._returns: list[list[Value]] = []
-        self._times: dict[tuple[int, bool], int] = {}
         if is_program:
             self.scopes[0].update({"__name__": text("__main__"), "__package__": Constant(None)})
         elif is_package:
@@ -125,11 +121,19 @@ class Interpreter(Circumstanced):
         function = Function(node)
         if self._evaluating:
             for decorator in node.decorator_list:
-                self.evaluate(decorator)
+                self.decorated(decorator, function, self.evaluate(decorator))
         self.scopes[-1][node.name] = function
+        if self._class_scopes and self._class_scopes[-1][1] is self.scopes[-1]:
+            self._class_of[id(node)] = self._class_scopes[-1][0]
         owner = self.owner or ".".join([*self._classes, node.name])
         self._functions.append((function, list(self.scopes), owner, self.state.probed))
         return False
+
+    def decorated(self, node: ast.expr, function: Value, value: Value) -> None:
+        """Take note of a decorator's value."""
+
+    def iterated(self, node: ast.AST, value: Value) -> None:
+        """Take note of what a loop iterates over."""
 
     def defined(self, function: Function) -> None:
         """Have a lambda followed later if nothing calls it; it belongs to the function around it."""
@@ -138,19 +142,25 @@ class Interpreter(Circumstanced):
             self._functions.append((function, list(self.scopes), self.owner, self.state.probed))
 
     def _class(self, node: ast.ClassDef) -> bool:
+        bases = tuple(self.evaluate(base) for base in node.bases) if self._evaluating else ()
         self.scopes.append({})
         self._classes.append(node.name)
+        self._class_scopes.append((node, self.scopes[-1]))
         self._block(node.body)
+        self._class_scopes.pop()
         self._classes.pop()
-        self.scopes.pop()
-        self.scopes[-1][node.name] = UNKNOWN
+        scope = self.scopes.pop()
+        self.scopes[-1][node.name] = self.defines(node, scope, bases) if self._evaluating else UNKNOWN
         return False
 
     def _if(self, node: ast.If) -> bool:
+        asked = len(self.asked)
         value = self.evaluate(node.test)
         known = truth(value)
         if known is not None:
             return self._block(node.body if known else node.orelse)
+        if always_leaves(node.body) or always_leaves(node.orelse):
+            del self.asked[asked:]  # what is not there ends the program
         when_true, when_false = known_by(value)
         before = dict(self.scopes[-1])
         with self.within(conditional=True, probed=self.state.probed | when_true):
@@ -182,6 +192,7 @@ class Interpreter(Circumstanced):
 
     def _for(self, node: ast.For | ast.AsyncFor) -> bool:
         iterable = self.evaluate(node.iter) if self._evaluating else UNKNOWN
+        self.iterated(node, iterable)
         values = elements(iterable)
         self.bind(node.target, choice(list(values)) if values else UNKNOWN)
         self._block(node.body)
@@ -195,6 +206,11 @@ class Interpreter(Circumstanced):
         return False
 
     def _try(self, node: ast.Try) -> bool:
+        works = asks_freezer(node.body, self._facts) if self._evaluating else None
+        if works is not None:
+            instead_of_it = node.handlers[0].body if node.handlers else []
+            leaves = self._block([*node.body, *node.orelse] if works else instead_of_it)
+            return self._block(node.finalbody) or leaves
         guards = handlers_guard(node.handlers, self._known_as)
         start, count = dict(self.scopes[-1]), len(self.uses)
         with self.within(**self.guarded(guards)):
@@ -312,52 +328,6 @@ class Interpreter(Circumstanced):
 
     def _assert(self, node: ast.Assert) -> bool:
         return self.test(node.test) is False
-
-    # --- calls ---
-
-    def run_function(
-        self, function: Function, arguments: list[Value], keywords: dict[str, Value], unknown: Value = UNKNOWN
-    ) -> Value:
-        """Follow a call of a function of this source and return what it gives."""
-        node = function.node
-        if node in self._stack or len(self._stack) >= _DEEPEST_CALL or not self._may_run(node):
-            return UNKNOWN
-        self._run.add(id(node))
-        self._stack.append(node)
-        self.scopes.append(self._bound(node.args, arguments, keywords, unknown))
-        self._returns.append([])
-        if isinstance(node, ast.Lambda):
-            self._returns[-1].append(self.evaluate(node.body))
-        else:
-            with self.within(raises_after=False):
-                self._block(node.body)
-        self.scopes.pop()
-        self._stack.pop()
-        returned = self._returns.pop()
-        return choice(returned) if returned else Constant(None)
-
-    def _may_run(self, node: ast.AST) -> bool:
-        """Return True unless a function was followed often enough: arguments matter only where they are evaluated."""
-        key = (id(node), self.state.deferred)
-        self._times[key] = self._times.get(key, 0) + 1
-        return self._times[key] <= (_MOST_CALLS if self._evaluating else 1)
-
-    def _bound(
-        self, spec: ast.arguments, arguments: list[Value], keywords: dict[str, Value], unknown: Value
-    ) -> dict[str, Value]:
-        names = [each.arg for each in (*spec.posonlyargs, *spec.args)]
-        bound: dict[str, Value] = {each.arg: unknown for each in spec.kwonlyargs} | dict.fromkeys(names, unknown)
-        if unknown != PARAMETER:
-            for name, default in zip(reversed(names), reversed(spec.defaults), strict=False):
-                bound[name] = self.evaluate(default)
-            for each, given in zip(spec.kwonlyargs, spec.kw_defaults, strict=True):
-                bound[each.arg] = self.evaluate(given) if given is not None else unknown
-        bound.update(zip(names, arguments, strict=False))
-        bound.update({name: value for name, value in keywords.items() if name in bound})
-        for star in (spec.vararg, spec.kwarg):
-            if star is not None:
-                bound[star.arg] = unknown
-        return bound
 
 
 def _reading(target: ast.Name | ast.Attribute | ast.Subscript) -> ast.expr:

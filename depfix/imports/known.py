@@ -8,9 +8,13 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from depfix.imports import texts
+from depfix.imports.freezing import freezer_facts, known_attribute, own_globals
 from depfix.imports.probes import on_target
 from depfix.imports.uses import SourceTarget
 from depfix.imports.values import (
+    ABSENT,
+    NAMESPACE,
+    NAMESPACES,
     OWN_FILE,
     UNKNOWN,
     Anchor,
@@ -34,11 +38,13 @@ from depfix.imports.values import (
     parts_of,
     text,
 )
+from depfix.knowledge.file_readers import made_objects
 
 PureCall: TypeAlias = Callable[[list[Value], dict[str, Value]], Value]
 _MACHINE_NAMES = {"amd64": "AMD64", "x86": "x86", "arm64": "ARM64"}
 _PREFIX = Text((Anchor.PREFIX,))
 _WINDOWS = Text((Anchor.SYSTEM,))
+_ASKS_FOR_FILES = frozenset(("os.path.exists", "os.path.isdir", "os.path.isfile"))
 # Variables that every Windows has; all others are unset on a clean machine. Source: Microsoft Learn, "Recognized
 # environment variables" https://learn.microsoft.com/windows/deployment/usmt/usmt-recognized-environment-variables
 _ENVIRONMENT: Mapping[str, Value] = MappingProxyType(
@@ -77,6 +83,7 @@ def facts_of(target: SourceTarget) -> dict[str, Value]:
         "os.altsep": text("/"),
         "os.pathsep": text(";"),
         "os.path.pathsep": text(";"),
+        "os.devnull": text("nul"),
         "os.curdir": text("."),
         "os.pardir": text(".."),
         "os.path.pardir": text(".."),
@@ -92,6 +99,7 @@ def facts_of(target: SourceTarget) -> dict[str, Value]:
         "builtins.__name__": Text((Own.NAME,)),
         "builtins.__spec__.parent": Text((Own.PACKAGE,)),
         "builtins.__spec__.name": Text((Own.NAME,)),
+        **freezer_facts(target.freezer),
     }
 
 
@@ -110,8 +118,11 @@ def pure_calls(target: SourceTarget) -> dict[str, PureCall]:
         "os.getcwd": _always(Text((Anchor.CWD,))),
         "pathlib.Path.cwd": _always(Text((Anchor.CWD,))),
         "sysconfig.get_path": _always(UNKNOWN),
+        "builtins.getattr": known_attribute(target.freezer),
+        "builtins.globals": _always(own_globals(target.freezer)),
     }
-    return table | _CALLS
+    objects = made_objects() | {"argparse.ArgumentParser", "optparse.OptionParser"}
+    return table | _CALLS | {name: _always(Reference(f"{name}()")) for name in objects}
 
 
 def as_text(value: Value) -> Value:
@@ -182,9 +193,15 @@ def _hasattr(target: SourceTarget) -> PureCall:
         ("dll.kernel32", "SetDefaultDllDirectories"): True,
     }
 
+    facts = freezer_facts(target.freezer)
+
     def call(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
         if len(arguments) == 2 and isinstance(arguments[0], Reference) and isinstance(arguments[1], Text):
-            found = known.get((arguments[0].name, arguments[1].literal or ""))
+            owner, name = arguments[0].name, arguments[1].literal or ""
+            found = known.get((owner, name))
+            fact = facts.get(f"{owner}.{name}")
+            if fact is not None:
+                return Constant(fact != ABSENT)
             return UNKNOWN if found is None else Constant(found)
         return UNKNOWN
 
@@ -226,7 +243,16 @@ def _splitext(path: Text) -> Value:
 
 
 def _filtered(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
-    return Items(elements(arguments[1]), exact=False) if len(arguments) > 1 else UNKNOWN
+    if len(arguments) < 2:
+        return UNKNOWN
+    kept = elements(arguments[1])
+    if isinstance(arguments[0], Reference) and arguments[0].name in _ASKS_FOR_FILES:
+        kept = tuple(one for one in kept if not _is_elsewhere(one))  # a clean machine has none of its author's folders
+    return Items(kept, exact=False)
+
+
+def _is_elsewhere(value: Value) -> bool:
+    return isinstance(value, Text) and isinstance(value.parts[0], str) and texts.is_absolute(value)
 
 
 def _walked(folder: Text) -> Value:
@@ -234,7 +260,8 @@ def _walked(folder: Text) -> Value:
     return Items((row,), exact=False)
 
 
-def _package_files(value: Value) -> Value:
+def package_files(value: Value) -> Value:
+    """Return the folder of a package that is given by its name, as a module, or as the source's own."""
     known = value.literal if isinstance(value, Text) else None
     if known and not known.startswith("."):
         return Text((PackageFolder(known),))
@@ -244,7 +271,7 @@ def _package_files(value: Value) -> Value:
 
 
 def _package_path(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
-    return join_values([_package_files(arguments[0]), *arguments[1:]]) if arguments else UNKNOWN
+    return join_values([package_files(arguments[0]), *arguments[1:]]) if arguments else UNKNOWN
 
 
 def _probed(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
@@ -276,6 +303,10 @@ def _dict(arguments: list[Value], keywords: dict[str, Value]) -> Value:
     return arguments[0] if isinstance(arguments[0], Table) else UNKNOWN
 
 
+def _field(_arguments: list[Value], keywords: dict[str, Value]) -> Value:
+    return keywords.get("default", UNKNOWN)
+
+
 def _modules_in(depth: int) -> PureCall:
     """Return what pkgutil.iter_modules gives: (finder, name, whether it is a package) for every module that is there.
 
@@ -296,6 +327,10 @@ def _copied(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
         if arguments
         else Items(())
     )
+
+
+def _namespace(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
+    return UNKNOWN if arguments else Reference(NAMESPACE)
 
 
 _ONE = _first(lambda value: value)
@@ -329,9 +364,9 @@ _CALLS: dict[str, PureCall] = {
     **dict.fromkeys(("builtins.list", "builtins.tuple", "builtins.set", "builtins.sorted"), _copied),
     **dict.fromkeys(("builtins.reversed", "builtins.iter", "builtins.frozenset"), _copied),
     **{f"pathlib.{name}": _PATH for name in ("Path", "PurePath", "WindowsPath", "PureWindowsPath")},
-    "importlib.resources.files": _first(_package_files),
+    "importlib.resources.files": _first(package_files),
     "importlib.resources.path": _package_path,
-    "importlib_resources.files": _first(_package_files),
+    "importlib_resources.files": _first(package_files),
     "pkg_resources.resource_filename": _package_path,
     "importlib.resources.as_file": _TEXT,
     "importlib_resources.as_file": _TEXT,
@@ -341,7 +376,11 @@ _CALLS: dict[str, PureCall] = {
     "pkgutil.iter_modules": _modules_in(1),
     "pkgutil.walk_packages": _modules_in(2),
     "builtins.bool": _as_bool,
+    **{f"builtins.{name}": _namespace for name in ("locals", "vars")},
+    **{f"{name}.copy": _namespace for name in NAMESPACES},
     "builtins.enumerate": _numbered,
     "builtins.zip": _zipped,
     "builtins.dict": _dict,
+    "builtins.vars": _ONE,
+    "dataclasses.field": _field,
 }

@@ -12,6 +12,7 @@ from depfix.imports.values import (
     Anchor,
     Choice,
     Constant,
+    Instance,
     Items,
     Own,
     PackageFolder,
@@ -72,7 +73,7 @@ def call_method(receiver: Value, name: str, arguments: list[Value], keywords: di
         return receiver
     if isinstance(receiver, Table):
         return _call_on_table(receiver, name, arguments)
-    return PARAMETER if receiver == PARAMETER else UNKNOWN
+    return PARAMETER if receiver == PARAMETER or isinstance(receiver, Instance) else UNKNOWN
 
 
 def _call_on_table(receiver: Table, name: str, arguments: list[Value]) -> Value:

@@ -7,7 +7,17 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from depfix.imports.values import UNKNOWN, Constant, Items, Own, Table, Text, Value
+from depfix.imports.values import (
+    COMPILED_GLOBALS,
+    GLOBALS,
+    UNKNOWN,
+    Constant,
+    Items,
+    Own,
+    Table,
+    Text,
+    Value,
+)
 
 _NUMERIC: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add,
@@ -27,6 +37,7 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge,
 }
 _PROGRAM = "__main__"
+COMPILED = "__compiled__"  # a name that modules compiled by Nuitka have
 _LARGEST = 1 << 64
 _SMALL = 64  # for operators whose results explode
 
@@ -70,6 +81,8 @@ def _contains(container: Value, value: Value) -> bool | None:
     known = value.literal if isinstance(value, Text) else None
     if known is None:
         return None
+    if known == COMPILED and container in (GLOBALS, COMPILED_GLOBALS):
+        return container == COMPILED_GLOBALS
     if isinstance(container, Text) and container.literal is not None:
         return known in container.literal
     if isinstance(container, Table):

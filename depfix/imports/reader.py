@@ -8,29 +8,32 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 
-from depfix.imports.behaviour import behaviour_uses, may_behave
+from depfix.imports.behaviour import CHILD_NAME, Conduct, may_behave, repeated, result_of, starts_processes
 from depfix.imports.byname import imported_module, imports_by_name, is_by_name, is_unknown_import, spelled_names
 from depfix.imports.calls import read_calls
 from depfix.imports.effects import (
     LOADER_CLASSES,
     LOADER_OBJECTS,
+    absolute_texts,
     added_directory,
-    anchored_texts,
     default_directories,
     found_on_path,
     given_options,
     library_value,
+    literal_of,
     loaded_library,
     loader_attribute,
+    place_of,
     set_directory,
     settings,
     texts_of,
 )
+from depfix.imports.executed import content_of, executed_uses, namespace_item
 from depfix.imports.interpreter import Interpreter
 from depfix.imports.lazy import is_lazy, lazy_names, lazy_stars, stub_name
 from depfix.imports.metadata import asks_metadata, entry_points_value, indexed_uses, metadata_uses
 from depfix.imports.naming import binds_by_code, bound_in_passing
-from depfix.imports.reading import data_uses, may_read
+from depfix.imports.reading import FileNotes, data_uses, may_read, weighed
 from depfix.imports.searching import (
     ADDS,
     added_paths,
@@ -43,6 +46,7 @@ from depfix.imports.searching import (
 from depfix.imports.tolerant import read_tolerantly
 from depfix.imports.uses import (
     SEARCHED,
+    BehaviourUse,
     DefaultDirectoriesUse,
     DllDirectoryUse,
     ImportUse,
@@ -52,12 +56,15 @@ from depfix.imports.uses import (
     SourceFacts,
     SourceTarget,
     SpelledUse,
+    Use,
     Where,
 )
 from depfix.imports.values import (
     UNKNOWN,
     Choice,
+    Class,
     Constant,
+    Instance,
     Method,
     Reference,
     Text,
@@ -90,11 +97,12 @@ _COOKIE = "dll directory"  # what os.add_dll_directory returns
 
 
 def read_source(
-    data: bytes, target: SourceTarget, *, is_program: bool = False, is_package: bool = False
+    data: bytes, target: SourceTarget, *, is_program: bool = False, is_package: bool = False, is_own: bool = False
 ) -> SourceFacts:
     """Return what a Python source uses, for `target`.
 
-    `is_program`: it is run as `__main__`; `is_package`: the names that it binds are wanted too.
+    `is_program`: it is run as `__main__`; `is_package`: the names that it binds are wanted too. `is_own`: it is the
+    program's, so that all is wanted which it may do otherwise in a frozen program; a program's script is.
 
     Never raises: a source that cannot be parsed gives the reason in `error`, and the imports that its lines name.
     """
@@ -102,8 +110,12 @@ def read_source(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(data)
-        reader = _Reader(target, _is_interesting(data), is_program, is_package)
+        conduct = Conduct(data, own=is_own or is_program)
+        evaluating = is_own or is_program or _is_interesting(data, is_own)
+        reader = _Reader(target, evaluating, is_program, is_package, conduct)
         reader.read(tree)
+        if is_program and starts_processes(reader.uses):
+            reader.uses += _repeated(tree, target, conduct)
     except SyntaxError as error:
         return SourceFacts(read_tolerantly(data), f"line {error.lineno or 0}: {error.msg}")
     except (RecursionError, MemoryError):
@@ -113,15 +125,41 @@ def read_source(
     return _facts(data, tree, reader, target, is_program, is_package)
 
 
-def _is_interesting(data: bytes) -> bool:
+def read_constants(data: bytes, target: SourceTarget) -> dict[str, Text]:
+    """Return the texts that a module binds, `Class.name` for those of its classes; nothing if it cannot be parsed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(data)
+        reader = _Reader(target, True, False, False, Conduct(data, own=False))
+        reader.read(tree)
+    except (SyntaxError, RecursionError, MemoryError, ValueError):
+        return {}
+    found = {name: value for name, value in reader.scopes[0].items() if isinstance(value, Text)}
+    for owner, value in reader.scopes[0].items():
+        members = reader.members_of(value) if isinstance(value, (Class, Instance)) else {}
+        found.update({f"{owner}.{name}": one for name, one in members.items() if isinstance(one, Text)})
+    return found
+
+
+def _is_interesting(data: bytes, is_own: bool) -> bool:
     if any(word in data for word in _INTERESTING) or asks_metadata(data) or changes_search(data):
         return True
-    return may_read(data) or may_behave(data)
+    return may_read(data, own=is_own) or may_behave(data)
+
+
+def _repeated(tree: ast.Module, target: SourceTarget, conduct: Conduct) -> Iterator[BehaviourUse]:
+    """Yield what a child process does again: it runs the program's script under another name."""
+    child = _Reader(target, True, True, False, conduct)
+    child.scopes[0]["__name__"] = text(CHILD_NAME)
+    child.read(ast.Module(tree.body, []))
+    yield from repeated(child.uses)
 
 
 def _facts(
     data: bytes, tree: ast.Module, reader: _Reader, target: SourceTarget, is_program: bool, is_package: bool
 ) -> SourceFacts:
+    reader.uses[:] = weighed(reader.uses, reader.files)
     if is_program:
         reader.uses += _mentioned_modules(tree)
     if _OPTION.search(data):
@@ -131,7 +169,7 @@ def _facts(
     calls = read_calls(tree) if target.calls else None
     lazy = is_package and is_lazy(data, reader.scopes[0])
     return SourceFacts(
-        tuple(dict.fromkeys(reader.uses)),
+        tuple(dict.fromkeys(_with_computed(reader))),
         "",
         _bound(tree, reader) if is_package else {},
         _adds_names(data, reader),
@@ -141,6 +179,16 @@ def _facts(
         stub_name(tree) if lazy else "",
         tuple(dict.fromkeys(reader.modules)),
     )
+
+
+def _with_computed(reader: _Reader) -> Iterator[Use]:
+    """Yield the uses; of a call that imports several modules by name, in turn or as one of them, each may be meant."""
+    many = {line: names for line, names in reader.named.items() if len(names) > _FEW}
+    for use in reader.uses:
+        if isinstance(use, ImportUse) and use.module in many.get(use.where.line, ()):
+            yield replace(use, computed=True)
+        else:
+            yield use
 
 
 def _bound(tree: ast.Module, reader: _Reader) -> dict[str, str]:
@@ -189,10 +237,13 @@ _FEW = 2  # modules that one call imports by name
 class _Reader(Interpreter):
     """Takes note of imports by name, changes of search paths, metadata, DLL directories, DLL loads, changes of PATH."""
 
-    def __init__(self, target: SourceTarget, evaluating: bool, is_program: bool, is_package: bool) -> None:
+    def __init__(
+        self, target: SourceTarget, evaluating: bool, is_program: bool, is_package: bool, conduct: Conduct
+    ) -> None:
         super().__init__(target, evaluating, is_program, is_package)
-        self.modules: list[tuple[Text, str]] = []  # what is put into sys.modules
-        self.unknown: list[Where] = []  # where a module is imported by a name of which nothing is known
+        self._conduct = conduct
+        self.named: dict[int, set[str]] = {}  # by line: the modules that a call imports by name
+        self.files = FileNotes(self.asked)
 
     def effect(
         self, call: ast.Call, called: Reference | Method, arguments: list[Value], keywords: dict[str, Value]
@@ -204,16 +255,34 @@ class _Reader(Interpreter):
         for use in found:
             if isinstance(use, ImportUse) and self.state.probed:
                 use = replace(use, where=self.where_imported(call, use.module, use.level))
-            if isinstance(use, ImportUse) and len(found) > _FEW:
-                use = replace(use, computed=True)
             self.uses.append(use)
+            if isinstance(use, ImportUse):
+                self.named.setdefault(where.line, set()).add(use.module)
         if is_by_name(name):
             return imported_module(name, arguments, keywords)
         self._searched(call, name, arguments, where)
         self.uses += metadata_uses(name, arguments, keywords, where, self.state.caught)
-        self.uses += data_uses(called, arguments, keywords, where)
-        self.uses += behaviour_uses(called, arguments, keywords, where)
-        return entry_points_value(name) or self._loads(call, name, arguments, keywords, where)
+        stars = (use.module for use in self.uses if isinstance(use, ImportUse) and "*" in use.names)
+        self.uses += data_uses(called, arguments, keywords, where, self.files, self.state.caught, stars)
+        self._behaves(called, arguments, keywords, where)
+        self.uses += executed_uses(called, arguments, where, self.scopes)
+        known = entry_points_value(name) or content_of(called, arguments) or result_of(called, arguments, keywords)
+        return known or self._loads(call, name, arguments, keywords, where)
+
+    def _behaves(
+        self, called: Reference | Method, arguments: list[Value], keywords: dict[str, Value], where: Where
+    ) -> None:
+        python = self._facts["sys.executable"]
+        self.uses += self._conduct.of_call(called, arguments, keywords, where, self.state.caught, python)
+
+    def decorated(self, node: ast.expr, function: Value, value: Value) -> None:
+        """Take note of a decorator that is called with the function alone."""
+        if isinstance(value, Reference):
+            self._behaves(value, [function], {}, self.where(node))
+
+    def iterated(self, node: ast.AST, value: Value) -> None:
+        """Take note of a loop over something that starts processes."""
+        self.uses += self._conduct.of_iteration(value, self.where(node))
 
     def _searched(self, call: ast.Call, name: str, arguments: list[Value], where: Where) -> None:
         """Take note of a call that changes where modules are looked for."""
@@ -241,7 +310,8 @@ class _Reader(Interpreter):
         if name == "close" and isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
             self.closed(call, self.lookup(call.func.value.id))
         for variable, value in settings(name, arguments, keywords | self._pairs(call)):
-            self.uses.append(SettingUse(where, variable, value, default=name.endswith(".setdefault")))
+            default, place = name.endswith(".setdefault"), place_of(value)
+            self.uses.append(SettingUse(where, variable, literal_of(value), default, place))
         load = loaded_library(name, arguments, keywords)
         if load is None:
             return None
@@ -259,6 +329,7 @@ class _Reader(Interpreter):
         return path
 
     def attribute_effect(self, node: ast.Attribute, name: str) -> Value | None:
+        self.uses += self._conduct.of_attribute(name, self.where(node), self.state.caught)
         library = loader_attribute(name)
         if library is None:
             return None
@@ -276,10 +347,11 @@ class _Reader(Interpreter):
     def index_effect(self, node: ast.Subscript, name: str, index: Value) -> Value | None:
         """Take note of `ctypes.cdll[name]`, and of what is looked up in metadata."""
         self.uses += indexed_uses(name, index, self.where(node), self.state.caught)
-        return library_value(self.loaded(node, index, None)) if name in LOADER_OBJECTS else None
+        return library_value(self.loaded(node, index, None)) if name in LOADER_OBJECTS else namespace_item(name, index)
 
     def assigned(self, target: ast.expr, value: Value) -> None:
-        """Take note of `os.environ[name] = value`, of names in sys.modules, and of new search paths."""
+        """Take note of `os.environ[name] = value`, of names in sys.modules, of new search paths, and of streams."""
+        self.uses += self._conduct.of_assignment(target, self.where(target))
         owner = self.evaluate(target.value) if isinstance(target, ast.Subscript) else None
         if isinstance(target, ast.Subscript) and owner == Reference("sys.modules"):
             self.modules += named_module(self.evaluate(target.slice), value)
@@ -292,16 +364,19 @@ class _Reader(Interpreter):
             key = self.evaluate(target.slice)
             name = (key.literal or "").upper() if isinstance(key, Text) else ""
             if name == "PATH":
-                self.uses += [PathUse(self.where(target), path) for path in anchored_texts(value)]
+                self.uses += [_on_path(self.where(target), path) for path in absolute_texts(value)]
             elif name:
-                known = value.literal if isinstance(value, Text) else None
-                self.uses.append(SettingUse(self.where(target), name, known or ""))
+                self.uses.append(SettingUse(self.where(target), name, literal_of(value), path=place_of(value)))
 
     def closed(self, node: ast.AST, value: Value) -> None:
         """Take note that a cookie of os.add_dll_directory is closed."""
         if isinstance(value, Method) and value.name == _COOKIE:
             where = self.where(node)
             self.uses += [DllDirectoryUse(where, path, removed=True) for path in texts_of(value.receiver)]
+
+
+def _on_path(where: Where, path: Text) -> PathUse | SettingUse:
+    return PathUse(where, path) if path.anchored else SettingUse(where, "PATH", "", path=path)
 
 
 def _is_path(node: ast.expr) -> bool:

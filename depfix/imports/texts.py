@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from depfix.imports.values import Anchor, Hole, PackageFolder, Part, Text, made_of, text
+from depfix.imports.values import Anchor, Hole, Own, PackageFolder, Part, Text, made_of, text
 
 _DRIVE = re.compile(r"[A-Za-z]:|[\\/]")
 _GLOB = re.compile(r"\*\*|\*|\?|\[[^\]]*\]")
@@ -44,6 +44,8 @@ def directory(path: Text) -> Text:
             cut = max(last.rfind("/"), last.rfind("\\"))
             if cut >= 0:
                 return made_of((*parts, last[:cut])) if cut or parts else text(last[0])
+        elif not parts and not isinstance(last, Own):
+            return Text((Hole.PARAMETER if last is Hole.PARAMETER else Hole.ANY,))  # it may have a folder
     return text("")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import TypeAlias
 
-from depfix.imports.values import Text
+from depfix.imports.values import Reference, Text
 
 
 class Strength(IntEnum):
@@ -111,13 +111,14 @@ class PathUse:
 class SettingUse:
     """A text given to a variable of the environment, or after an option in a list of arguments: `name` is `-option`.
 
-    An empty `value` is not known. `default`: only if the variable was not set.
+    An empty `value` is not known. `default`: only if the variable was not set. `path`: the value as a place.
     """
 
     where: Where
     name: str
     value: str
     default: bool = False
+    path: Text | None = None
 
 
 CFFI = -1  # cffi's own choice of flags
@@ -207,10 +208,25 @@ class MetadataUse:
 
 
 @dataclass(frozen=True, slots=True)
+class ExecutedUse:
+    """A source that is executed in the names of this one, as configuration is.
+
+    `given` are names that it finds bound to places and modules. `through` is the function that is given its path, as
+    the source names it; whether that executes it, its own source tells.
+    """
+
+    where: Where
+    path: Text
+    given: tuple[tuple[str, Text | Reference], ...] = ()
+    through: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DataUse:
     """A file, or with `folder` a folder with all that is in it, that code reads; `reader` is the call that opens it.
 
-    `modules`: modules are imported from the folder, as torch.hub does with a local source tree.
+    `modules`: modules are imported from the folder, which is a source tree. `default`: the path is
+    what stands for one that a user or another module may give.
     """
 
     where: Where
@@ -218,6 +234,7 @@ class DataUse:
     reader: str
     folder: bool = False
     modules: bool = False
+    default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +252,7 @@ class BehaviourUse:
 
 Use: TypeAlias = (
     "ImportUse | ModulesUse | SpelledUse | ScriptUse | SearchPathUse | PackagePathUse | MetadataUse | "
-    "DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse | SettingUse | DataUse | BehaviourUse"
+    "DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse | SettingUse | ExecutedUse | DataUse | BehaviourUse"
 )
 
 
@@ -299,9 +316,23 @@ class SourceFacts:
 class SourceTarget:
     """The Python for which a source is read; the host's own version plays no part.
 
-    `calls`: who may call whom is wanted too.
+    `calls`: who may call whom is wanted too. `freezer` is the name of who froze the program, empty if it is not known
+    or nobody did. `own` are the folders of the program's own sources, `not_own` those in them that hold others.
     """
 
     version: tuple[int, int]
     machine: str = "amd64"
     calls: bool = False
+    freezer: str = ""
+    own: tuple[str, ...] = ()
+    not_own: tuple[str, ...] = ()
+
+    def is_own(self, path: str) -> bool:
+        """Return True for the path of a source of the program itself."""
+        if "site-packages" in path or not any(_is_below(path, folder) for folder in self.own):
+            return False
+        return not any(_is_below(path, folder) for folder in self.not_own)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(folder) and path[len(folder) : len(folder) + 1] in ("/", "\\")

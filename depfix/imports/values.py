@@ -46,7 +46,21 @@ class Own(Enum):
     TOP = "top"  # the first part of `__name__`
 
 
-Part: TypeAlias = "str | Anchor | PackageFolder | Hole | Own"
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """What a source that was executed here has bound to a name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outer:
+    """A text that another module binds: `module.name`, with leading dots if it is near this one."""
+
+    name: str
+
+
+Part: TypeAlias = "str | Anchor | PackageFolder | Hole | Own | Executed | Outer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +79,7 @@ class Text:
         return bool(self.parts) and isinstance(self.parts[0], (Anchor, PackageFolder))
 
     def has(self, hole: Hole) -> bool:
-        return hole in self.parts or (hole is Hole.ANY and any(isinstance(part, Own) for part in self.parts))
+        return hole in self.parts or (hole is Hole.ANY and any(isinstance(part, (Own, Outer)) for part in self.parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +136,28 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
+class Class:
+    """A class defined in the same source."""
+
+    node: ast.ClassDef
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """Any object of a class defined in the same source: what one of them is given, all of them may have."""
+
+    node: ast.ClassDef
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A method of a class defined in the same source, of one of its objects or of the class itself."""
+
+    function: Function
+    receiver: Class | Instance
+
+
+@dataclass(frozen=True, slots=True)
 class Method:
     """An attribute of a value, most often about to be called."""
 
@@ -131,15 +167,28 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Nothing is known; `parameter` is True if a caller outside this source decides."""
+    """Nothing is known; `parameter` is True if a caller outside this source decides.
+
+    `absent`: it is known not to be there, and asking for it raises an AttributeError.
+    """
 
     parameter: bool = False
+    absent: bool = False
 
 
-Value: TypeAlias = "Text | Constant | Items | Table | Probe | Choice | Reference | Function | Method | Unknown"
+Value: TypeAlias = (
+    "Text | Constant | Items | Table | Probe | Choice | Reference | Function | Class | Instance | Bound | Method | "
+    "Unknown"
+)
 
+NAMESPACE = "namespace"  # the Reference that globals() and locals() give; the next two where the freezer is known
+GLOBALS = Reference("frozen namespace")  # without the name that Nuitka gives to a module
+COMPILED_GLOBALS = Reference("compiled namespace")
+NAMESPACES = frozenset((NAMESPACE, GLOBALS.name, COMPILED_GLOBALS.name))
+OPENED, CONTENT = "opened", "content"  # the Method that a path's open file, and what is in it, are
 UNKNOWN = Unknown()
 PARAMETER = Unknown(parameter=True)
+ABSENT = Unknown(absent=True)
 MOST_ALTERNATIVES = 256
 _MOST_PARTS = 4096
 OWN_FILE = "__file__.py"  # stands for the name of a module's own file, which its source does not tell
@@ -156,6 +205,8 @@ def parts_of(value: Value) -> tuple[Part, ...]:
         return value.parts
     if isinstance(value, Constant) and isinstance(value.value, (int, float)):
         return (str(value.value),)
+    if isinstance(value, Reference) and "." in value.name and "()" not in value.name:
+        return (Hole.ANY if value.name.startswith("builtins.") else Outer(value.name),)
     return (Hole.PARAMETER if value == PARAMETER else Hole.ANY,)
 
 

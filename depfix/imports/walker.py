@@ -14,6 +14,7 @@ from depfix.imports.uses import (
     DataUse,
     DefaultDirectoriesUse,
     DllDirectoryUse,
+    ExecutedUse,
     ImportUse,
     LoadUse,
     MetadataUse,
@@ -53,7 +54,7 @@ class ImportStep:
 
 Step: TypeAlias = (
     "ImportStep | DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse | "
-    "SearchPathUse | PackagePathUse | MetadataUse | ScriptUse | DataUse | BehaviourUse"
+    "SearchPathUse | PackagePathUse | MetadataUse | ScriptUse | SettingUse | ExecutedUse | DataUse | BehaviourUse"
 )
 _AS_THEY_ARE = (
     DllDirectoryUse,
@@ -64,6 +65,8 @@ _AS_THEY_ARE = (
     PackagePathUse,
     MetadataUse,
     ScriptUse,
+    SettingUse,
+    ExecutedUse,
     DataUse,
     BehaviourUse,
 )
@@ -118,6 +121,10 @@ class ModuleWalker:
         self._found[name] = self._scripts[name]
         self._settings = None
 
+    def scripts(self) -> tuple[FileEntry, ...]:
+        """Return the program's own scripts."""
+        return tuple(module.entry for module in self._scripts.values() if module.entry is not None)
+
     def find(self, name: str) -> ModuleFile | None:
         """Return the module of this name, from the first finder that has its top-level package.
 
@@ -135,6 +142,11 @@ class ModuleWalker:
     def add_folder(self, folder: str, package: str = "") -> None:
         """Search one more folder of the dist from now on: of the search path, or for modules of a package."""
         self._finders[0].add_folder(folder, package)
+        self._found = dict(self._scripts)
+
+    def add_finder(self, finder: ModuleFinder) -> None:
+        """Search the folders of one more finder from now on, after all others."""
+        self._finders = (*self._finders, finder)
         self._found = dict(self._scripts)
 
     def steps(self, name: str) -> tuple[Step, ...]:
@@ -190,10 +202,12 @@ class ModuleWalker:
             if isinstance(use, ImportUse):
                 targets = self._targets(module, use)
                 steps += [ImportStep(use.where, target, one_of_many=use.computed) for target in targets]
-                steps += self._absent(module, use)
+                one_of_many = use.computed and use.where.deferred
+                steps += [replace(step, one_of_many=one_of_many) for step in self._absent(module, use)]
                 steps += self._of_stdlib(use)
             elif isinstance(use, (SearchPathUse, PackagePathUse)) and not use.where.deferred:
                 self._extend(module.name, use)  # at once: what follows in this module is found there
+                steps += [use] if isinstance(use, SearchPathUse) and not use.path.anchored else []
             elif isinstance(use, ModulesUse):
                 steps += self._listed(module, use)
             elif isinstance(use, SpelledUse):

@@ -56,7 +56,8 @@ class Image:
     and as they are spelled there. `linker` and `subsystem_version` are (major, minor). `by_msvc` says that Microsoft's
     linker wrote the file, `guarded` that it asks for control-flow guard, `hybrid` that it holds code for arm64 and for
     amd64 processes (ARM64X, ARM64EC). `bound` are the DLLs that the image is bound to. `manifest` is the embedded one.
-    `unsigned_bytes` is how much of its signature lies behind the end of the file.
+    `unsigned_bytes` is how much of its signature lies behind the end of the file. `is_signed`: it has a certificate
+    table. `packer` is what compressed it, empty if nothing did.
     """
 
     machine: Machine
@@ -73,6 +74,8 @@ class Image:
     manifest: Manifest | None
     hybrid: bool
     unsigned_bytes: int = 0
+    is_signed: bool = False
+    packer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from depfix.model.machine import Machine
 from depfix.pe.damage import certificate_bytes_missing, what_it_is
 from depfix.pe.headers import (
     BOUND_IMPORTS,
+    CERTIFICATES,
     DELAY_IMPORTS,
     IMPORTS,
     LOAD_CONFIGURATION,
@@ -22,6 +23,7 @@ from depfix.pe.headers import (
     parse_headers,
 )
 from depfix.pe.manifest import parse_manifest
+from depfix.pe.packed import packer_of
 from depfix.pe.resources import MANIFEST, read_resource
 
 __all__ = ["map_file", "read_image", "read_image_data"]
@@ -89,6 +91,8 @@ def _image(pe: Headers) -> Image:
         manifest=_manifest(pe),
         hybrid=pe.wide and any(configuration[_CHPE_METADATA : _CHPE_METADATA + 8]),
         unsigned_bytes=certificate_bytes_missing(pe),
+        is_signed=all(pe.directories[CERTIFICATES]),
+        packer=packer_of(pe),
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from depfix.closure.build import Closure
+from depfix.closure.data import DataNeed
 from depfix.closure.graph import NodeKind
 from depfix.closure.supply import destination
 from depfix.closure.world import Lack
@@ -45,7 +47,7 @@ class Delivery:
 
 def deliver(closure: Closure, environments: Sequence[Environment], name: str) -> Delivery | str:
     """Return the files that bring a module that is not here, or why there are none."""
-    return _safe(environments, _deliver(closure, environments, name))
+    return safe(environments, _deliver(closure, environments, name))
 
 
 def _deliver(closure: Closure, environments: Sequence[Environment], name: str) -> Delivery | str:
@@ -83,11 +85,14 @@ def deliver_metadata(closure: Closure, environments: Sequence[Environment], name
     pieces = (
         Piece(path, _in_dist(closure, environment, path)) for path in distribution.files if path.startswith(inside)
     )
-    return _safe(environments, Delivery(tuple(pieces), distribution.provider))
+    return safe(environments, Delivery(tuple(pieces), distribution.provider))
 
 
 def deliver_data(closure: Closure, environments: Sequence[Environment], subject: str) -> Delivery | str:
-    """Return the data files of a package that are not here, or why there are none."""
+    """Return the data files of a package or of the project that are not here, or why there are none."""
+    need = closure.world.data.get(subject)
+    if need is not None:
+        return _deliver_read(closure, environments, need)
     missing = closure.world.listed.missing(subject)
     if not missing:
         return f"not found in {', '.join(one.info.spec for one in environments)}" if environments else _NO_ENVIRONMENT
@@ -95,10 +100,38 @@ def deliver_data(closure: Closure, environments: Sequence[Environment], subject:
     owners = (one.distribution_of(missing[0].source) for one in environments)
     owner = next(filter(None, owners), None)
     provider = owner.provider if owner is not None else unowned(environments[0].info.spec)
-    return _safe(environments, Delivery(pieces, provider))
+    return safe(environments, Delivery(pieces, provider))
 
 
-def _safe(environments: Sequence[Environment], delivery: Delivery | str) -> Delivery | str:
+def _deliver_read(closure: Closure, environments: Sequence[Environment], need: DataNeed) -> Delivery | str:
+    """Return what code reads and the project, or the environment that has its package, holds."""
+    found = need.found
+    if not found.files:
+        return found.reason or ("the project does not have it" if need.place.own else "its package does not have it")
+    folder = need.place.folder
+    pieces = tuple(Piece(source, posixpath.normpath(join(folder, inner))) for source, inner in found.files)
+    blocked = next(filter(None, (_file_above(closure, piece.destination) for piece in pieces)), "")
+    if blocked:
+        return f"it would have to lie in {blocked}, which is a file"
+    if need.place.own:
+        return Delivery(pieces, Provider("project"))
+    owners = (one.distribution_of(pieces[0].source) for one in environments)
+    owner = next(filter(None, owners), None)
+    return safe(environments, Delivery(pieces, owner.provider if owner is not None else unowned("")))
+
+
+def _file_above(closure: Closure, path: str) -> str:
+    """Return the file of the dist that stands where a folder above a path would be, an empty string if none does."""
+    folder = parent(path)
+    while folder:
+        entry = closure.world.tree.file(folder)
+        if entry is not None:
+            return entry.path
+        folder = parent(folder)
+    return ""
+
+
+def safe(environments: Sequence[Environment], delivery: Delivery | str) -> Delivery | str:
     """Leave out what an environment refuses to give, as a link that leads out of it; that is told with who gives it."""
     if isinstance(delivery, str):
         return delivery

@@ -18,6 +18,7 @@ from depfix.model.finding import Finding
 from depfix.model.names import fold, parent
 from depfix.model.plan import Action, Declined, Kept, Plan
 from depfix.model.source import Provider
+from depfix.pe.authenticode import lost_by_change
 from depfix.repair.completion import (
     completed_modules,
     finder_path,
@@ -35,6 +36,8 @@ from depfix.repair.cures import (
     stdlib_module,
 )
 from depfix.repair.deliveries import Delivery, Piece, deliver, deliver_data, deliver_metadata, rebuild_options
+from depfix.repair.native_data import NATIVE, deliver_native_data
+from depfix.repair.rebinding import Rewritten, rewritten
 from depfix.repair.slim import unneeded
 
 _MOST_ROUNDS = 50
@@ -45,7 +48,11 @@ _ABI = "abi-mismatch"  # with an identity it is of a file that is loaded, else o
 _BY_COPY = frozenset(
     "missing-dll missing-delay-dll misplaced-dll missing-runtime-dll missing-vc-runtime absent-on-target".split()
 )
-_DELIVERED = {"missing-metadata": deliver_metadata, "missing-package-data": deliver_data}
+_DELIVERED = {
+    "missing-metadata": deliver_metadata,
+    "missing-package-data": deliver_data,
+    "missing-data-file": deliver_data,
+}
 _DIST, _DEPFIX = Provider("dist"), Provider("depfix")
 _BY_TABLE = frozenset((EdgeKind.STATIC, EdgeKind.FORWARD, EdgeKind.DELAY))
 
@@ -189,6 +196,8 @@ class _Planner:
                 self.declined[key] = Declined(finding.rule, finding.subject, decision)
             elif isinstance(decision, frozenset):
                 self._lifted.update(dict.fromkeys(decision, finding))
+            elif isinstance(decision, Rewritten):
+                added += self._rewrite(finding, decision)
             elif isinstance(decision, Delivery):
                 added += self._accept_all(examined, finding, decision)
             else:
@@ -232,7 +241,8 @@ class _Planner:
             for one in self._lifted.values():
                 self.declined[key_of(one)] = Declined(one.rule, one.subject, str(new))
             return []
-        return [self._add(finding, "patch", Piece(host.source, host.path), _DIST, made=self._keep(new))]
+        provider = Provider(_DIST.name, note=lost_by_change(host.source))
+        return [self._add(finding, "patch", Piece(host.source, host.path), provider, made=self._keep(new))]
 
     def complete(self, examined: Examined) -> list[FileEntry]:
         """Plan the completion finder, and the lines that load it, for what was planned to be served by it."""
@@ -259,10 +269,21 @@ class _Planner:
         piece = Piece(entry.source, entry.path)
         return [self._add(finding, "patch", piece, provider, made=self._keep(new))] if new != old else []
 
-    def _decide(self, examined: Examined, finding: Finding) -> Choice | Delivery | frozenset[str] | str:
+    def _rewrite(self, finding: Finding, new: Rewritten) -> list[FileEntry]:
+        """Plan a configuration with other content; what another finding of it has planned is the same."""
+        planned = self.actions.get(fold(new.entry.path))
+        if planned is not None and planned.action == "patch":
+            self._cured[key_of(finding)] = planned
+            return []
+        provider = planned.provider if planned is not None else _DIST
+        piece = Piece(new.entry.source, new.entry.path)
+        return [self._add(finding, "patch", piece, provider, made=self._keep(new.content))]
+
+    def _decide(self, examined: Examined, finding: Finding) -> Choice | Delivery | Rewritten | frozenset[str] | str:
         closure = examined.closure
-        if finding.name == "excluded-module-guard":
-            return self._decide_guard(closure, finding)
+        special = self._decide_special(closure, finding)
+        if special is not None:
+            return special
         if finding.identity.endswith("\0target"):
             return rule(finding.rule).cure  # the program is for another machine than the target
         of_file = finding.identity and finding.name in ("missing-vc-runtime", _ABI)
@@ -287,6 +308,16 @@ class _Planner:
         entry, destination = found
         planned = self.actions.get(fold(entry.path))  # moved on from where this plan first put it
         return Choice(entry.source, destination, planned.provider if planned else _DIST)
+
+    def _decide_special(self, closure: Closure, finding: Finding) -> Delivery | Rewritten | frozenset[str] | str | None:
+        """Choose for findings that no copy of the file they name cures."""
+        if finding.name == "excluded-module-guard":
+            return self._decide_guard(closure, finding)
+        if finding.name == "machine-bound-path":
+            return rewritten(closure, finding)
+        if finding.identity.startswith(NATIVE):
+            return deliver_native_data(closure, self._environments, finding)
+        return None
 
     def _decide_guard(self, closure: Closure, finding: Finding) -> frozenset[str] | str:
         """Choose to let the program import what it refuses, if the user wants that and the program is understood."""

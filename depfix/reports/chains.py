@@ -18,6 +18,8 @@ _WORDS = {
     NodeKind.NO_METADATA: "a distribution without its metadata",
     NodeKind.DATA: "a data file in the dist",
     NodeKind.NO_DATA: "missing data",
+    NodeKind.NO_NATIVE_DATA: "missing data",
+    NodeKind.BOUND: "a path outside the dist",
     NodeKind.BEHAVIOUR: "something that frozen programs do otherwise",
 }
 

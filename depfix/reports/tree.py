@@ -17,8 +17,10 @@ _MARKS = {
     NodeKind.NO_MODULE: "MISSING",
     NodeKind.NO_METADATA: "MISSING",
     NodeKind.NO_DATA: "MISSING",
+    NodeKind.NO_NATIVE_DATA: "MISSING",
+    NodeKind.BOUND: "OUTSIDE",
 }
-_ABSENT = (NodeKind.MISSING, NodeKind.NO_MODULE, NodeKind.NO_METADATA, NodeKind.NO_DATA)
+_ABSENT = (NodeKind.MISSING, NodeKind.NO_MODULE, NodeKind.NO_METADATA, NodeKind.NO_DATA, NodeKind.NO_NATIVE_DATA)
 _SURE = {Strength.POSSIBLE: "possible", Strength.OPTIONAL: "optional", Strength.PROBABLE: "", Strength.REQUIRED: ""}
 
 
@@ -128,6 +130,8 @@ def _needs_of(graph: Graph) -> dict[Node, tuple[Edge, ...]]:
     for edge in graph.edges():
         row = found.setdefault(edge.source, {})
         known = row.get(edge.target)
+        if edge.kind is EdgeKind.BEHAVIOUR:
+            continue  # it is nothing that could be there or not
         if edge.target != edge.source and (known is None or edge.strength > known.strength):
             row[edge.target] = edge
     return {node: tuple(row.values()) for node, row in found.items()}
