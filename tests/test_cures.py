@@ -32,8 +32,8 @@ def findings(dist: Path, *environments: str) -> tuple[Finding, ...]:
 
 
 def reason(dist: Path, *environments: str) -> str:
-    """Return why the only finding of a dist has no cure."""
-    (finding,) = findings(dist, *environments)
+    """Return why what a dist lacks, one thing, has no cure; that an environment does not fit is told besides."""
+    (finding,) = (one for one in findings(dist, *environments) if one.name != "unfit-environment")
     assert finding.fix is None
     return finding.no_fix
 
