@@ -43,6 +43,7 @@ class Facts:
         self._progress = progress
         self._images: dict[str, ImageOrProblem] = {}
         self._sources: dict[str, SourceFacts] = {}
+        self._own: set[str] = set()  # of those: sources in the dist that were read as the program's own
         self._exports: dict[str, Exports | ImageProblem] = {}
         self._imported: dict[str, dict[str, ImportedDll]] = {}
         self._dotted: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
@@ -154,10 +155,12 @@ class Facts:
         except OSError:
             return True
 
-    def source(self, entry: FileEntry, *, is_program: bool = False) -> SourceFacts:
-        """Return what a Python source uses."""
-        if entry.source not in self._sources:
-            self._sources[entry.source] = _read(entry.source, self._target, is_program)
+    def source(self, entry: FileEntry, *, is_program: bool = False, is_own: bool = False) -> SourceFacts:
+        """Return what a Python source uses; `is_own`: it is one of the program's, although it lies in the dist."""
+        again = is_own and not self._target.is_own(entry.source) and entry.source not in self._own
+        if entry.source not in self._sources or again:
+            self._sources[entry.source] = _read(entry.source, self._target, is_program, is_own)
+            self._own.update((entry.source,) if is_own else ())
         return self._sources[entry.source]
 
     def constants(self, entry: FileEntry) -> dict[str, Text]:
@@ -261,7 +264,7 @@ def _read_many(paths: list[str], target: SourceTarget) -> list[SourceFacts]:
     return found
 
 
-def _read(path: str, target: SourceTarget, is_program: bool) -> SourceFacts:
+def _read(path: str, target: SourceTarget, is_program: bool, is_own: bool = False) -> SourceFacts:
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -272,4 +275,5 @@ def _read(path: str, target: SourceTarget, is_program: bool) -> SourceFacts:
         from depfix.imports.bytecode import read_pyc
 
         return read_pyc(data, target, is_package=is_package)
-    return read_source(data, target, is_program=is_program, is_package=is_package, is_own=target.is_own(path))
+    own = is_own or target.is_own(path)
+    return read_source(data, target, is_program=is_program, is_package=is_package, is_own=own)

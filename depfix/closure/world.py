@@ -225,7 +225,13 @@ class World:
             return self._with_conduct(module, self.inside.facts(module, self.is_importable))
         if module.entry is None:
             return SourceFacts(())
-        return self.facts.source(module.entry)
+        return self.facts.source(module.entry, is_own=self._is_copied(module))
+
+    def _is_copied(self, module: ModuleFile) -> bool:
+        """Return True for a source in the dist that the program's project has, too."""
+        found = next(filter(None, (finder.find(module.name) for finder in self._project)), None)
+        other = found.entry if found is not None else None
+        return other is not None and module.entry is not None and other.source != module.entry.source
 
     def is_of_project(self, name: str) -> bool:
         """Return True for the program's scripts and for the modules in its project, in the dist or not."""
