@@ -50,7 +50,7 @@ class Owner(Enum):
 
 _OWNERS = (
     (Owner.WINDOWS, re.compile(r"[a-z]:/windows(/|$)")),
-    (Owner.BUILD, re.compile(r"/(ana|mini)conda\d*/|/(mini|mamba)forge\d*/|/micromamba/|/envs/|/site-packages(/|$)")),
+    (Owner.BUILD, re.compile(r".*/((ana|mini)conda\d*/|(mini|mamba)forge\d*/|micromamba/|envs/|site-packages(/|$))")),
     (Owner.BUILD, re.compile(r"([a-z]:)?/(users|documents and settings|home)/(?!public/|all users/|default/)[^/]+")),
     (Owner.SOFTWARE, re.compile(r"[a-z]:/(program files|program files \(x86\)|programdata)(/|$)")),
     (Owner.NETWORK, re.compile(r"//")),
@@ -61,11 +61,7 @@ _OWNERS = (
 def owner_of(path: str) -> Owner:
     """Return whose a path with `/` is."""
     folded = fold(path)
-    return next((owner for owner, pattern in _OWNERS if pattern.match(folded) or _inside(pattern, folded)), Owner.DRIVE)
-
-
-def _inside(pattern: re.Pattern[str], path: str) -> bool:
-    return pattern.pattern.startswith("/(ana") and pattern.search(path) is not None
+    return next((owner for owner, pattern in _OWNERS if pattern.match(folded)), Owner.DRIVE)
 
 
 def outside_path(world: World, module: str, text: Text) -> str:

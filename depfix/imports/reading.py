@@ -38,7 +38,7 @@ from depfix.knowledge.file_readers import KEYWORD_ONLY, Argument, FileCall, file
 _ANCHORS = re.compile(rb"__file__|__path__|\bresources\b|\bpkgutil\b|\bpkg_resources\b|\bimportlib_resources\b")
 _WORDS = re.compile(
     rb"\b(?:open|read_text|read_bytes|get_data|listdir|iterdir|resource_string|resource_stream|resource_listdir|"
-    rb"read_binary|open_text|open_binary|loadtxt|imread|read_csv)\(|\bnp\.load\("
+    rb"read_binary|open_text|open_binary|loadtxt|imread|read_csv|load)\("
 )
 _FILE_ERRORS = frozenset(("OSError", "IOError", "EnvironmentError", "FileNotFoundError", "WindowsError"))
 _LONGEST = 240  # characters of a path
@@ -199,18 +199,23 @@ def _reads(call: FileCall, value: Value, where: Where, notes: FileNotes) -> Iter
         if call.what == "font" and not re.search(r"[\\/]", known):  # perhaps one of Windows
             yield DataUse(replace(where, conditional=True), path, _shown(call))
         elif call.what == "globs":
-            yield _globbed(path, where, _shown(call), default=default)
+            yield from _globbed(path, where, _shown(call), default=default)
         else:
             yield DataUse(where, path, _shown(call), folder, call.what == "tree", default)
 
 
-def _globbed(pattern: Text, where: Where, reader: str, *, default: bool) -> DataUse:
-    """Return a read of the files that fit a pattern; with `**`, of the folder in which it begins."""
+def _globbed(pattern: Text, where: Where, reader: str, *, default: bool) -> Iterator[DataUse]:
+    """Yield a read of the files that fit a pattern; with `**`, of the folder in which it begins.
+
+    A computed name that is looked for below a folder needs nothing of that folder for sure.
+    """
     for index, part in enumerate(pattern.parts):
         if isinstance(part, str) and "**" in part:
-            above = part.partition("**")[0].rstrip("/\\")
-            return DataUse(where, Text((*pattern.parts[:index], above)), reader, folder=True, default=default)
-    return DataUse(where, texts.globbed(pattern), reader, default=default)
+            if not any(isinstance(one, Hole) for one in pattern.parts[index + 1 :]):
+                above = part.partition("**")[0].rstrip("/\\")
+                yield DataUse(where, Text((*pattern.parts[:index], above)), reader, folder=True, default=default)
+            return
+    yield DataUse(where, texts.globbed(pattern), reader, default=default)
 
 
 def _is_path(one: Text) -> bool:
