@@ -137,7 +137,7 @@ def test_what_a_call_reads(source: str, path: str) -> None:
 def test_folders_and_patterns(source: str, path: str, is_folder: bool) -> None:
     use = reads(source)[0]
     assert (shown(use.path), use.folder) == (path, is_folder)
-    assert use.modules == ("hub" in source)
+    assert use.starts == ("hubconf.py" if "hub" in source else "")
 
 
 @pytest.mark.parametrize(

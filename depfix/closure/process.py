@@ -274,7 +274,7 @@ class Process:
             self._run_script(module, step)
         elif isinstance(step, (DataUse, BehaviourUse, SettingUse, ExecutedUse)):
             note(self._world, self._graph, module, step, self._surest)
-            if isinstance(step, DataUse) and step.modules:
+            if isinstance(step, DataUse) and step.starts:
                 self._run_tree(module, step)
         else:
             self._run_directory(module, step)

@@ -11,8 +11,6 @@ from depfix.imports.finder import DiskFolders
 from depfix.imports.uses import DataUse
 from depfix.model.names import join
 
-_START = "hubconf.py"
-
 
 def open_tree(world: World, module: str, use: DataUse) -> tuple[str, FileEntry] | None:
     """Let modules be found in the folder that some code names; return (name, file) of the source that it starts with.
@@ -22,16 +20,16 @@ def open_tree(world: World, module: str, use: DataUse) -> tuple[str, FileEntry] 
     place = place_of(world, module, use)
     if place is None or not place.exact:
         return None
-    entry = world.tree.file(join(place.path, _START))
+    entry = world.tree.file(join(place.path, use.starts))
     if entry is not None:
         world.walker.add_folder(world.tree.spelled(place.path))
     else:
         found = need_of(world, place, folder=True).found
-        source = next((row for row in found.files if row[1] == join(place.tail.removeprefix("./"), _START)), None)
+        source = next((row for row in found.files if row[1] == join(place.tail.removeprefix("./"), use.starts)), None)
         if source is None:
             return None
         path, inner = source
-        entry = file_entry(join(place.path, _START), path)
+        entry = file_entry(join(place.path, use.starts), path)
         root = path[: len(path) - len(inner)].rstrip("/\\")
         world.walker.add_finder(world.finder_over(DiskFolders(root), inner.rpartition("/")[0]))
     name = f"<{entry.path}>"

@@ -201,7 +201,7 @@ def _reads(call: FileCall, value: Value, where: Where, notes: FileNotes) -> Iter
         elif call.what == "globs":
             yield from _globbed(path, where, _shown(call), default=default)
         else:
-            yield DataUse(where, path, _shown(call), folder, call.what == "tree", default)
+            yield DataUse(where, path, _shown(call), folder, call.starts, default)
 
 
 def _globbed(pattern: Text, where: Where, reader: str, *, default: bool) -> Iterator[DataUse]:

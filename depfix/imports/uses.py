@@ -225,7 +225,7 @@ class ExecutedUse:
 class DataUse:
     """A file, or with `folder` a folder with all that is in it, that code reads; `reader` is the call that opens it.
 
-    `modules`: modules are imported from the folder, which is a source tree. `default`: the path is
+    `starts`: modules are imported from the folder, a source tree, this source of it first. `default`: the path is
     what stands for one that a user or another module may give.
     """
 
@@ -233,7 +233,7 @@ class DataUse:
     path: Text
     reader: str
     folder: bool = False
-    modules: bool = False
+    starts: str = ""
     default: bool = False
 
 

@@ -32,7 +32,8 @@ class FileCall:
     """What a call does with the files that `arguments` name; no arguments: with the path whose method it is.
 
     `what` is a word of the table's head. `resource`: the first argument is a package, the second a path in it. `only`
-    is (argument, text) if it is so for one value of another argument alone. `mode` is the argument that holds a mode.
+    is (argument, text) if it is so for one value of another argument alone. `mode` is the argument that holds a mode,
+    `starts` the source in the folder that is imported first.
     """
 
     name: str
@@ -41,6 +42,7 @@ class FileCall:
     resource: bool = False
     only: tuple[Argument, str] | None = None
     mode: Argument | None = None
+    starts: str = ""
 
 
 @lru_cache(maxsize=1)
@@ -77,8 +79,9 @@ def _call(name: str, row: list[str]) -> FileCall:
     place, _, value = only.partition("=")
     position = int(place) if place.isdigit() else KEYWORD_ONLY
     condition = (Argument(position, "" if place.isdigit() else place), value) if only else None
-    mode = _argument(row[3]) if row[3] != "-" else None
-    return FileCall(name, what, arguments, what != kind, condition, mode)
+    starts = row[3] if what == "tree" else ""
+    mode = _argument(row[3]) if row[3] != "-" and not starts else None
+    return FileCall(name, what, arguments, what != kind, condition, mode, starts)
 
 
 def _argument(text: str) -> Argument:
