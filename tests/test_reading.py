@@ -413,3 +413,19 @@ def test_a_damaged_row_is_refused(row: str, monkeypatch: pytest.MonkeyPatch) -> 
             file_calls()
     finally:
         file_calls.cache_clear()
+
+
+def test_a_path_that_a_caller_gives_is_not_a_pattern_besides() -> None:
+    source = """
+        class Settings:
+            folder = "assets"
+            def __init__(self, name="settings.json"):
+                self.path = os.path.join(self.folder, name)
+            def load(self):
+                with open(self.path) as f:
+                    return json.load(f)
+        Settings().load()
+    """
+    assert paths(source) == ["assets/settings.json"]
+    assert paths(source.replace("Settings().load()", "")) == ["assets/settings.json"]
+    assert paths("def load(name):\n    return open(os.path.join('assets', name))") == ["assets/*"]

@@ -258,12 +258,18 @@ def weighed(uses: Iterable[Use], notes: FileNotes) -> list[Use]:
     found: list[Use] = []
     rows = list(uses)
     surely = {(use.where.line, use.path) for use in rows if isinstance(use, DataUse) and not use.where.deferred}
+    known: dict[int, list[str]] = {}
+    for use in rows:
+        if isinstance(use, DataUse) and not use.path.has(Hole.PARAMETER):
+            known.setdefault(use.where.line, []).append(_key(use.path))
     for use in rows:
         if not isinstance(use, DataUse):
             found.append(use)
             continue
         if use.where.deferred and (use.where.line, use.path) in surely:
             continue  # it was followed on its own as well
+        if use.path.has(Hole.PARAMETER) and _is_given(use.path, known.get(use.where.line, ())):
+            continue  # the callers in this source were followed, and say what it is
         above = [_key(use.path), *_above(use.path)]
         if asked.intersection(above):
             use = replace(use, where=replace(use.where, load_guarded=True))
@@ -274,6 +280,13 @@ def weighed(uses: Iterable[Use], notes: FileNotes) -> list[Use]:
             use = replace(use, where=replace(use.where, conditional=True))
         found.append(use)
     return found
+
+
+def _is_given(path: Text, given: Iterable[str]) -> bool:
+    """Return True if one of the paths fits one of which only callers know a part."""
+    pieces = _key(path).split(_key(Text((Hole.PARAMETER,))))
+    fits = re.compile("[^/]*".join(re.escape(piece) for piece in pieces))
+    return any(fits.fullmatch(one) for one in given)
 
 
 def _key(path: Text) -> str:
