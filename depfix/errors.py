@@ -106,6 +106,21 @@ class EntryNotFoundError(InputError):
         return "--entry takes the program's own Python script, the one that was frozen"
 
 
+class ProjectNotFoundError(InputError):
+    """A folder given with --project-dir cannot be read."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"cannot read the project {self.path}: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "--project-dir takes the folder that the program is started from while it is written"
+
+
 class ReportNotReadError(InputError):
     """A file given with --report is no compilation report that can be read."""
 

@@ -24,7 +24,7 @@ from depfix.env.fit import Need, by_fit, misfit
 from depfix.env.open import active_environment, check_machine, environment_in, open_environment
 from depfix.env.places import project_folders
 from depfix.env.protocol import Environment, EnvironmentInfo
-from depfix.errors import EntryNotFoundError, ReportNotReadError
+from depfix.errors import EntryNotFoundError, ProjectNotFoundError, ReportNotReadError
 from depfix.frozen.builder import building_folder
 from depfix.frozen.read import packed_words, read_builtin, read_contents, report_problem
 from depfix.frozen.zips import unpack_modules
@@ -73,7 +73,8 @@ class Session:
         python = self.dist.python
         self._entries = tuple(_entry(one) for one in options.entries)
         if options.project and not os.path.isdir(options.project):
-            raise EntryNotFoundError(options.project, "no such project folder")
+            reason = "it is a file" if os.path.isfile(options.project) else "no such folder"
+            raise ProjectNotFoundError(options.project, reason)
         self._project = (os.path.abspath(options.project),) if options.project else ()
         target = SourceTarget(
             python.version if python is not None else _NO_PYTHON,

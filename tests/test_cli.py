@@ -125,6 +125,8 @@ def test_a_repair_without_an_environment(cli: Run, broken: Path) -> None:
     [
         (("--entry", "no-such.py"), ("cannot read the entry", "hint: ")),
         (("--entry", "."), ("it is a folder",)),
+        (("--project-dir", "no-such"), ("cannot read the project no-such: no such folder", "--project-dir")),
+        (("--project-dir", __file__), ("it is a file", "--project-dir")),
         (("--select", "DF1O1"), ("no such rule", "hint: did you mean")),
         (("--ignore", "mising-dll"), ("no such rule", "hint: did you mean missing-dll")),
         (("-o", "no/such/folder/report.txt"), ("cannot write",)),
