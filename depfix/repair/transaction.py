@@ -35,8 +35,9 @@ from depfix.errors import (
     StateDamagedError,
     WriteError,
 )
+from depfix.model.content import content_hash
 from depfix.model.plan import Action, Plan
-from depfix.repair.copying import Copied, Copier, content_hash, quiet
+from depfix.repair.copying import Copied, Copier, quiet
 from depfix.repair.disk import (
     PART,
     is_in_use,
