@@ -15,9 +15,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from depfix.errors import RolledBackError
 from depfix.model.content import openable
 from depfix.model.plan import Action
+from depfix.repair.errors import RolledBackError
 
 _CHUNK = 1 << 20
 _FICLONE = 0x40049409  # ioctl_ficlone(2) https://man7.org/linux/man-pages/man2/ioctl_ficlone.2.html
