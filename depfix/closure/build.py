@@ -22,8 +22,8 @@ from depfix.dist.tree import FileEntry, Tree
 from depfix.frozen.contents import Storage
 from depfix.imports.finder import ModuleFile, ModuleKind, join_name
 from depfix.imports.naming import is_test
+from depfix.imports.steps import ImportStep
 from depfix.imports.uses import Strength
-from depfix.imports.walker import ImportStep
 from depfix.loader.system import CleanSystem
 
 

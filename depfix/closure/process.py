@@ -24,6 +24,7 @@ from depfix.closure.world import World
 from depfix.dist.tree import FileEntry, FileKind
 from depfix.imports.finder import ModuleKind
 from depfix.imports.naming import is_test
+from depfix.imports.steps import ImportStep, Step
 from depfix.imports.uses import (
     CFFI,
     Absence,
@@ -42,7 +43,6 @@ from depfix.imports.uses import (
     Strength,
 )
 from depfix.imports.values import OWN_FILE, Hole, Outer, own_name
-from depfix.imports.walker import ImportStep, Step
 from depfix.loader.search import ALTERED, Place, cffi_flags, ctypes_flags, python_import_flags, search_places
 from depfix.model.names import base_name, dll_file_name, fold, normalised, parent
 

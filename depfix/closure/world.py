@@ -39,6 +39,7 @@ from depfix.imports.finder import (
     module_suffixes,
 )
 from depfix.imports.naming import sets_attribute
+from depfix.imports.steps import ImportStep
 from depfix.imports.uses import (
     BehaviourUse,
     Calls,
@@ -49,7 +50,7 @@ from depfix.imports.uses import (
     SettingUse,
     SourceFacts,
 )
-from depfix.imports.walker import ImportStep, ModuleWalker, absolute_name
+from depfix.imports.walker import ModuleWalker, absolute_name
 from depfix.knowledge.stdlib import stdlib_extensions, stdlib_modules, stdlib_needs
 from depfix.loader.system import CleanSystem
 from depfix.model.names import fold, join, parent
