@@ -112,7 +112,7 @@ def _run_entries(world: World, graph: Graph, host: Process, entries: tuple[Entry
         world.walker.add_script(name, entry.file)
         graph.add(_start_edge(graph, Node(NodeKind.MODULE, name), Strength.REQUIRED))
         process = host.fork()
-        liveness = Liveness(world.calls, world.bindings, world.is_own)
+        liveness = Liveness(world.calls, world.bindings, world.authorship.is_outside)
         read_what_follows(world, (name,))
         process.run(name, liveness)
         run_unseen(world, graph, process, liveness)
@@ -125,7 +125,7 @@ def _run_program(world: World, graph: Graph, host: Process) -> None:
     """Run what the program starts with, then what it holds besides: a freezer takes in what something imports."""
     graph.add(_start_edge(graph, Node(NodeKind.MODULE, PROGRAM), Strength.REQUIRED))
     process = host.fork()
-    liveness = Liveness(world.calls, world.bindings, world.is_own)
+    liveness = Liveness(world.calls, world.bindings, world.authorship.is_outside)
     taken_in = _taken_in(world)
     read_what_follows(world, (PROGRAM, *taken_in))
     process.run(PROGRAM, liveness)

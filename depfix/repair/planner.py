@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from depfix.closure.build import Closure
 from depfix.closure.facts import Facts
 from depfix.closure.graph import EdgeKind, Node, NodeKind
-from depfix.closure.world import Lack
+from depfix.closure.lacks import Lack
 from depfix.dist.freezers import Freezer
 from depfix.dist.tree import FileEntry, Tree, file_entry
 from depfix.env.protocol import Environment
@@ -338,7 +338,7 @@ class _Planner:
         single: Choice | str = ""
         if finding.name == "missing-stdlib-module":
             single = stdlib_module(closure, self._environments, name)
-        elif finding.name != "hidden-module" and closure.world.lack(name) is not Lack.PROVIDED:
+        elif finding.name != "hidden-module" and closure.world.lacks.of(name) is not Lack.PROVIDED:
             single = module(closure, self._environments, name)
         if isinstance(single, Choice):
             return single
