@@ -114,7 +114,7 @@ def run_listed(world: World, graph: Graph, process: Process) -> None:
         source = world.module_node(module.name)
         for listing in world.listed.of(module):
             if listing.are_dlls:
-                process.load_listed(listing, source)
+                process.loads.listed(listing, source)
                 continue
             for edge in _data_edges(world, listing, Edge(source, source, EdgeKind.DATA, Strength.PROBABLE)):
                 graph.add(edge)
