@@ -49,7 +49,7 @@ def _print_scan(report: Report, values: dict[str, Any]) -> None:
 
 
 def _scan_hints(dist: str, report: Report, values: dict[str, Any]) -> None:
-    from depfix.repair.planner import copied_in
+    from depfix.repair.decisions import copied_in
 
     if values["quiet"] or not fails(report.findings, "warning"):
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Sequence
 
-from depfix.checks.native_data import NATIVE as NATIVE
+from depfix.checks.native_data import NATIVE
 from depfix.closure.build import Closure
 from depfix.closure.native_data import NativeNeed, offered, owner_of
 from depfix.env.protocol import Environment
