@@ -12,12 +12,13 @@ from depfix.dist.identify import dist_root, open_dist
 from depfix.dist.tree import file_entry
 from depfix.env.fit import Need
 from depfix.env.protocol import EnvironmentInfo
-from depfix.errors import NoEnvironmentError, RolledBackError
+from depfix.errors import NoEnvironmentError
 from depfix.model.finding import Severity
 from depfix.model.names import fold
 from depfix.model.plan import Plan
 from depfix.model.report import Report
 from depfix.repair.copying import Copied, quiet
+from depfix.repair.errors import RolledBackError
 from depfix.repair.journal import Record, records
 from depfix.repair.outcome import compared, cures_of, with_fixes
 from depfix.repair.planfile import PlanFile, Workshop, bound_plan, read_plan_file

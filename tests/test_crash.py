@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from depfix.errors import RolledBackError
 from depfix.model.plan import Action, Plan
 from depfix.model.source import Provider
 from depfix.pipeline import Options, repair, undo
+from depfix.repair.errors import RolledBackError
 from depfix.repair.journal import records, state_folder, unfinished
 from depfix.repair.transaction import apply_plan, locked, undo_repairs
 from fixtures.crash_lab import Picture, dies, picture

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from depfix.model.content import pointed_size
 from depfix.model.finding import Finding
 from depfix.model.image import Image, ImageProblem
-from depfix.pe.damage import pointed_size, what_it_is
+from depfix.pe.damage import what_it_is
 from depfix.pe.reader import read_image, read_image_data
 from depfix.pipeline import Options, repair, scan
 from fixtures.windows_lab import embedded_python

@@ -15,14 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from depfix.errors import (
-    DistLockedError,
-    PreflightError,
-    RolledBackError,
-)
 from depfix.model.plan import Plan
 from depfix.pipeline import Options, scan
 from depfix.repair import disk, transaction
+from depfix.repair.errors import DistLockedError, PreflightError, RolledBackError
 from depfix.repair.journal import records, state_folder
 from depfix.repair.transaction import apply_plan, locked, undo_repairs
 from fixtures.crash_lab import picture

@@ -14,11 +14,11 @@ import jsonschema
 import pytest
 
 from depfix.dist.identify import open_dist
-from depfix.errors import PlanFileError, PlanOutdatedError, RolledBackError
 from depfix.model.plan import Action, Plan
 from depfix.model.report import Report
 from depfix.model.source import Provider
 from depfix.pipeline import Options, repair, scan, undo
+from depfix.repair.errors import PlanFileError, PlanOutdatedError, RolledBackError
 from depfix.repair.journal import state_folder
 from depfix.repair.plan_writer import plan_file, plan_json
 from depfix.repair.planfile import Workshop, bound_plan, plan_schema, read_plan_file

@@ -378,7 +378,7 @@ def test_which_sources_are_worth_evaluating(source: bytes, own: bool, expected: 
 def test_own_sources_are_told_by_their_folder() -> None:
     target = SourceTarget((3, 11), own=("/p",), not_own=("/p/main.dist",))
     rows = ("/p/a.py", "/p/b/c.py", "/p/main.dist/x.py", "/p/.venv/Lib/site-packages/x.py", "/pq/a.py", "C:\\p\\a.py")
-    assert [path for path in rows if target.is_own(path)] == ["/p/a.py", "/p/b/c.py"]
+    assert [path for path in rows if target.is_own_path(path)] == ["/p/a.py", "/p/b/c.py"]
 
 
 def test_hostile_sources_give_nothing() -> None:

@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from depfix.errors import (
-    ChangedSinceRepairError,
-    DiskSpaceError,
-    DistLockedError,
-    NoEnvironmentError,
-    NothingToUndoError,
-    RolledBackError,
-    StateDamagedError,
-    UnsafePathError,
-)
+from depfix.errors import NoEnvironmentError
 from depfix.model.plan import Action, Plan
 from depfix.model.report import Report
 from depfix.model.source import Provider
 from depfix.pipeline import Options, repair, scan, undo
 from depfix.repair import disk, transaction
+from depfix.repair.errors import (
+    ChangedSinceRepairError,
+    DiskSpaceError,
+    DistLockedError,
+    NothingToUndoError,
+    RolledBackError,
+    StateDamagedError,
+    UnsafePathError,
+)
 from depfix.repair.journal import state_folder
 from tests.conftest import DistMaker, Forge, put, snapshot
 

@@ -9,14 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from depfix.errors import (
-    PreflightError,
-    RolledBackError,
-    UnsafePathError,
-)
 from depfix.model.plan import Action, Plan
 from depfix.model.source import Provider
 from depfix.repair.disk import place_in
+from depfix.repair.errors import PreflightError, RolledBackError, UnsafePathError
 from depfix.repair.journal import state_folder
 from fixtures.crash_lab import picture
 from tests.transactions import BIG, action, applied, once, refused, undone, write

@@ -11,12 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from depfix.errors import (
-    ChangedSinceRepairError,
-    NothingToUndoError,
-    StateDamagedError,
-)
 from depfix.repair import transaction
+from depfix.repair.errors import ChangedSinceRepairError, NothingToUndoError, StateDamagedError
 from depfix.repair.journal import records, state_folder
 from depfix.repair.transaction import locked
 from fixtures.crash_lab import Picture, picture

@@ -83,13 +83,11 @@ class _Acts:
         return [act for acts in self.by_module(name, own=True).values() for act in acts]
 
     def is_own(self, module: str) -> bool:
-        return self.world.is_of_project(module)
+        return self.world.authorship.is_of_project(module)
 
     def is_inside(self, module: str) -> bool:
         """Return True for a module that runs from inside the program, or from no file of the dist, as compiled code."""
-        found = self.world.walker.find(module)
-        own = found is None or found.entry is None or self.world.tree.file(found.entry.path) is not found.entry
-        return own and self.freezer.hides_code
+        return self.freezer.hides_code and not self.world.authorship.lies_in_dist(module)
 
     @cached_property
     def is_windowed(self) -> bool:

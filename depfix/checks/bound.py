@@ -19,7 +19,6 @@ from depfix.closure.bound import (
 from depfix.closure.build import Closure
 from depfix.closure.graph import Edge, Node, NodeKind, chain_texts
 from depfix.closure.text_configurations import bound_configurations
-from depfix.imports.finder import ModuleKind
 from depfix.imports.uses import Strength
 from depfix.knowledge.native_data import data_variables
 from depfix.model.finding import Confidence, Finding, Location, Severity
@@ -72,20 +71,10 @@ def _is_told(closure: Closure, strength: Strength, edge: Edge) -> bool:
 
     Packages know where other software is installed, and ask for it first.
     """
-    if is_own_code(closure, edge.source.name):
+    if closure.world.authorship.is_only_own(edge.source.name):
         return True
     sure = strength is Strength.REQUIRED and owner_of(edge.target.name) is Owner.BUILD
     return (sure and edge.asked in (DLL_DIRECTORY, LOADED)) or bool(edge.expected)
-
-
-def is_own_code(closure: Closure, module: str) -> bool:
-    """Return True for the program's script and its project's modules, inside the program or beside it."""
-    world = closure.world
-    if world.is_own(module):
-        return True
-    found = world.walker.find(module)
-    inside = found is not None and found.kind is ModuleKind.FROZEN and not world.is_stdlib_name(module)
-    return inside and world.supply.module(module) is None and world.source_of(module) is not None
 
 
 # --- how bad it is ---

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,18 +12,15 @@ from depfix.closure.graph import Node, NodeKind, chain_texts
 from depfix.closure.world import World
 from depfix.dist.tree import FileEntry, FileKind
 from depfix.imports.uses import Strength
+from depfix.model.content import POINTER_SIZES, pointed_by, readable_hash
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.image import Image, ImageProblem
 from depfix.model.names import base_name, fold
-from depfix.pe.damage import pointed_size
 
 _NAME = "damaged-file"
 _IMAGES = (".dll", ".pyd")
 _SOURCES = (".py", ".pyc", ".pyi")
-_LARGEST_POINTER = 1024
-_SMALLEST_POINTER = 64
 _TAIL = 4096
-_BLOCK = 1 << 20
 _MOST_LOCATIONS = 20
 
 
@@ -57,8 +53,8 @@ def damage_of(world: World, entry: FileEntry) -> str:
             return image.reason if image.damaged and _is_for_loader(entry) else ""
         missing = image.unsigned_bytes
         return f"it is cut off: {missing:,} bytes of its signature are missing" if missing else ""
-    if entry.kind is FileKind.OTHER and _SMALLEST_POINTER <= entry.size <= _LARGEST_POINTER:
-        size = world.facts.remember(entry.source, "pointer", _pointed)
+    if entry.kind is FileKind.OTHER and entry.size in POINTER_SIZES:
+        size = world.facts.remember(entry.source, "pointer", pointed_by)
         return f"it is a git-lfs pointer to {size:,} bytes that were never fetched (git lfs pull)" if size else ""
     return ""
 
@@ -66,14 +62,6 @@ def damage_of(world: World, entry: FileEntry) -> str:
 def _is_for_loader(entry: FileEntry) -> bool:
     """Return True for what is meant to be an image by its name: other files may begin with MZ as they like."""
     return fold(entry.name).endswith((*_IMAGES, ".exe"))
-
-
-def _pointed(source: str) -> int:
-    try:
-        with open(source, "rb") as file:
-            return pointed_size(file.read(_LARGEST_POINTER)) or 0
-    except OSError:
-        return 0
 
 
 def _damaged(closure: Closure, entry: FileEntry, reason: str, row: _Row | None, *, loads: bool = True) -> Finding:
@@ -158,20 +146,8 @@ def _differs(world: World, entry: FileEntry, recorded: Recorded) -> bool:
     """Return True if a file has another size than the recorded one, or the same and another SHA-256."""
     if 0 <= recorded.size != entry.size:
         return True
-    known = world.facts.remember(entry.source, "sha256", sha256_of) if recorded.sha256 else ""
+    known = world.facts.remember(entry.source, "sha256", readable_hash) if recorded.sha256 else ""
     return known not in ("", recorded.sha256)
-
-
-def sha256_of(source: str) -> str:
-    """Return the SHA-256 of a file in hex, an empty string if it cannot be read."""
-    digest = hashlib.sha256()
-    try:
-        with open(source, "rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
-    except OSError:
-        return ""
-    return digest.hexdigest()
 
 
 def _shortened(world: World, entry: FileEntry, recorded: Recorded) -> str:

@@ -8,7 +8,7 @@ from depfix.checks.abi import unimportable_words
 from depfix.checks.findings import confidence_of, finding, needs_of, severity_of, surest_first
 from depfix.closure.build import Closure
 from depfix.closure.graph import Edge, EdgeKind, Node, NodeKind, chain_texts
-from depfix.closure.world import Lack
+from depfix.closure.lacks import Lack
 from depfix.imports.finder import ModuleKind
 from depfix.imports.uses import Strength
 from depfix.model.finding import Confidence, Finding, Location, Severity
@@ -37,14 +37,14 @@ def _namespaces(closure: Closure, needs: Iterable[Node]) -> frozenset[str]:
     Source: PEP 420, "Implicit Namespace Packages" https://peps.python.org/pep-0420/
     """
     names = {node.name for node in needs}
-    above = {name.rpartition(".")[0] for name in names if closure.world.lack(name) is Lack.PROVIDED}
-    return frozenset(name for name in above & names if closure.world.lack(name) in (Lack.UNKNOWN, None))
+    above = {name.rpartition(".")[0] for name in names if closure.world.lacks.of(name) is Lack.PROVIDED}
+    return frozenset(name for name in above & names if closure.world.lacks.of(name) in (Lack.UNKNOWN, None))
 
 
 def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> Iterator[Finding]:
     strength, edge = rows[0]
-    lack = closure.world.lack(name)
-    recorded = closure.world.recorded_file(name) if lack is Lack.PACKAGE else ""
+    lack = closure.world.lacks.of(name)
+    recorded = closure.world.lacks.recorded_file(name) if lack is Lack.PACKAGE else ""
     if strength < Strength.PROBABLE and (not recorded or edge.asked):
         return  # a guarded import of what nobody misses
     # A program need not import what of the standard library lies in its folder.
@@ -62,7 +62,7 @@ def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> 
         severity, confidence = Severity.WARNING, Confidence.PROBABLE
     if lack in _FROM_ELSEWHERE and severity is Severity.ERROR and _is_doubtful(closure, edge):
         severity, confidence = Severity.WARNING, Confidence.PROBABLE
-    foreign = closure.world.foreign_file(name)
+    foreign = closure.world.lacks.foreign_file(name)
     beside = (Location(foreign.path),) if foreign is not None else ()
     chain = chain_texts(closure.graph.chain(edge.source), closure.graph.root)
     if len(chain) > 1 and chain[-1] in (edge.source.name, edge.path):

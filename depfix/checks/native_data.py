@@ -8,7 +8,7 @@ from depfix.checks.findings import finding
 from depfix.closure.bound import lies_below
 from depfix.closure.build import Closure
 from depfix.closure.graph import Node, NodeKind, chain_texts
-from depfix.closure.native_data import NativeNeed, native_needs
+from depfix.closure.native_data import NativeNeed
 from depfix.imports.uses import Strength
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.names import parent
@@ -20,7 +20,7 @@ NATIVE = "native:"  # how the identity of such a finding begins, before the key 
 def check_native_data(closure: Closure) -> Iterator[Finding]:
     """Yield a finding for each DLL that reads data of which none are where it looks for them."""
     told: set[tuple[str, str]] = set()
-    for need in native_needs(closure.world, closure.graph):
+    for need in closure.native:
         strength = _strength(closure, need)
         if not need.found and (need.row.key, need.subject) not in told and strength > Strength.POSSIBLE:
             told.add((need.row.key, need.subject))

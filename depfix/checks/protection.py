@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from depfix.checks.damaged import sha256_of
 from depfix.checks.findings import confidence_of, finding, severity_of
 from depfix.closure.build import Closure
 from depfix.closure.distributions import path_in_dist, records_of
@@ -12,6 +11,7 @@ from depfix.closure.graph import Node, NodeKind, chain_texts
 from depfix.closure.world import World
 from depfix.dist.tree import FileEntry
 from depfix.imports.uses import Strength
+from depfix.model.content import readable_hash
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.image import Image
 from depfix.model.names import fold
@@ -115,6 +115,6 @@ def _shipped_so(world: World, entry: FileEntry) -> str:
     for present in world.distributions:
         for recorded in records_of(world.tree, world.facts, present):
             if recorded.sha256 and fold(path_in_dist(present, recorded)) == fold(entry.path):
-                known = world.facts.remember(entry.source, "sha256", sha256_of)
+                known = world.facts.remember(entry.source, "sha256", readable_hash)
                 return str(present) if known == recorded.sha256 else ""
     return ""

@@ -75,6 +75,19 @@ def print_text(text: str) -> None:
         stream.flush()
 
 
+def emit(text: str, output: str) -> None:
+    """Write a machine's report to a file, or print it if there is no file to write to. Raises WriteError."""
+    if output:
+        write_report(output, text)
+    else:
+        print_text(text)
+
+
+def quoted(text: str) -> str:
+    """Return a word of a command line that is shown."""
+    return f'"{text}"' if " " in text else text
+
+
 def _write(stream: Any, text: str) -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding).rstrip() + "\n")

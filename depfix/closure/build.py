@@ -11,7 +11,7 @@ from depfix.closure.facts import Facts
 from depfix.closure.graph import Edge, EdgeKind, Graph, Node, NodeKind
 from depfix.closure.inside import PROGRAM, Inside
 from depfix.closure.liveness import Liveness
-from depfix.closure.native_data import run_native_data
+from depfix.closure.native_data import NativeNeed, run_native_data
 from depfix.closure.process import Process
 from depfix.closure.supply import Supply
 from depfix.closure.unseen import run_listed, run_unseen, surely_used
@@ -22,8 +22,8 @@ from depfix.dist.tree import FileEntry, Tree
 from depfix.frozen.contents import Storage
 from depfix.imports.finder import ModuleFile, ModuleKind, join_name
 from depfix.imports.naming import is_test
+from depfix.imports.steps import ImportStep
 from depfix.imports.uses import Strength
-from depfix.imports.walker import ImportStep
 from depfix.loader.system import CleanSystem
 
 
@@ -41,12 +41,13 @@ class Closure:
     """The graph of a dist, with the world that it was made in.
 
     `from_program`: it was followed from the program's script or from what is inside the program, in one process; else
-    everything that can be imported was.
+    everything that can be imported was. `native` is what the libraries that are loaded read, met or not.
     """
 
     graph: Graph
     world: World
     from_program: bool
+    native: tuple[NativeNeed, ...]
 
 
 def build_closure(
@@ -77,8 +78,9 @@ def build_closure(
             _run_everything(world, graph, host)
         run_listed(world, graph, host.fork())
     graph.settle()
-    run_native_data(world, graph)
-    return Closure(graph, world, bool(entries) or dist.python is None or world.inside.has_program)
+    native = run_native_data(world, graph)
+    from_program = bool(entries) or dist.python is None or world.inside.has_program
+    return Closure(graph, world, from_program, native)
 
 
 def _start_programs(world: World, graph: Graph) -> Process:
@@ -110,7 +112,7 @@ def _run_entries(world: World, graph: Graph, host: Process, entries: tuple[Entry
         world.walker.add_script(name, entry.file)
         graph.add(_start_edge(graph, Node(NodeKind.MODULE, name), Strength.REQUIRED))
         process = host.fork()
-        liveness = Liveness(world.calls, world.bindings, world.is_own)
+        liveness = Liveness(world.calls, world.bindings, world.authorship.is_outside)
         read_what_follows(world, (name,))
         process.run(name, liveness)
         run_unseen(world, graph, process, liveness)
@@ -123,7 +125,7 @@ def _run_program(world: World, graph: Graph, host: Process) -> None:
     """Run what the program starts with, then what it holds besides: a freezer takes in what something imports."""
     graph.add(_start_edge(graph, Node(NodeKind.MODULE, PROGRAM), Strength.REQUIRED))
     process = host.fork()
-    liveness = Liveness(world.calls, world.bindings, world.is_own)
+    liveness = Liveness(world.calls, world.bindings, world.authorship.is_outside)
     taken_in = _taken_in(world)
     read_what_follows(world, (PROGRAM, *taken_in))
     process.run(PROGRAM, liveness)

@@ -126,12 +126,12 @@ def _is_vague(text: Text, path: str, *, own: bool) -> bool:
 
 def _source(world: World, module: str) -> tuple[FileEntry | None, bool]:
     """Return (the source of a module outside the dist, whether it is one of the program's own)."""
+    own = world.authorship.source(module)
+    if own is not None:
+        return own, True
     found = world.walker.find(module)
     if found is not None and found.kind is ModuleKind.FROZEN:
-        own = world.project_source(module)
-        return (own, True) if own is not None else (world.source_of(module), False)
-    if found is not None and world.is_own(module):
-        return found.entry, True
+        return world.source_of(module), False
     twin = world.supply.module(module)
     return (twin.entry if twin is not None else None), False
 

@@ -157,7 +157,7 @@ class Facts:
 
     def source(self, entry: FileEntry, *, is_program: bool = False, is_own: bool = False) -> SourceFacts:
         """Return what a Python source uses; `is_own`: it is one of the program's, although it lies in the dist."""
-        again = is_own and not self._target.is_own(entry.source) and entry.source not in self._own
+        again = is_own and not self._target.is_own_path(entry.source) and entry.source not in self._own
         if entry.source not in self._sources or again:
             self._sources[entry.source] = _read(entry.source, self._target, is_program, is_own)
             self._own.update((entry.source,) if is_own else ())
@@ -275,5 +275,5 @@ def _read(path: str, target: SourceTarget, is_program: bool, is_own: bool = Fals
         from depfix.imports.bytecode import read_pyc
 
         return read_pyc(data, target, is_package=is_package)
-    own = is_own or target.is_own(path)
+    own = is_own or target.is_own_path(path)
     return read_source(data, target, is_program=is_program, is_package=is_package, is_own=own)

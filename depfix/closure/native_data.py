@@ -45,22 +45,24 @@ class NativeNeed:
         return join(self.home, self.row.files[0]) if self.home and self.home != "." else self.row.files[0]
 
 
-def run_native_data(world: World, graph: Graph) -> None:
-    """Note which data the libraries that are loaded read, and which of those are absent."""
-    for need in native_needs(world, graph):
+def run_native_data(world: World, graph: Graph) -> tuple[NativeNeed, ...]:
+    """Note which data the libraries that are loaded read, and which of those are absent; return what each one needs."""
+    needs = tuple(_needs(world, graph))
+    for need in needs:
         edge_of = Edge(need.reader, need.reader, EdgeKind.DATA, Strength.PROBABLE, need.row.key, need.reader.name)
         for entry in need.found:
             graph.add(_leading(edge_of, Node(NodeKind.DATA, entry.path)))
         if not need.found:
             graph.add(_leading(edge_of, Node(NodeKind.NO_NATIVE_DATA, need.subject)))
     graph.settle()
+    return needs
 
 
 def _leading(edge: Edge, target: Node) -> Edge:
     return Edge(edge.source, target, edge.kind, edge.strength, edge.asked, edge.path)
 
 
-def native_needs(world: World, graph: Graph) -> Iterator[NativeNeed]:
+def _needs(world: World, graph: Graph) -> Iterator[NativeNeed]:
     """Yield what each loaded DLL reads, met or not."""
     settings: dict[str, set[str]] | None = None
     for node in graph.nodes():

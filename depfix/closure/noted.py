@@ -54,7 +54,7 @@ def note_behaviour(world: World, graph: Graph, module: str, use: BehaviourUse, s
     """
     sure = Strength.PROBABLE if use.where.deferred or use.where.conditional else Strength.REQUIRED
     strength = min(sure, surest)
-    own = world.is_of_project(module)
+    own = world.authorship.is_of_project(module)
     if world.is_stdlib_name(module) or strength < (Strength.PROBABLE if own else Strength.REQUIRED):
         return
     source, path = world.module_node(module), world.source_path(module)

@@ -92,7 +92,7 @@ def _spelled_by(world: World, module: ModuleFile, imported: set[str]) -> Iterato
             yield name, Strength.POSSIBLE if name.partition(".")[0] in imported else Strength.PROBABLE
     top = world.walker.find(module.name.partition(".")[0])
     if top is not None and top.kind is not ModuleKind.FROZEN and top.is_package:
-        absent = world.absent_stdlib | world.supply.absent_requirements(top.name, world.walker.find)
+        absent = world.lacks.absent_stdlib | world.supply.absent_requirements(top.name, world.walker.find)
         named = world.facts.whole_strings(module.entry, absent)
         yield from ((name, Strength.PROBABLE) for name in named if name not in imported)
 
@@ -114,7 +114,7 @@ def run_listed(world: World, graph: Graph, process: Process) -> None:
         source = world.module_node(module.name)
         for listing in world.listed.of(module):
             if listing.are_dlls:
-                process.load_listed(listing, source)
+                process.loads.listed(listing, source)
                 continue
             for edge in _data_edges(world, listing, Edge(source, source, EdgeKind.DATA, Strength.PROBABLE)):
                 graph.add(edge)

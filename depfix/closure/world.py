@@ -5,23 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from depfix.closure.authorship import Authorship
 from depfix.closure.configured import Configured
 from depfix.closure.directories import directories_named_in_program
 from depfix.closure.distributions import Present, present_distributions
 from depfix.closure.facts import Facts
 from depfix.closure.graph import Node, NodeKind
 from depfix.closure.images import DistImages
-from depfix.closure.inside import PROGRAM, Inside
+from depfix.closure.inside import Inside
+from depfix.closure.lacks import Lacks
 from depfix.closure.listed import Listed
 from depfix.closure.liveness import Binding
 from depfix.closure.manifests import Manifests
 from depfix.closure.metadata import Metadata
 from depfix.closure.paths import Surroundings, folders_of
-from depfix.closure.python_abi import foreign_files
 from depfix.closure.supply import Supply
 from depfix.dist.identify import Dist
 from depfix.dist.records import Records
@@ -39,6 +39,7 @@ from depfix.imports.finder import (
     module_suffixes,
 )
 from depfix.imports.naming import sets_attribute
+from depfix.imports.steps import ImportStep
 from depfix.imports.uses import (
     BehaviourUse,
     Calls,
@@ -49,7 +50,7 @@ from depfix.imports.uses import (
     SettingUse,
     SourceFacts,
 )
-from depfix.imports.walker import ImportStep, ModuleWalker, absolute_name
+from depfix.imports.walker import ModuleWalker, absolute_name
 from depfix.knowledge.stdlib import stdlib_extensions, stdlib_modules, stdlib_needs
 from depfix.loader.system import CleanSystem
 from depfix.model.names import fold, join, parent
@@ -59,18 +60,6 @@ if TYPE_CHECKING:
 
 _NO_PYTHON = (3, 8)
 _CONDUCT = (DataUse, BehaviourUse, SettingUse)  # of the uses, what only a source tells
-
-
-class Lack(Enum):
-    """Why a module that is not here ought to be here."""
-
-    EXCLUDED = "excluded"  # the program's loader refuses it, wherever it is
-    HIDDEN = "hidden"  # its package is inside the program, and files in that package's folder are not looked at
-    STDLIB = "stdlib"
-    PACKAGE = "package"  # its package is here, or what is left of it
-    PROVIDED = "provided"  # an environment has it
-    LEFT_OUT = "left out"  # it was there when the program was frozen
-    UNKNOWN = "unknown"  # some code imports it, and everything that could have it was looked through
 
 
 class World:
@@ -98,25 +87,26 @@ class World:
         self._suffixes = suffixes = module_suffixes(dist.python, dist.machine)
         self._folders = ZippedFolders(tree)
         self.finder = ModuleFinder(self._folders, dist.layout.search_path, suffixes, self.inside.contents)
-        self._project = [ModuleFinder(DiskFolders(root), ("",), suffixes) for root in project]
-        is_read = self.knows_stdlib or not self._has_stdlib_files()
+        own = [ModuleFinder(DiskFolders(root), ("",), suffixes) for root in project]
+        self.authorship = Authorship(tree, lambda name: self.walker.find(name), own, self.supply)
+        self.lacks = Lacks(dist, tree, self.finder, self.records, self.supply, self.inside, self.version)
+        is_read = self.lacks.knows_stdlib or not self._has_stdlib_files()
         self.walker = ModuleWalker(
-            [self.finder, *self._project],
+            [self.finder, *own],
             self.read,
             {} if is_read else stdlib_needs(self.version),
-            lambda name: self.lack(name) is not None,
+            lambda name: self.lacks.of(name) is not None,
             self.may_get,
-            self.provided,
+            self.lacks.provided,
             lambda: (module.name for module in self.modules),
             self._stub,
             self.inside.builtin,
-            knows_all=self.knows_stdlib and bool(self.inside.builtin),
+            knows_all=self.lacks.knows_stdlib and bool(self.inside.builtin),
             extend=self.add_folders,
         )
         self.images = DistImages(dist, tree, facts)
         self.manifests = Manifests(tree, self.images.at)
         self._noted: set[tuple[str, int]] = set()
-        self.project = project
         self.starts: set[str] = set()  # scripts whose functions are called by their names
         self.data: dict[str, DataNeed] = {}  # what code reads and the dist lacks, by dist-relative path
         # By module and name: what the sources that a module executes give to the name.
@@ -134,13 +124,6 @@ class World:
         """Return True unless every extension module of the standard library is linked into the Python DLL."""
         return any(self.finder.find(name) is not None for name in stdlib_extensions(self.version))
 
-    # --- modules that are not here ---
-
-    @cached_property
-    def knows_stdlib(self) -> bool:
-        """True if every module of the standard library that the program has can be found here."""
-        return self.inside.has_stdlib or self.finder.find("os") is not None
-
     @cached_property
     def configured(self) -> Configured:
         """What an installed Nuitka knows of imports that no code shows."""
@@ -156,48 +139,6 @@ class World:
         """The metadata of distributions."""
         return Metadata(self.tree, self.dist.layout.search_path, self.supply, self.walker.find)
 
-    @cached_property
-    def absent_stdlib(self) -> frozenset[str]:
-        """The modules of the standard library that are not here; none, if it cannot be known which are."""
-        if not self.knows_stdlib:
-            return frozenset()
-        return frozenset(name for name in stdlib_modules(self.version) if self.finder.find(name) is None)
-
-    def provided(self, name: str) -> ModuleFile | None:
-        """Return a module that is not here as an environment would provide it.
-
-        Nothing can be said of what may be inside a program that cannot be read.
-        """
-        if not self.supply or not self.knows_stdlib or name in self.inside.builtin or self.is_excluded(name):
-            return None
-        if name in stdlib_modules(self.version):
-            return self.supply.stdlib_module(name)
-        return self.supply.stdlib_module(name) or self.supply.module(name)
-
-    def is_excluded(self, name: str) -> bool:
-        """Return True if the program's loader refuses to import a module."""
-        return self.inside.refusal(name) is not None
-
-    def lack(self, name: str) -> Lack | None:
-        """Return why a module that cannot be found ought to be here, None if nothing says so."""
-        if self.is_excluded(name):
-            return Lack.EXCLUDED
-        if name in self.inside.builtin:
-            return None
-        package = name.rpartition(".")[0]
-        above = self.finder.find(package) if package else None
-        known = self.knows_stdlib and name in stdlib_modules(self.version)
-        if known or (self.knows_stdlib and self.supply.stdlib_module(name) is not None):
-            return Lack.HIDDEN if above is not None and self.finder.hides(above) else Lack.STDLIB
-        if self.recorded_file(name):
-            return Lack.PACKAGE
-        if self.provided(name) is not None:
-            return Lack.HIDDEN if above is not None and self.finder.hides(above) else Lack.PROVIDED
-        if name in self.inside.left_out and self.finder.find(name) is None:
-            return Lack.LEFT_OUT
-        knows_all = self.knows_stdlib and bool(self.inside.builtin)
-        return Lack.UNKNOWN if knows_all and not package else None
-
     def is_importable(self, name: str) -> bool:
         """Return True for what machine code would import from outside the program, or be refused.
 
@@ -206,7 +147,7 @@ class World:
         """
         if name in stdlib_modules(self.version) or name in self.inside.builtin:
             return False
-        if self.is_excluded(name):
+        if self.lacks.is_excluded(name):
             return True
         top = self.walker.find(name.partition(".")[0])
         if top is None or top.kind is ModuleKind.FROZEN:
@@ -225,17 +166,7 @@ class World:
             return self._with_conduct(module, self.inside.facts(module, self.is_importable))
         if module.entry is None:
             return SourceFacts(())
-        return self.facts.source(module.entry, is_own=self._is_copied(module))
-
-    def _is_copied(self, module: ModuleFile) -> bool:
-        """Return True for a source in the dist that the program's project has, too."""
-        found = next(filter(None, (finder.find(module.name) for finder in self._project)), None)
-        other = found.entry if found is not None else None
-        return other is not None and module.entry is not None and other.source != module.entry.source
-
-    def is_of_project(self, name: str) -> bool:
-        """Return True for the program's scripts and for the modules in its project, in the dist or not."""
-        return name.startswith("<") or name == PROGRAM or any(finder.find(name) for finder in self._project)
+        return self.facts.source(module.entry, is_own=self.authorship.is_copy(module))
 
     def _with_conduct(self, module: ModuleFile, facts: SourceFacts) -> SourceFacts:
         """Return the facts of a module inside the program with what only its source tells: what it reads, what it does.
@@ -252,19 +183,14 @@ class World:
         """Return the source of a module that is inside the program, as the project or an environment has it."""
         if name in stdlib_modules(self.version):
             return None
-        own, found = self.project_source(name), self.supply.module(name)
+        own, found = self.authorship.project_source(name), self.supply.module(name)
         return own or (found.entry if found is not None and found.kind is ModuleKind.SOURCE else None)
-
-    def project_source(self, name: str) -> FileEntry | None:
-        """Return the source of a module in the program's project."""
-        found = next(filter(None, (finder.find(name) for finder in self._project)), None)
-        return found.entry if found is not None and found.kind is ModuleKind.SOURCE else None
 
     @cached_property
     def own_mentions(self) -> frozenset[str]:
         """The names that the program's own sources mention, whatever for."""
         inside = self.inside.contents.modules if self.inside.contents is not None else ()
-        sources = [*map(self.project_source, inside), *self.walker.scripts()]
+        sources = [*map(self.authorship.project_source, inside), *self.walker.scripts()]
         calls = [self.facts.source(entry).calls for entry in sources if entry is not None]
         rows = [one.mentions for one in calls if one is not None]
         rows += [function.mentions for one in calls if one is not None for function in one.functions.values()]
@@ -285,41 +211,6 @@ class World:
     def is_stdlib(self, module: str) -> bool:
         """Return True for modules of the standard library that need extension modules, and for what is in them."""
         return module.partition(".")[0] in {name.partition(".")[0] for name in stdlib_needs(self.version)}
-
-    def recorded_file(self, module: str) -> str:
-        """Return the file that once held a module by what is left of its package, an empty string if nothing tells.
-
-        That is the RECORD of its distribution, or without one the stub that lies beside an extension module, or that
-        extension module for another Python.
-        """
-        package, _, name = module.rpartition(".")
-        above = self.finder.find(package) if package else None
-        folders = self.dist.layout.search_path if not package else above.folders if above is not None else ()
-        # What was installed as a source may have been compiled into the program, unless its package is a source here.
-        hidden = self.dist.freezer.hides_code and (above is None or above.kind is not ModuleKind.SOURCE)
-        for folder in folders:
-            found = self.records.module_file(folder, name)
-            if found and not (hidden and fold(found).endswith(".py")):
-                return found
-            if not package or self.records.in_folder(folder):
-                continue
-            if self.tree.in_folder(folder, f"{name}.pyi") and not self.tree.in_folder(folder, f"{name}.py"):
-                return join(folder, f"{name}.pyd")
-        foreign = self.foreign_file(module)
-        return foreign.path if foreign is not None else ""
-
-    def foreign_file(self, module: str) -> FileEntry | None:
-        """Return the file that holds a module, which is not here for this Python, for another Python."""
-        package, _, name = module.rpartition(".")
-        above = self.finder.find(package) if package and self.foreign_files else None
-        folders = self.dist.layout.search_path if not package else above.folders if above is not None else ()
-        found = (self.foreign_files.get((fold(folder), name)) for folder in folders)
-        return next(filter(None, found), None) if self.finder.find(module) is None else None
-
-    @cached_property
-    def foreign_files(self) -> dict[tuple[str, str], FileEntry]:
-        """The extension modules for another Python, by folder and name."""
-        return foreign_files(self.tree, self.dist.python, self.dist.machine)
 
     @cached_property
     def distributions(self) -> tuple[Present, ...]:
@@ -401,13 +292,6 @@ class World:
             return calls
         names = calls.mentions.names | calls.functions.keys()  # they are called by their names
         return replace(calls, mentions=replace(calls.mentions, names=frozenset(names)))
-
-    def is_own(self, module: str) -> bool:
-        """Return True for the program's script and the modules of its project that are not in the dist."""
-        found = self.walker.find(module)
-        if found is None or found.is_provided or found.entry is None:
-            return module == PROGRAM
-        return self.tree.file(found.entry.path) is not found.entry
 
     @cached_property
     def modules(self) -> tuple[ModuleFile, ...]:

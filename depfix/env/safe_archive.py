@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
+from depfix.model.content import begins_pointer
 from depfix.model.names import fold, unsafe_name
 
 # What lies in real packages unpacks to less than 30 times its size; deflate reaches 1,032, bzip2 and zstd far more.
@@ -17,7 +18,7 @@ _MOST_TIMES = 100
 _SMALL = 256 << 20  # bytes; what is smaller than this unpacked harms nobody
 _MOST_MEMBERS = 1_000_000
 _CHUNK = 1 << 20
-_POINTER = b"version https://git-lfs.github.com/spec/"
+_HEAD = 64  # bytes that tell a pointer from an archive
 
 
 class RefusedArchiveError(ValueError):
@@ -117,11 +118,11 @@ def not_an_archive(path: str) -> str:
     try:
         status = os.stat(path)
         with open(path, "rb") as file:
-            start = file.read(len(_POINTER))
+            start = file.read(_HEAD)
     except OSError as error:
         return f"it cannot be read: {error.strerror or error}"
     if not stat.S_ISREG(status.st_mode):
         return "it is no file"
     if not status.st_size:
         return "it is empty"
-    return "it is a pointer of git-lfs, not the file itself: run `git lfs pull`" if start == _POINTER else ""
+    return "it is a pointer of git-lfs, not the file itself: run `git lfs pull`" if begins_pointer(start) else ""

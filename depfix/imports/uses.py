@@ -327,7 +327,7 @@ class SourceTarget:
     own: tuple[str, ...] = ()
     not_own: tuple[str, ...] = ()
 
-    def is_own(self, path: str) -> bool:
+    def is_own_path(self, path: str) -> bool:
         """Return True for the path of a source of the program itself."""
         if "site-packages" in path or not any(_is_below(path, folder) for folder in self.own):
             return False

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from dataclasses import replace
 
 from depfix.dist.tree import FileEntry
 from depfix.imports.finder import ModuleFile, ModuleFinder, ModuleKind, join_name
+from depfix.imports.steps import AS_THEY_ARE, ImportStep, Step
 from depfix.imports.uses import (
-    BehaviourUse,
-    DataUse,
-    DefaultDirectoriesUse,
-    DllDirectoryUse,
-    ExecutedUse,
     ImportUse,
-    LoadUse,
-    MetadataUse,
     ModulesUse,
     PackagePathUse,
-    PathUse,
-    ScriptUse,
     SearchPathUse,
     SettingUse,
     SourceFacts,
@@ -31,45 +22,6 @@ from depfix.imports.uses import (
 )
 from depfix.imports.values import own_name
 from depfix.knowledge.stdlib import Needs
-
-
-@dataclass(frozen=True, slots=True)
-class ImportStep:
-    """One module that a module imports, parents of packages included.
-
-    `through` is the module that stands in the source if `target` is an extension module that the standard library needs
-    for it. `absent`: `target` is in no file here, although it ought to be; `as_name`: it is taken from its package, so
-    that it fails as a name and not as a module. `computed`: it is one of all modules that a computed name may mean;
-    `one_of_many`: one of several names that are known.
-    """
-
-    where: Where
-    target: str
-    through: str = ""
-    absent: bool = False
-    as_name: bool = False
-    computed: bool = False
-    one_of_many: bool = False
-
-
-Step: TypeAlias = (
-    "ImportStep | DllDirectoryUse | DefaultDirectoriesUse | PathUse | LoadUse | "
-    "SearchPathUse | PackagePathUse | MetadataUse | ScriptUse | SettingUse | ExecutedUse | DataUse | BehaviourUse"
-)
-_AS_THEY_ARE = (
-    DllDirectoryUse,
-    DefaultDirectoriesUse,
-    PathUse,
-    LoadUse,
-    SearchPathUse,
-    PackagePathUse,
-    MetadataUse,
-    ScriptUse,
-    SettingUse,
-    ExecutedUse,
-    DataUse,
-    BehaviourUse,
-)
 
 
 class ModuleWalker:
@@ -212,7 +164,7 @@ class ModuleWalker:
                 steps += self._listed(module, use)
             elif isinstance(use, SpelledUse):
                 steps += self._spelled(module, use)
-            elif isinstance(use, _AS_THEY_ARE):
+            elif isinstance(use, AS_THEY_ARE):
                 steps.append(use)
         return tuple(dict.fromkeys(steps))
 

@@ -67,7 +67,7 @@ def resolve(
 
     `loaded` maps the folded base names of the modules in the process to their paths, `private` those that a private
     side-by-side assembly holds. Order: assemblies, API sets, the loaded-module list, KnownDLLs, then `places`. A name
-    with a folder in it is no name to search for; see `closure.process`.
+    with a folder in it is no name to search for; see `closure.code_loads`.
     """
     name = fold(dll_file_name(asked))
     if name in private:

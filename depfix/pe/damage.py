@@ -1,7 +1,6 @@
 """What a file is that bears the name of an image and is none, and what of an image lies behind the end of its file.
 
-Sources: Git LFS, "Git LFS Specification", The Pointer https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md;
-Microsoft Learn, "PE Format", The Attribute Certificate Table
+Source: Microsoft Learn, "PE Format", The Attribute Certificate Table
 https://learn.microsoft.com/windows/win32/debug/pe-format#the-attribute-certificate-table-image-only
 """
 
@@ -9,11 +8,9 @@ from __future__ import annotations
 
 import re
 
+from depfix.model.content import pointed_size
 from depfix.pe.headers import CERTIFICATES, Data, Headers
 
-_POINTER = b"version https://git-lfs.github.com/spec/v"
-_LARGEST_POINTER = 1024  # "Pointer files must be less than 1024 bytes"
-_POINTED = re.compile(rb"^size (\d{1,18})\r?$", re.MULTILINE)
 _LOOKED_AT = 4096
 _MARKUP = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|body|\?xml|error)\b", re.IGNORECASE)
 _TEXT = bytes({9, 10, 12, 13, *range(0x20, 0x7F)})
@@ -33,7 +30,7 @@ def what_it_is(data: Data) -> tuple[str, bool]:
     A failed download leaves such: a pointer, a web page, zeros. What is a file of another kind was put there so.
     """
     head = bytes(data[:_LOOKED_AT])
-    pointed = pointed_size(head) if len(data) <= _LARGEST_POINTER else None
+    pointed = pointed_size(head)
     if pointed is not None:
         return f"it is a git-lfs pointer to {pointed:,} bytes that were never fetched (git lfs pull)", True
     if _MARKUP.match(head):
@@ -46,14 +43,6 @@ def what_it_is(data: Data) -> tuple[str, bool]:
     if not head.translate(None, _TEXT):
         return f"it is text that begins with {head[:24].decode('ascii')!r}", False
     return f"it begins with {head[:12]!r}", False
-
-
-def pointed_size(data: bytes) -> int | None:
-    """Return the size of the file that a git-lfs pointer stands for, None if the bytes are no pointer."""
-    if len(data) > _LARGEST_POINTER or not data.startswith(_POINTER):
-        return None
-    size = _POINTED.search(data)
-    return int(size[1]) if size else None
 
 
 def certificate_bytes_missing(pe: Headers) -> int:

@@ -15,9 +15,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from depfix.errors import RolledBackError
+from depfix.model.content import openable
 from depfix.model.plan import Action
-from depfix.repair.disk import openable
+from depfix.repair.errors import RolledBackError
 
 _CHUNK = 1 << 20
 _FICLONE = 0x40049409  # ioctl_ficlone(2) https://man7.org/linux/man-pages/man2/ioctl_ficlone.2.html
@@ -162,12 +162,3 @@ def _mode(action: Action, status: os.stat_result) -> int:
     elif action.made:
         return 0o644
     return 0o755 if status.st_mode & 0o111 else 0o644
-
-
-def content_hash(path: str) -> str:
-    """Return the SHA-256 of a file in hex. Raises OSError."""
-    digest = hashlib.sha256()
-    with open(openable(path), "rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

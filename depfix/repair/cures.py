@@ -149,7 +149,7 @@ def _module_files(closure: Closure, name: str) -> Iterator[str]:
     """Yield the dist-relative paths at which Python would find an extension module, the recorded one first."""
     world = closure.world
     package, _, last = name.rpartition(".")
-    recorded = world.recorded_file(name)
+    recorded = world.lacks.recorded_file(name)
     if fold(recorded).endswith(".pyd"):
         yield recorded
     above = world.walker.find(package) if package else None

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from depfix.closure.build import Closure
 from depfix.closure.data import DataNeed
 from depfix.closure.graph import NodeKind
+from depfix.closure.lacks import Lack
 from depfix.closure.supply import destination
-from depfix.closure.world import Lack
 from depfix.dist.freezers import Freezer
 from depfix.env.protocol import Distribution, Environment
 from depfix.imports.finder import COMPLETION_FOLDER, ModuleFile, ModuleKind
@@ -52,8 +52,8 @@ def deliver(closure: Closure, environments: Sequence[Environment], name: str) ->
 
 def _deliver(closure: Closure, environments: Sequence[Environment], name: str) -> Delivery | str:
     world = closure.world
-    lack = world.lack(name)
-    found = world.provided(name)
+    lack = world.lacks.of(name)
+    found = world.lacks.provided(name)
     if found is None or found.entry is None:
         return _nothing(closure, environments, name)
     if lack is Lack.HIDDEN:
@@ -166,7 +166,7 @@ def _nothing(closure: Closure, environments: Sequence[Environment], name: str) -
         return _NO_ENVIRONMENT
     own = closure.world.dist.python
     others = [one.info.python for one in environments if own is not None and one.info.python not in ("", own.text)]
-    if closure.world.lack(name) in (Lack.STDLIB, Lack.HIDDEN) and others and own is not None:
+    if closure.world.lacks.of(name) in (Lack.STDLIB, Lack.HIDDEN) and others and own is not None:
         return f"the environment has Python {others[0]}, the program has {own.text}"
     return absent_from(environments, name)
 

@@ -17,7 +17,6 @@ PART = ".depfix-part"  # what is copied to another file system bears this suffix
 _FEW = 16  # so many are made durable one by one; for more the whole file system is quicker
 _WAITS = (0.05, 0.1, 0.2, 0.4)  # seconds; a scanner holds a new file for a moment
 _IN_USE = (5, 32, 33)  # ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION
-_LONGEST_PATH = 259  # characters, MAX_PATH without the NUL
 _KEPT_ATTRIBUTES = 0x2 | 0x4  # FILE_ATTRIBUTE_HIDDEN, FILE_ATTRIBUTE_SYSTEM
 
 
@@ -110,18 +109,6 @@ def place_in(root: str, path: str) -> str:
     A root that begins with the prefix for long paths takes neither `/` nor `.` on Windows.
     """
     return os.path.join(root, *path.split("/")) if path not in ("", ".") else root
-
-
-def openable(path: str) -> str:
-    """Return a path that Windows opens however long it is.
-
-    Source: Microsoft Learn, "Maximum Path Length Limitation"
-    https://learn.microsoft.com/windows/win32/fileio/maximum-file-path-limitation
-    """
-    if sys.platform == "win32":
-        if len(path) > _LONGEST_PATH and not path.startswith("\\\\"):
-            return "\\\\?\\" + os.path.abspath(path)
-    return path
 
 
 # --- what outlasts a power cut ---

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from depfix.checks.damaged import sha256_of
 from depfix.closure.build import Closure
 from depfix.closure.c_api import Offer, c_api_misfit, needed, offer_of, offered
 from depfix.closure.distributions import present_named
@@ -19,15 +18,14 @@ from depfix.env.protocol import Distribution, Environment
 from depfix.env.requirements import requirements, target_markers
 from depfix.imports.finder import ModuleKind
 from depfix.knowledge.c_apis import CApi, c_apis
+from depfix.model.content import POINTER_SIZES, pointed_by, readable_hash
 from depfix.model.image import Image, ImageProblem
 from depfix.model.names import fold, join, normalised
 from depfix.model.source import Candidate, Provider
-from depfix.pe.damage import pointed_size
 
 _IMAGES = (".pyd", ".dll")
 _CODE = (*_IMAGES, ".py", ".pyc")
 _TESTS = ("test", "tests", "testing")
-_POINTER_SIZES = range(64, 1025)
 _SHOWN = 2
 
 
@@ -94,7 +92,7 @@ def _image_misfit(closure: Closure, entry: FileEntry) -> str:
 def _unlike_record(closure: Closure, entry: FileEntry, candidate: Candidate) -> str:
     if not candidate.sha256 or not fold(entry.name).endswith(_IMAGES):
         return ""
-    known = closure.world.facts.remember(entry.source, "sha256", sha256_of)
+    known = closure.world.facts.remember(entry.source, "sha256", readable_hash)
     if known in ("", candidate.sha256.lower()):
         return ""
     return f"it is damaged or was changed: its SHA-256 is not the one that {candidate.provider} recorded"
@@ -208,14 +206,8 @@ def _damage_of(closure: Closure, entry: FileEntry) -> str:
         if isinstance(image, ImageProblem):
             return image.reason if image.damaged else ""
         return f"{image.unsigned_bytes:,} bytes of its signature are missing" if image.unsigned_bytes else ""
-    if entry.size in _POINTER_SIZES:
-        try:
-            with open(entry.source, "rb") as file:
-                size = pointed_size(file.read(max(_POINTER_SIZES)))
-        except OSError:
-            return ""
-        return f"it is a git-lfs pointer to {size:,} bytes that were never fetched" if size is not None else ""
-    return ""
+    size = pointed_by(entry.source) if entry.size in POINTER_SIZES else None
+    return f"it is a git-lfs pointer to {size:,} bytes that were never fetched" if size is not None else ""
 
 
 # --- what other distributions need ---

@@ -14,8 +14,8 @@ from typing import Annotated
 import msgspec
 
 from depfix.dist.tree import Tree
+from depfix.model.content import readable_hash
 from depfix.model.names import base_name, parent
-from depfix.repair.copying import content_hash
 
 _THREADS = 4
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 60)]
@@ -53,14 +53,7 @@ def fingerprint_of(files: Mapping[str, FileState]) -> str:
 def hashes_of(paths: Iterable[str]) -> list[str]:
     """Return the SHA-256 of each file in hex, an empty string for what is no file that can be read."""
     with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:  # hashing lets other threads run
-        return list(pool.map(_hash, paths))
-
-
-def _hash(path: str) -> str:
-    try:
-        return content_hash(path) if os.path.isfile(path) else ""
-    except OSError:
-        return ""
+        return list(pool.map(readable_hash, paths))
 
 
 def _is_cached(path: str) -> bool:

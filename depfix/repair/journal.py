@@ -14,8 +14,8 @@ from pathlib import Path
 
 import msgspec
 
-from depfix.errors import StateDamagedError
 from depfix.repair.disk import sync_folder
+from depfix.repair.errors import StateDamagedError
 
 VERSION = 2
 _JOURNAL = "journal.json"

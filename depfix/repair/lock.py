@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from depfix.errors import DistLockedError, WriteError
+from depfix.errors import WriteError
+from depfix.repair.errors import DistLockedError
 
 _NAME = "lock"
 _MOST_TRIES = 50

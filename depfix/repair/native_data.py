@@ -5,9 +5,9 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Sequence
 
-from depfix.checks.native_data import NATIVE as NATIVE
+from depfix.checks.native_data import NATIVE
 from depfix.closure.build import Closure
-from depfix.closure.native_data import NativeNeed, native_needs, offered, owner_of
+from depfix.closure.native_data import NativeNeed, offered, owner_of
 from depfix.env.protocol import Environment
 from depfix.model.finding import Finding
 from depfix.model.names import join
@@ -17,7 +17,7 @@ from depfix.repair.deliveries import Delivery, Piece, safe
 
 def deliver_native_data(closure: Closure, environments: Sequence[Environment], finding: Finding) -> Delivery | str:
     """Return the files of a finding of a library's data, or why there are none."""
-    need = next((one for one in native_needs(closure.world, closure.graph) if _is_of(one, finding)), None)
+    need = next((one for one in closure.native if _is_of(one, finding)), None)
     if need is None:
         return "it is there"
     if need.home is None:

@@ -16,8 +16,8 @@ import msgspec
 from depfix import __version__
 from depfix.dist.identify import Dist
 from depfix.env.wheels import IN_ARCHIVE
+from depfix.model.content import content_hash
 from depfix.model.plan import Action, Plan
-from depfix.repair.copying import content_hash
 from depfix.repair.inventory import file_states, fingerprint_of
 from depfix.repair.planfile import (
     MODULES,

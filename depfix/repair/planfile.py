@@ -20,10 +20,10 @@ import msgspec
 from depfix.dist.identify import Dist
 from depfix.dist.tree import Tree
 from depfix.env.wheels import IN_ARCHIVE
-from depfix.errors import PlanFileError, PlanOutdatedError
 from depfix.model.names import fold, unsafe_name
 from depfix.model.plan import Action, Declined, Plan
 from depfix.model.source import Provider
+from depfix.repair.errors import PlanFileError, PlanOutdatedError
 from depfix.repair.inventory import Count, FileState, changes_of, file_states, fingerprint_of, hashes_of
 
 PLAN_VERSION = 2  # 1 named no dist

@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from depfix.closure.build import Closure
 from depfix.closure.facts import Facts
 from depfix.closure.graph import EdgeKind, Node, NodeKind
-from depfix.closure.world import Lack
-from depfix.dist.freezers import Freezer
 from depfix.dist.tree import FileEntry, Tree, file_entry
 from depfix.env.protocol import Environment
-from depfix.frozen.guard import guard_problem, without_guard
-from depfix.knowledge.rules import rule
+from depfix.frozen.guard import without_guard
 from depfix.model.finding import Finding
 from depfix.model.names import fold, parent
 from depfix.model.plan import Action, Declined, Kept, Plan
@@ -26,34 +23,15 @@ from depfix.repair.completion import (
     modules_to_patch,
     patched,
 )
-from depfix.repair.cures import (
-    NO_FITTING_FILE,
-    Choice,
-    from_dist,
-    from_environments,
-    module,
-    replacement,
-    stdlib_module,
-)
-from depfix.repair.deliveries import Delivery, Piece, deliver, deliver_data, deliver_metadata, rebuild_options
-from depfix.repair.native_data import NATIVE, deliver_native_data
-from depfix.repair.rebinding import Rewritten, rewritten
+from depfix.repair.cures import Choice
+from depfix.repair.decisions import BY_COPY, DIST, Decider, copied_in
+from depfix.repair.deliveries import Delivery, Piece
+from depfix.repair.rebinding import Rewritten
 from depfix.repair.slim import unneeded
 
 _MOST_ROUNDS = 50
 _METADATA = (".dist-info", ".egg-info")
-_BY_REPLACEMENT = frozenset(("wrong-machine", "missing-symbol", "damaged-file"))
-_MODULES = frozenset(("missing-module", "missing-extension-module", "missing-stdlib-module", "hidden-module"))
-_ABI = "abi-mismatch"  # with an identity it is of a file that is loaded, else of a module that is not found
-_BY_COPY = frozenset(
-    "missing-dll missing-delay-dll misplaced-dll missing-runtime-dll missing-vc-runtime absent-on-target".split()
-)
-_DELIVERED = {
-    "missing-metadata": deliver_metadata,
-    "missing-package-data": deliver_data,
-    "missing-data-file": deliver_data,
-}
-_DIST, _DEPFIX = Provider("dist"), Provider("depfix")
+_DEPFIX = Provider("depfix")
 _BY_TABLE = frozenset((EdgeKind.STATIC, EdgeKind.FORWARD, EdgeKind.DELAY))
 
 Key = tuple[str, str, str]  # rule, subject and identity of a finding
@@ -62,15 +40,6 @@ Key = tuple[str, str, str]  # rule, subject and identity of a finding
 def key_of(finding: Finding) -> Key:
     """Return what tells a finding from all others of a scan."""
     return finding.rule, finding.subject, finding.identity
-
-
-def copied_in(finding: Finding) -> bool:
-    """Return True if a file that an environment may have could cure a finding of this kind."""
-    if finding.name in ("wrong-machine", "damaged-file", _ABI) and (finding.identity or finding.name != _ABI):
-        return fold(finding.identity).endswith((".dll", ".pyd"))  # no program, and not what the target does not run
-    if finding.name == "absent-on-target" and finding.identity:
-        return False  # the target is too old for Python itself
-    return finding.name in _BY_COPY | _BY_REPLACEMENT | _MODULES | _DELIVERED.keys() | {_ABI}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +129,7 @@ class _Planner:
     def __init__(self, environments: Sequence[Environment], choices: Choices) -> None:
         self._environments = environments
         self._overwrite = choices.overwrite
-        self._completion = choices.completion
+        self._decider = Decider(environments, completion=choices.completion, lifts=choices.lift is not None)
         self._keep = choices.keep
         self.actions: dict[str, Action] = {}
         self.declined: dict[Key, Declined] = {}
@@ -178,7 +147,7 @@ class _Planner:
 
     def brought_with(self, examined: Examined, finding: Finding) -> bool:
         """Return True if a file of this plan cannot be loaded without what is missing, however likely its load is."""
-        if finding.name not in _BY_COPY:
+        if finding.name not in BY_COPY:
             return False
         edges = examined.closure.graph.edges_to(Node(NodeKind.MISSING, finding.subject))
         return any(edge.kind in _BY_TABLE and fold(edge.source.name) in self.actions for edge in edges)
@@ -191,7 +160,7 @@ class _Planner:
             if key in self._tried:
                 continue
             self._tried.add(key)
-            decision = self._decide(examined, finding)
+            decision = self._decider.decide(examined.closure, finding, self.actions)
             if isinstance(decision, str):
                 self.declined[key] = Declined(finding.rule, finding.subject, decision)
             elif isinstance(decision, frozenset):
@@ -241,7 +210,7 @@ class _Planner:
             for one in self._lifted.values():
                 self.declined[key_of(one)] = Declined(one.rule, one.subject, str(new))
             return []
-        provider = Provider(_DIST.name, note=lost_by_change(host.source))
+        provider = Provider(DIST.name, note=lost_by_change(host.source))
         return [self._add(finding, "patch", Piece(host.source, host.path), provider, made=self._keep(new))]
 
     def complete(self, examined: Examined) -> list[FileEntry]:
@@ -265,7 +234,7 @@ class _Planner:
             self.declined[key_of(finding)] = Declined(finding.rule, finding.subject, f"{entry.path}: {new}")
             return []
         planned = self.actions.get(fold(entry.path))
-        provider = planned.provider if planned is not None else _DIST
+        provider = planned.provider if planned is not None else DIST
         piece = Piece(entry.source, entry.path)
         return [self._add(finding, "patch", piece, provider, made=self._keep(new))] if new != old else []
 
@@ -275,75 +244,9 @@ class _Planner:
         if planned is not None and planned.action == "patch":
             self._cured[key_of(finding)] = planned
             return []
-        provider = planned.provider if planned is not None else _DIST
+        provider = planned.provider if planned is not None else DIST
         piece = Piece(new.entry.source, new.entry.path)
         return [self._add(finding, "patch", piece, provider, made=self._keep(new.content))]
-
-    def _decide(self, examined: Examined, finding: Finding) -> Choice | Delivery | Rewritten | frozenset[str] | str:
-        closure = examined.closure
-        special = self._decide_special(closure, finding)
-        if special is not None:
-            return special
-        if finding.identity.endswith("\0target"):
-            return rule(finding.rule).cure  # the program is for another machine than the target
-        of_file = finding.identity and finding.name in ("missing-vc-runtime", _ABI)
-        if of_file or finding.name in _BY_REPLACEMENT:
-            return replacement(closure, self._environments, finding) if copied_in(finding) else rule(finding.rule).cure
-        if finding.name in _MODULES or finding.name == _ABI:
-            return self._decide_module(closure, finding)
-        if finding.name in _DELIVERED:
-            return _DELIVERED[finding.name](closure, self._environments, finding.subject)
-        node = Node(NodeKind.MISSING, finding.subject)
-        edges = [edge for edge in closure.graph.edges_to(node) if edge.expected == finding.identity]
-        if finding.name not in _BY_COPY or not edges:
-            return rule(finding.rule).cure
-        absence = closure.world.system.absence(finding.subject)
-        if finding.name == "absent-on-target" and absence is not None and absence.kind == "driver":
-            return f"it comes with {absence.words}, and must not be carried along"
-        if finding.name != "misplaced-dll":
-            return from_environments(closure, self._environments, finding.subject, edges)
-        found = from_dist(closure, finding.subject, edges)
-        if isinstance(found, str):
-            return found
-        entry, destination = found
-        planned = self.actions.get(fold(entry.path))  # moved on from where this plan first put it
-        return Choice(entry.source, destination, planned.provider if planned else _DIST)
-
-    def _decide_special(self, closure: Closure, finding: Finding) -> Delivery | Rewritten | frozenset[str] | str | None:
-        """Choose for findings that no copy of the file they name cures."""
-        if finding.name == "excluded-module-guard":
-            return self._decide_guard(closure, finding)
-        if finding.name == "machine-bound-path":
-            return rewritten(closure, finding)
-        if finding.identity.startswith(NATIVE):
-            return deliver_native_data(closure, self._environments, finding)
-        return None
-
-    def _decide_guard(self, closure: Closure, finding: Finding) -> frozenset[str] | str:
-        """Choose to let the program import what it refuses, if the user wants that and the program is understood."""
-        names = closure.world.inside.refused_below(finding.subject)
-        host = closure.world.tree.file(closure.world.dist.host.path)
-        reason = guard_problem(host.source, names) if host is not None else "the program is not there"
-        if self._lift is None or reason:
-            lifting = f"--lift-guard cannot help: {reason}" if reason else "or let --lift-guard change the program"
-            return f"freeze again with --deployment or --no-deployment-flag=excluded-module-usage; {lifting}"
-        return names
-
-    def _decide_module(self, closure: Closure, finding: Finding) -> Choice | Delivery | str:
-        """Choose one extension module for a package that lacks it, else all that brings the module."""
-        name = finding.subject
-        # The finder serves a folder of the dist itself, which only Nuitka's programs import from.
-        if finding.name == "hidden-module" and not (self._completion and closure.world.dist.freezer is Freezer.NUITKA):
-            return f"freeze again with {rebuild_options(closure, name)}"
-        single: Choice | str = ""
-        if finding.name == "missing-stdlib-module":
-            single = stdlib_module(closure, self._environments, name)
-        elif finding.name != "hidden-module" and closure.world.lack(name) is not Lack.PROVIDED:
-            single = module(closure, self._environments, name)
-        if isinstance(single, Choice):
-            return single
-        whole = deliver(closure, self._environments, name)
-        return single if isinstance(whole, str) and single.startswith(NO_FITTING_FILE) else whole
 
     def _accept_all(self, examined: Examined, finding: Finding, delivery: Delivery) -> list[FileEntry]:
         """Plan every file of a delivery; what stands there with the same content stays, with other content too."""

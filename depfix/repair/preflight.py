@@ -9,10 +9,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from depfix.errors import DiskSpaceError, PreflightError, UnsafePathError
+from depfix.model.content import openable
 from depfix.model.names import fold, join, parent, unsafe_name
 from depfix.model.plan import Action, Plan
-from depfix.repair.disk import openable, place_in
+from depfix.repair.disk import place_in
+from depfix.repair.errors import DiskSpaceError, PreflightError, UnsafePathError
 
 _BLOCK = 4096  # bytes; a file takes whole blocks
 _SPARE = 16 << 20  # bytes left free beyond the plan itself

@@ -27,16 +27,10 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from depfix import __version__
-from depfix.errors import (
-    ChangedSinceRepairError,
-    NothingToUndoError,
-    RollBackFailedError,
-    RolledBackError,
-    StateDamagedError,
-    WriteError,
-)
+from depfix.errors import WriteError
+from depfix.model.content import content_hash
 from depfix.model.plan import Action, Plan
-from depfix.repair.copying import Copied, Copier, content_hash, quiet
+from depfix.repair.copying import Copied, Copier, quiet
 from depfix.repair.disk import (
     PART,
     is_in_use,
@@ -47,6 +41,13 @@ from depfix.repair.disk import (
     place_in,
     remove_folder,
     uninterrupted,
+)
+from depfix.repair.errors import (
+    ChangedSinceRepairError,
+    NothingToUndoError,
+    RollBackFailedError,
+    RolledBackError,
+    StateDamagedError,
 )
 from depfix.repair.journal import (
     VERSION,

@@ -1,0 +1,48 @@
+"""`depfix envs`: the environments of this machine, and which of them fit a dist."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from depfix.cli.terminal import hint, print_lines, print_text, quoted
+
+if TYPE_CHECKING:
+    from depfix.env.fit import Need
+    from depfix.reports.environments import Row
+
+
+@click.command()
+@click.argument("dist", required=False, default="")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="The form."
+)
+def envs(dist: str, form: str) -> None:
+    """List the environments found on this machine, as --env takes them.
+
+    With DIST, those that fit it come first, and of each other one it is said why it does not.
+    """
+    from depfix.reports.environments import environment_lines, environments_json
+
+    need: Need | None = None
+    rows: list[Row] = []
+    if dist:
+        from depfix import pipeline
+
+        need, fitting = pipeline.environments_for(dist, os.environ)
+        rows += fitting
+    else:
+        from depfix.env.discover import list_environments
+        from depfix.env.places import project_folders
+
+        rows += [(info, None) for info in list_environments(os.environ, project_folders(os.getcwd()))]
+    if form == "json":
+        print_text(environments_json(rows))
+        return
+    print_lines(environment_lines(rows, need))
+    if not rows:
+        hint("an environment that conda does not know of can be given as conda:FOLDER, a folder of DLLs as dir:FOLDER")
+    elif rows[0][1] == "":
+        hint(f"depfix repair {quoted(dist)} --env {quoted(rows[0][0].spec)}")

@@ -1,0 +1,25 @@
+"""Warns of a repair that was cut off, before a command works on the same folder."""
+
+from __future__ import annotations
+
+import os
+
+from depfix.cli.terminal import tell
+from depfix.errors import DepfixError
+
+
+def warn_if_unfinished(dist: str) -> None:
+    """Tell the user if the last repair of a folder was cut off."""
+    from depfix.repair.journal import unfinished
+
+    try:
+        cut_off = os.path.isdir(dist) and unfinished(os.path.abspath(dist))
+    except DepfixError as error:
+        tell(f" {error}", "warning:", "yellow")
+        return
+    if cut_off:
+        tell(
+            " a repair of this folder was cut off; the next repair, or `depfix undo`, puts it back first",
+            "warning:",
+            "yellow",
+        )

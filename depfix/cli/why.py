@@ -1,0 +1,27 @@
+"""`depfix why`: the chains that need a DLL, a module or a file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from depfix.cli.options import dist_argument, environment_option, options_from, scan_options
+from depfix.cli.terminal import ProgressBar, print_lines
+
+
+@click.command()
+@dist_argument
+@click.argument("name")
+@environment_option
+@scan_options
+@click.option("--all", "everything", is_flag=True, help="Show every chain, not only the shortest ten.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+def why(dist: str, name: str, everything: bool, **values: Any) -> None:
+    """Show who needs NAME in DIST: a DLL, a module, or a file, present or missing."""
+    from depfix import pipeline
+    from depfix.reports.chains import chain_lines
+
+    with ProgressBar(values["quiet"]) as show:
+        found = pipeline.why(dist, name, options_from(values, progress=show))
+    print_lines(chain_lines(name, found, None if everything else 10))
