@@ -41,7 +41,7 @@ def test_every_row_is_whole() -> None:
     assert len(set(keys)) == len(keys)
     for pattern, row in native_data():
         groups = dict.fromkeys(pattern.groupindex, "8")
-        names = groups | dict.fromkeys(("dll", "home", "prefix", "package", "owner"), "x")
+        names = groups | dict.fromkeys(("dll", "home", "root", "prefix", "package", "owner"), "x")
         assert all(one.format(**names) for one in (*row.places, *row.have, *row.beside)), row.key
         assert row.why[0].islower() or row.why[0] == '"', row.key
         assert not any(one.startswith(("/", "\\")) or ":" in one for one in (*row.have, *row.files)), row.key
@@ -127,6 +127,28 @@ def test_a_dll_beside_the_program_has_no_folder_above(
     assert words(found) == {"warning proj.db"}
     row = next(one for one in found if one.rule == "DF302")
     assert "PROJ_DATA or PROJ_LIB" in row.no_fix
+
+
+@pytest.mark.parametrize(
+    ("dll", "expected"),
+    [
+        ("lib/gi/gtk-3-1.dll", {"warning share/glib-2.0/schemas/gschemas.compiled"}),  # above the nearest lib
+        ("gtk/gtk-3-1.dll", {"warning gtk/share/glib-2.0/schemas/gschemas.compiled"}),
+    ],
+)
+def test_glib_looks_above_the_nearest_bin_or_lib(
+    make_dist: DistMaker, tmp_path: Path, dll: str, expected: set[str]
+) -> None:
+    images = {"gui.pyd": ("gtk-3-1.dll", "python310.dll"), dll: ()}
+    folder = dll.rpartition("/")[0]
+    text = f"import os\nos.add_dll_directory(os.path.join(os.path.dirname(__file__), {folder!r}))\nimport gui\n"
+    dist = make_dist(images, HAS_STDLIB | {"own.py": text})
+    entry = program(tmp_path, "import own")
+    assert words(scan(str(dist), options(entry)).findings) == expected
+    for place in ("share/glib-2.0/schemas", "elsewhere"):  # beside the program GLib looks too; its folder may be told
+        (dist / place).mkdir(parents=True)
+        (dist / place / "gschemas.compiled").write_text("")
+        assert words(scan(str(dist), options(entry)).findings) == set()
 
 
 @pytest.mark.parametrize("place", ["{lib}/proj_dir/share/proj", "share/proj", "Library/share/proj"])

@@ -125,6 +125,16 @@ def _files_at(world: World, folder: str, names: tuple[str, ...]) -> tuple[FileEn
     return tuple(entry for row in rows for entry in row) if all(rows) else ()
 
 
+def _installation(folder: str) -> str:
+    """Return what is above the nearest bin or lib that a folder is or lies in, else the folder itself."""
+    inner = folder
+    while inner:
+        if fold(base_name(inner)) in _NATIVE_FOLDERS:
+            return parent(inner)
+        inner = parent(inner)
+    return folder
+
+
 def _place(world: World, dll: str, row: NativeData, template: str, groups: dict[str, str]) -> str | None:
     """Return a place as a dist-relative folder, `.` for the dist itself, None if it is not in the dist."""
     folder = parent(dll)
@@ -132,6 +142,7 @@ def _place(world: World, dll: str, row: NativeData, template: str, groups: dict[
     names = groups | {
         "dll": folder,
         "home": above,
+        "root": _installation(folder),
         "prefix": world.dist.layout.prefix,
         "package": _package_folder(world, row.package),
         "owner": _package_folder(world, owner_of(world, dll)),

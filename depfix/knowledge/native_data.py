@@ -20,7 +20,8 @@ class NativeData(msgspec.Struct, frozen=True):
     `trigger` is a pattern of the folded file name of the DLL; with a `package`, only that of this import package, or
     one of nobody that this package uses. `files` are names or globs that all must be there. `places` are dist-relative
     folders with `{dll}` (the folder of the DLL), `{home}` (the one above it, if it is called bin or lib, else that
-    itself), `{prefix}` (sys.prefix), `{package}`, `{owner}` (the import package that the DLL lies in) and groups of the
+    itself), `{root}` (the one above the nearest bin or lib that it is or lies in, else that itself: GLib's rule),
+    `{prefix}` (sys.prefix), `{package}`, `{owner}` (the import package that the DLL lies in) and groups of the
     trigger; `have` are folders below an environment, or below a package of it. `with` are folders, relative to the one
     that is had, that are brought too; `only` limits to globs what is brought. `variables` of the environment may name
     the folder instead. `anywhere`: freezers have places of their own, so that a copy anywhere will do. `offered`: it is
