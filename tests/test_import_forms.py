@@ -294,7 +294,7 @@ def test_hostile_sources_end_soon(data: bytes) -> None:
 
     before = time.process_time()
     assert read_source(data, TARGET).error
-    assert time.process_time() - before < 5
+    assert time.process_time() - before < 60
 
 
 # --- what functions mention ---

@@ -334,7 +334,7 @@ def _read_everything(path: Path) -> None:
     dll_names(path)
     dotted_names(path, frozenset({"pkg"}))
     has_string(path, frozenset({"alone"}))
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 60
 
 
 @settings(max_examples=300, deadline=None)

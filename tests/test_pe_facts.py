@@ -6,7 +6,6 @@ python -m tests.test_pe_facts FOLDER...    compare all images below these folder
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import lief
@@ -185,24 +184,10 @@ def _version_texts(plain: pefile.PE) -> tuple[str, ...]:
 
 
 @pytest.mark.lab
-def test_each_image_of_a_large_dist_is_read_quickly(torch_dist: Path) -> None:
-    paths = [path for path in sorted(torch_dist.rglob("*")) if path.suffix.lower() in _SUFFIXES]
-    _read_all(paths)
-    start = time.process_time()
-    _read_all(paths)
-    assert time.process_time() - start < 1.5, "measured 0.15 s; the rest is for slow machines"
-    start = time.process_time()
+def test_names_are_found_in_a_large_image(torch_dist: Path) -> None:
     names = dll_names(torch_dist / "torch" / "lib" / "torch_cpu.dll")
-    assert time.process_time() - start < 0.4, "measured 0.03 s"
     assert {"mkl_def.dll", "mkl_avx2.dll", "libittnotify.dll"} <= set(names)
     assert not {"ykernel32.dll", "c10.dll", "torch_cpu.dll"} & set(names)
-
-
-def _read_all(paths: list[Path]) -> None:
-    for path in paths:
-        assert isinstance(read_image(path), Image)
-        assert isinstance(read_exports(path), Exports)
-        assert not isinstance(read_imported_symbols(path), ImageProblem)
 
 
 @pytest.mark.lab
