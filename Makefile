@@ -13,10 +13,10 @@ demo-torch: $(STAMP)  ## the main job on the real torch for Windows (downloads a
 	$(BIN)/python -m fixtures.demo --torch
 
 test: $(STAMP) wine  ## every test; installs what they need
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-fast: $(STAMP)  ## what needs neither Wine nor downloads
-	$(BIN)/python -m pytest -m "not lab"
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not lab"
 
 check: $(STAMP)  ## format, lint, types, layers, docs, tests
 	$(BIN)/ruff format --check .

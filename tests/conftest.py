@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.compile_c import compile_c
+from fixtures.link_image import keep
 from fixtures.link_image import zig as zig
 from fixtures.windows_lab import CACHE, torch_story, wine_problem
 
@@ -70,8 +71,7 @@ class Forge:
             source = scratch / "source.c"
             source.write_text(_c_source(name, needs))
             compile_c(source, scratch / name, links=links, machine=machine)
-            shutil.rmtree(self._folder / key, ignore_errors=True)
-            scratch.rename(self._folder / key)
+            keep(scratch, self._folder / key)
         return output
 
     def _library(self, name: str, folder: Path, machine: str) -> Path:
