@@ -11,8 +11,8 @@ import pytest
 from depfix.knowledge.families import backends, gpus
 from depfix.model.finding import Finding
 from depfix.pipeline import Options, repair, scan
-from fixtures import fidelity
 from fixtures.compile_c import compile_c
+from fixtures.fidelity.cases import complete_dist, read_cases
 from fixtures.link_image import zig
 from fixtures.windows_lab import run
 from tests.conftest import DistMaker, Forge, put
@@ -217,7 +217,7 @@ int main(void) { printf("libtorch %d %d", aoti_torch_device_type_cpu(), aoti_tor
 
 
 def torch_tree() -> Path:
-    return fidelity.complete_dist(fidelity.read_cases()["torch"])
+    return complete_dist(read_cases()["torch"])
 
 
 @pytest.mark.lab
