@@ -28,8 +28,8 @@ check: $(STAMP)  ## format, lint, types, layers, docs, tests
 bench: $(STAMP) wine  ## speed against peers in the same run
 	$(BIN)/python -m fixtures.bench
 
-fidelity: $(STAMP) wine  ## recall and precision against the real loader, on real packages (downloads 700 MB once)
-	$(BIN)/python -m fixtures.fidelity
+fidelity: $(STAMP) wine  ## repair rate, ablation and silence on real packages, written to docs/fidelity.md; hours, goes on where it was
+	$(BIN)/python -m fixtures.fidelity --markdown docs/fidelity.md $(ARGS)
 
 clean:
 	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -25,6 +25,7 @@ from depfix.pe.version import read_version
 
 _WORTH_A_POOL = 3_000_000  # bytes of source, about a second of parsing
 _CHUNK = 16
+_PASSED = re.compile(rb"""\w\(\s*['"]([^'"\n]+)['"]""")
 
 Progress = Callable[[str, int, int], None]
 _T = TypeVar("_T")
@@ -123,10 +124,8 @@ class Facts:
 
     def passed(self, entry: FileEntry, names: frozenset[str]) -> frozenset[str]:
         """Return which of these names a source gives to some function as the first argument."""
-        data = self.content(entry)
-        return frozenset(
-            name for name in names if re.search(rb"\w\(\s*['\"]" + re.escape(name.encode()) + rb"['\"]", data)
-        )
+        given = self.remember(entry.source, "passed", lambda _source: frozenset(_PASSED.findall(self.content(entry))))
+        return frozenset(name for name in names if name.encode() in given)
 
     def content(self, entry: FileEntry) -> bytes:
         """Return the bytes of a file, none if it cannot be read."""

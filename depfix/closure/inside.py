@@ -40,6 +40,7 @@ class Inside:
         self.packed = packed
         self._target = target
         self._facts: dict[str, SourceFacts] = {}
+        self._lacking: dict[str, bool] = {}
 
     @property
     def is_readable(self) -> bool:
@@ -118,6 +119,11 @@ class Inside:
 
     def lacks_code(self, name: str) -> bool:
         """Return True for bytecode that is known by name alone."""
+        if name not in self._lacking:
+            self._lacking[name] = self._is_without_code(name)
+        return self._lacking[name]
+
+    def _is_without_code(self, name: str) -> bool:
         row = self.contents.modules.get(name) if self.contents is not None else None
         is_bytecode = row is not None and row.storage is Storage.BYTECODE
         if not is_bytecode or self.contents is None:
