@@ -237,6 +237,14 @@ def test_a_repair_is_good_if_the_program_starts_and_the_scan_is_silent(one: Repa
     assert tables(markdown([Result(CASE, None, {}, {"bare": one})], "today"))["case make"]["thing"][1] == cell
 
 
+def test_nuitka_builds_have_a_table_of_their_own() -> None:
+    text = markdown(results(), "today", {"matrix": repaired(), "notes": repaired(works=False)})
+    assert tables(text)["program repair"] == {"matrix": ["works, 5 files"], "notes": ["does not start"]}
+    assert tables(text)["figure of"]["repair rate, Nuitka builds"] == ["2 dists", "1/2 50.0%"]
+    assert "- notes, Nuitka build: the program does not start: ImportError: no core" in text
+    assert "Nuitka builds" not in markdown(results(), "today")
+
+
 def test_what_was_not_measured_is_not_in_the_page() -> None:
     text = markdown([Result(CASE, None, {}, {"bare": repaired()})], "today")
     assert "## Ablation" not in text
@@ -245,7 +253,9 @@ def test_what_was_not_measured_is_not_in_the_page() -> None:
 
 
 def test_everything_is_there_for_machines() -> None:
-    first, second, _ = json.loads(as_json(results()))
+    content = json.loads(as_json(results(), {"matrix": repaired()}))
+    first, second, _ = content["cases"]
+    assert content["nuitka"]["matrix"]["copied"] == 5
     assert first["case"]["name"] == "thing"
     found = [(one["path"], one["verdict"]["works"], [f["severity"] for f in one["naming"]])
              for one in second["ablation"]["removals"]][3:5]  # fmt: skip

@@ -359,7 +359,7 @@ def test_three_figures_of_a_small_package(tmp_path: Path, monkeypatch: pytest.Mo
            "program": ["import psycopg2", "print(psycopg2.__libpq_version__ > 0)"]}  # fmt: skip
     arguments = ["--list", str(written(tmp_path, {"cases": [row]})), "--markdown", str(page), "--json", str(answers)]
     assert main(arguments) == 0
-    (found,) = json.loads(answers.read_text())
+    (found,) = json.loads(answers.read_text())["cases"]
     assert {kind: (one["broken"], one["works"], one["errors"]) for kind, one in found["repairs"].items()} == {
         "bare": (True, True, []),
         "stripped": (True, True, []),
