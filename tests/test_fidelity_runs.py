@@ -14,7 +14,7 @@ import pytest
 
 from depfix.model.finding import Finding
 from depfix.pipeline import Options, scan
-from fixtures.fidelity import cases, measuring, saying
+from fixtures.fidelity import cases, measuring, nuitka, saying
 from fixtures.fidelity.__main__ import main
 from fixtures.fidelity.ablation import cells, disagreements, measured
 from fixtures.fidelity.cases import Case, complete_dist, read_cases, removals, scratch_folders
@@ -32,6 +32,7 @@ from fixtures.fidelity.saying import (
     removal,
 )
 from fixtures.fidelity.wine import CaseError, Verdict, ask_wine
+from fixtures.nuitka_programs import PROGRAMS
 from fixtures.windows_lab import download
 from tests.conftest import DistMaker, Forge, put
 
@@ -323,7 +324,8 @@ def test_a_case_that_fails_does_not_stop_the_others(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = written(
-        tmp_path, {"cases": [ROW, {**ROW, "name": "late"}, {**ROW, "name": "other"}], "wheels": {"mine==1": HASH}}
+        tmp_path,
+        {"cases": [{**ROW, "name": name} for name in ("mine", "bad", "late", "other")], "wheels": {"mine==1": HASH}},
     )
     seen: list[str] = []
 
@@ -331,6 +333,8 @@ def test_a_case_that_fails_does_not_stop_the_others(
         seen.append(case.name)
         if case.name == "mine":
             raise CaseError("it does not run")
+        if case.name == "bad":
+            raise ZeroDivisionError("of depfix")
         if case.name == "other":
             raise KeyboardInterrupt
 
@@ -338,13 +342,43 @@ def test_a_case_that_fails_does_not_stop_the_others(
     monkeypatch.setattr("fixtures.fidelity.__main__.wine_problem", lambda: "")
     page = tmp_path / "page.md"
     assert main(["--list", str(file), "--markdown", str(page)]) == 130
-    assert seen == ["mine", "late", "other"]
+    assert seen == ["mine", "bad", "late", "other"]
     assert "the same command goes on" in capsys.readouterr().err
     assert not page.exists()
-    assert main(["--list", str(file), "--markdown", str(page), "mine", "late"]) == 1
+    assert main(["--list", str(file), "--markdown", str(page), "mine", "bad", "late"]) == 1
+    assert "- bad: ZeroDivisionError: of depfix" in page.read_text()
     assert "- mine: it does not run" in page.read_text()
     assert "- late: not measured yet" in page.read_text()
     assert main(["--list", str(file), "late"]) == 0
+
+
+def test_a_nuitka_build_is_copied_repaired_and_remembered(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every program fails until its dist has been repaired; of two runs only the first asks."""
+    put(Path(__file__), tmp_path / "build" / "main.dist" / "main.exe")
+    ran: list[str] = []
+
+    def ask(command: str, dist: str, *options: str) -> tuple[int, dict[str, object], str]:
+        ran.append(command)
+        (Path(dist) / "repaired").touch()
+        return 0, {"applied": True, "plan": {"actions": [{}] * 7}, "findings": []}, ""
+
+    def start(exe: Path) -> tuple[int, str, str]:
+        assert len(exe.parent.parent.name) == 8
+        return (0, f"{PROGRAMS[0].expected}\r\n", "") if (exe.parent / "repaired").exists() else (1, "", "no module")
+
+    monkeypatch.setattr("fixtures.fidelity.repairing._depfix", ask)
+    monkeypatch.setattr(nuitka, "PROGRAMS", PROGRAMS[:1])
+    for name, answer in (("build", tmp_path / "build"), ("environment", tmp_path), ("kept_alive", nullcontext())):
+        monkeypatch.setattr(nuitka, name, lambda *_, answer=answer, **__: answer)
+    monkeypatch.setattr(nuitka, "run", start)
+    for _ in range(2):
+        (one,) = nuitka.ask_nuitka("s").values()
+        assert (one.broken, one.copied, one.works) == (True, 7, True)
+    assert ran == ["repair", "scan"]
+    assert nuitka.kept_nuitka("other") == {}
+    assert (tmp_path / "build" / "main.dist" / "main.exe").exists()
 
 
 # --- under Wine ---
