@@ -62,6 +62,8 @@ def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> 
         severity, confidence = Severity.WARNING, Confidence.PROBABLE
     if lack in _FROM_ELSEWHERE and severity is Severity.ERROR and _is_doubtful(closure, edge):
         severity, confidence = Severity.WARNING, Confidence.PROBABLE
+    if severity is Severity.ERROR and _is_asked_by_a_function_of_stdlib(closure, edge):
+        severity, confidence = Severity.WARNING, Confidence.PROBABLE
     foreign = closure.world.lacks.foreign_file(name)
     beside = (Location(foreign.path),) if foreign is not None else ()
     chain = chain_texts(closure.graph.chain(edge.source), closure.graph.root)
@@ -80,6 +82,17 @@ def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> 
             *dict.fromkeys(Location(row[1].path, row[1].line) for row in rows if row[1].path),
         )[:_MOST_LOCATIONS],
         chain=(*chain, _place(edge), name),
+    )
+
+
+def _is_asked_by_a_function_of_stdlib(closure: Closure, edge: Edge) -> bool:
+    """Return True if a function of the standard library imports it, or what needs it: its caller's values decide."""
+    chain = (*closure.graph.chain(edge.source), edge)
+    return any(
+        step.kind is EdgeKind.IMPORT
+        and step.strength < Strength.REQUIRED
+        and closure.world.is_stdlib_name(step.source.name)
+        for step in chain
     )
 
 
