@@ -23,6 +23,7 @@ from depfix.cli.terminal import (
     tell,
     write_report,
 )
+from depfix.cli.verify import verify
 from depfix.errors import DepfixError
 
 if TYPE_CHECKING:
@@ -281,6 +282,9 @@ def explain(name: str) -> None:
     from depfix.reports.rules import explanation_lines, rule_lines
 
     print_lines(explanation_lines(name) if name else rule_lines())
+
+
+cli.add_command(verify)
 
 
 def main() -> None:
