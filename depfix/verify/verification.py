@@ -26,9 +26,9 @@ from depfix.verify.failures import CannotRunError, UnfitFolderError, UnknownProg
 from depfix.verify.judge import Seen, judged
 from depfix.verify.observed import Places, key, load
 from depfix.verify.prefix import find_wine, run_prefix
-from depfix.verify.running import WineRun, native_only
 from depfix.verify.traces import read_trace
 from depfix.verify.watching import read_wine_log
+from depfix.verify.wine_run import WineRun, native_only
 
 _TEMPORARY = ("/temp/", "/tmp/")
 

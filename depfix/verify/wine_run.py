@@ -1,0 +1,110 @@
+"""Runs a program under Wine, in a prefix of its own, and stops all that it left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from depfix.model.run import Ended, Order
+from depfix.verify.clean import Copy
+from depfix.verify.prefix import Wine, base_environment, stop_all
+from depfix.verify.running import Streams, has_ended, reap, watch
+from depfix.verify.watching import CHANNELS, split_log
+
+_GLANCE = 0.05  # seconds between looks at a process
+_AFTER_END = 5.0  # seconds that its children may hold the pipes
+_STARTING = 120.0  # seconds for Wine's services to come up
+
+
+@dataclass(frozen=True, slots=True)
+class WineRun:
+    """A prepared prefix, the copy of the dist in it, and what Wine is told: overrides of DLLs, a display."""
+
+    wine: Wine
+    prefix: Path
+    copy: Copy
+    native: tuple[str, ...]
+    display: str = ""
+
+    def environment(self, channels: str) -> dict[str, str]:
+        env = base_environment(self.prefix)
+        native = f";{','.join(self.native)}=n" if self.native else ""
+        env |= {"WINEDEBUG": channels, "WINEDLLOVERRIDES": env["WINEDLLOVERRIDES"] + native}
+        return env | ({"DISPLAY": self.display} if self.display else {})
+
+    def windows_path(self, inner: str = "") -> str:
+        """Return the path that the dist, or a file of it, has for the program."""
+        place = os.path.relpath(os.path.join(self.copy.folder, *inner.split("/")), self.prefix / "drive_c")
+        return "C:\\" + place.replace("/", "\\").removesuffix("\\.")
+
+    def folder(self, cwd: str) -> str:
+        """Return the current directory for a choice of `--cwd`."""
+        if cwd == "dist":
+            return self.copy.folder
+        if cwd != "elsewhere":
+            return os.path.abspath(cwd)
+        users = sorted((self.prefix / "drive_c" / "users").iterdir())
+        return str(next((user for user in users if user.name != "Public"), self.prefix / "drive_c"))
+
+    def run(self, order: Order, at_end: Callable[[], None] = lambda: None) -> Ended:
+        """Run a program and stop all that it left; `at_end` is called while it may still be there."""
+        with self._services():
+            return self._run(order, at_end)
+
+    def _run(self, order: Order, at_end: Callable[[], None]) -> Ended:
+        # Pipes, never files: a Python of Windows dies when its output is a file of the host.
+        process = subprocess.Popen(
+            [self.wine.loader, self.windows_path(order.program), *order.arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self.environment(CHANNELS),
+            cwd=self.folder(order.cwd),
+            start_new_session=True,
+        )
+        streams = Streams(process.stdout, process.stderr)
+        try:
+            seconds = watch(order, streams, lambda wait: has_ended(process, wait))
+            code = process.poll()
+            at_end()
+            out, err = streams.finish(_AFTER_END) if code is not None else ("", "")
+        finally:
+            stop_all(self.wine, self.prefix)
+            reap(process)
+        out, err = streams.finish(_AFTER_END)
+        log, own = split_log(err)
+        return Ended(code, seconds, out.replace("\r\n", "\n"), own, log, whole_code=False)
+
+    @contextmanager
+    def _services(self) -> Iterator[None]:
+        """Keep one process in the prefix: Wine's services inherit the pipes of the first one, and hold them open."""
+        process = subprocess.Popen(
+            [self.wine.loader, "cmd.exe", "/c", "echo ready & pause"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=self.environment("-all"),
+            cwd=self.prefix,
+            start_new_session=True,
+        )
+        try:
+            streams = Streams(process.stdout)
+            until = time.monotonic() + _STARTING
+            while not streams.hold(b"ready") and process.poll() is None and time.monotonic() < until:
+                time.sleep(_GLANCE)
+            yield
+        finally:
+            stop_all(self.wine, self.prefix)
+            if process.stdin is not None:
+                process.stdin.close()
+            reap(process)
+
+
+def native_only(names: Mapping[str, object], has: Callable[[str], bool]) -> tuple[str, ...]:
+    """Return the DLLs, without suffix, for which Wine's own must not stand in: those that a clean Windows lacks."""
+    return tuple(sorted(name.removesuffix(".dll") for name in names if not has(name)))
