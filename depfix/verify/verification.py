@@ -30,7 +30,7 @@ from depfix.verify.traces import read_trace
 from depfix.verify.watching import read_wine_log
 from depfix.verify.wine_run import WineRun, native_only
 
-_TEMPORARY = ("/temp/", "/tmp/")
+_TEMPORARY = "/temp/"
 
 
 def _silent(_message: str) -> None:
@@ -148,7 +148,7 @@ def _from_trace(dist: Dist, program: str, settings: Settings) -> _Raw:
 
 def _is_temporary(path: str) -> bool:
     """Return True for a file that a program unpacked for itself."""
-    return any(part in key(path) for part in _TEMPORARY)
+    return _TEMPORARY in key(path)
 
 
 # --- under Wine ------------------------------------------------------------------------------------------------------
@@ -165,10 +165,12 @@ def _under_wine(dist: Dist, system: CleanSystem, order: Order, settings: Setting
         folder = prefix.joinpath("drive_c", *(ODD if settings.odd_path else PLAIN))
         if top.exists():
             remove_folder(top)  # of an earlier run in a prefix that is kept
+        native = native_only(vc_runtimes(), system.has)
+        run = WineRun(wine, prefix, str(folder), native, display.name if display is not None else "")
+        ready = stack.enter_context(run.services())  # they come up while the dist is copied
         settings.tell("copying the dist")
         copy = copy_dist(dist.root, str(folder), link=settings.link, copied=settings.copied)
-        native = native_only(vc_runtimes(), system.has)
-        run = WineRun(wine, prefix, copy, native, display.name if display is not None else "")
+        ready()
         pictures: list[bytes] = []
         settings.tell(f"running {order.program} under {wine.version}")
         ended = run.run(order, partial(_take_picture, display, settings.screenshot, pictures))

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from depfix.model.run import Ended, Order
-from depfix.verify.clean import Copy
 from depfix.verify.prefix import Wine, base_environment, stop_all
 from depfix.verify.running import Streams, has_ended, reap, watch
 from depfix.verify.watching import CHANNELS, split_log
@@ -23,11 +23,11 @@ _STARTING = 120.0  # seconds for Wine's services to come up
 
 @dataclass(frozen=True, slots=True)
 class WineRun:
-    """A prepared prefix, the copy of the dist in it, and what Wine is told: overrides of DLLs, a display."""
+    """A prepared prefix, the dist's folder in it, and what Wine is told: DLLs that must be the dist's own, a display."""
 
     wine: Wine
     prefix: Path
-    copy: Copy
+    dist: str
     native: tuple[str, ...]
     display: str = ""
 
@@ -39,24 +39,23 @@ class WineRun:
 
     def windows_path(self, inner: str = "") -> str:
         """Return the path that the dist, or a file of it, has for the program."""
-        place = os.path.relpath(os.path.join(self.copy.folder, *inner.split("/")), self.prefix / "drive_c")
+        place = os.path.relpath(os.path.join(self.dist, *inner.split("/")), self.prefix / "drive_c")
         return "C:\\" + place.replace("/", "\\").removesuffix("\\.")
 
     def folder(self, cwd: str) -> str:
         """Return the current directory for a choice of `--cwd`."""
         if cwd == "dist":
-            return self.copy.folder
+            return self.dist
         if cwd != "elsewhere":
             return os.path.abspath(cwd)
         users = sorted((self.prefix / "drive_c" / "users").iterdir())
         return str(next((user for user in users if user.name != "Public"), self.prefix / "drive_c"))
 
     def run(self, order: Order, at_end: Callable[[], None] = lambda: None) -> Ended:
-        """Run a program and stop all that it left; `at_end` is called while it may still be there."""
-        with self._services():
-            return self._run(order, at_end)
+        """Run a program and stop all that it left; `at_end` is called while it may still be there.
 
-    def _run(self, order: Order, at_end: Callable[[], None]) -> Ended:
+        To be called while `services` run.
+        """
         # Pipes, never files: a Python of Windows dies when its output is a file of the host.
         process = subprocess.Popen(
             [self.wine.loader, self.windows_path(order.program), *order.arguments],
@@ -81,8 +80,11 @@ class WineRun:
         return Ended(code, seconds, out.replace("\r\n", "\n"), own, log, whole_code=False)
 
     @contextmanager
-    def _services(self) -> Iterator[None]:
-        """Keep one process in the prefix: Wine's services inherit the pipes of the first one, and hold them open."""
+    def services(self) -> Iterator[Callable[[], None]]:
+        """Start Wine's services, and give what waits until they are up.
+
+        One process is kept in the prefix: they inherit the pipes of the first one, and hold them open.
+        """
         process = subprocess.Popen(
             [self.wine.loader, "cmd.exe", "/c", "echo ready & pause"],
             stdin=subprocess.PIPE,
@@ -93,16 +95,18 @@ class WineRun:
             start_new_session=True,
         )
         try:
-            streams = Streams(process.stdout)
-            until = time.monotonic() + _STARTING
-            while not streams.hold(b"ready") and process.poll() is None and time.monotonic() < until:
-                time.sleep(_GLANCE)
-            yield
+            yield partial(_await, process, Streams(process.stdout))
         finally:
             stop_all(self.wine, self.prefix)
             if process.stdin is not None:
                 process.stdin.close()
             reap(process)
+
+
+def _await(process: subprocess.Popen[bytes], streams: Streams) -> None:
+    until = time.monotonic() + _STARTING
+    while not streams.hold(b"ready") and process.poll() is None and time.monotonic() < until:
+        time.sleep(_GLANCE)
 
 
 def native_only(names: Mapping[str, object], has: Callable[[str], bool]) -> tuple[str, ...]:
