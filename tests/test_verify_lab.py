@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -42,30 +43,35 @@ int WINAPI WinMain(HINSTANCE instance, HINSTANCE before, LPSTR command, int show
 """
 CRASH = """
 #include <windows.h>
-int main(int count, char **arguments) { RaiseException(0xC06D007E, 0, 0, 0); return 0; }
+#include <stdio.h>
+int main(int count, char **arguments) {
+    if (count == 1) RaiseException(0xC06D007E, 0, 0, 0);
+    puts("ready to serve");
+    fflush(stdout);
+    Sleep(100000);
+    return 0;
+}
 """
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     """After each run there is no process of it, no folder, no screen."""
-    before = set(Path("/tmp").glob("depfix-*"))
+    before = set(Path("/tmp").glob("depfix-screen-*"))
     yield
     assert list(CACHED.glob("run-*")) == []
-    assert set(Path("/tmp").glob("depfix-*")) <= before
+    assert set(Path("/tmp").glob("depfix-screen-*")) <= before
     assert processes_of(str(CACHED)) == []
 
 
 def processes_of(prefix: str) -> list[str]:
     """Return the programs that run in a Wine prefix below a folder."""
+    wanted = f"WINEPREFIX={prefix}".encode()
     found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            variables = (entry / "environ").read_bytes() if entry.name.isdigit() else b""
-            if f"WINEPREFIX={prefix}".encode() in variables:
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if wanted in (entry / "environ").read_bytes():
                 found.append((entry / "cmdline").read_text())
-        except OSError:
-            continue
     return found
 
 
@@ -280,8 +286,5 @@ def test_the_debug_api_tells_loads_codes_and_crashes(window: Path, tmp_path: Pat
     (tmp_path / "d" / "need.dll").unlink()
     assert under_windows(script, tmp_path / "d" / "app.exe")[0].startswith(f"{0xC0000135} ")
     assert under_windows(script, window / "crash.exe")[0].startswith(f"{0xC06D007E} [{0xC06D007E}] ")
-    assert under_windows(script, window / "app.exe", "", "timeout=2")[0].startswith("None [] ")
-    assert under_windows(script, window / "app.exe", "print", "alive=2") == [
-        under_windows(script, window / "app.exe", "", "alive=2")[0],
-        "ready to serve",
-    ]
+    lines = under_windows(script, window / "crash.exe", "wait", "timeout=2")
+    assert (lines[0], lines[1]) == ("None [] ['crash.exe', 'kernel32.dll']", "ready to serve")

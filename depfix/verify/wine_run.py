@@ -23,7 +23,7 @@ _STARTING = 120.0  # seconds for Wine's services to come up
 
 @dataclass(frozen=True, slots=True)
 class WineRun:
-    """A prepared prefix, the dist's folder in it, and what Wine is told: DLLs that must be the dist's own, a display."""
+    """A prepared prefix, the dist's folder in it, what Wine is told: DLLs that must be the dist's own, a display."""
 
     wine: Wine
     prefix: Path
