@@ -135,11 +135,13 @@ def _print(report: Report, run: VerificationRun, values: dict[str, Any]) -> None
 def _hints(dist: str, report: Report, run: VerificationRun, values: dict[str, Any]) -> None:
     if values["quiet"] or run.ended is None:
         return
+    shown = f'"{dist}"' if " " in dist else dist
     if any(finding.name == "not-found-when-run" and finding.severity.rank == 0 for finding in report.findings):
-        shown = f'"{dist}"' if " " in dist else dist
         hint(f"depfix repair {shown} --env conda:NAME copies in what is missing")
     elif run.failure and run.ended.code is None and not values["alive"]:
         hint("a program with windows, or a server, does not end: --alive SECONDS is enough for it")
+    elif run.failure:
+        hint(f"depfix scan {shown} says what is missing")
 
 
 def _write_picture(path: str, content: bytes) -> None:

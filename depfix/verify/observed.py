@@ -11,7 +11,8 @@ from depfix.model.names import fold
 from depfix.model.run import Load
 
 _PREFIXES = re.compile(r"^(?:\\\\\?\\|\\\?\?\\|\\\\\.\\)")
-_WINDOWS = re.compile(r"^(?:[a-z]:|/device/[^/]+)?/(?:windows|winnt|reactos)/")
+# Windows' own folder, and the one of Wine, whose files stand for those of Windows.
+_WINDOWS = re.compile(r"^(?:[a-z]:|/device/[^/]+)?/(?:windows|winnt)/|/wine/(?:x86_64|i386|aarch64)-windows/[^/]+$")
 _LONGEST_TRAIL = 64  # folders of a path that are compared
 
 
@@ -65,7 +66,7 @@ def plain_path(path: str) -> str:
 
 def is_system(path: str) -> bool:
     """Return True for a path in Windows' own folder, or a name without a folder."""
-    return bool(_WINDOWS.match(key(path)))
+    return bool(_WINDOWS.search(key(path)))
 
 
 def root_of(paths: Iterable[str], tree: Tree, programs: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -159,8 +160,7 @@ def _under_wine(dist: Dist, system: CleanSystem, order: Order, settings: Setting
     with ExitStack() as stack:
         prefix = stack.enter_context(run_prefix(wine, settings.environ, settings.prefix, settings.tell))
         display = stack.enter_context(hidden_display(settings.environ))
-        if display is not None:
-            _draw_on_x11(prefix / "user.reg")
+        _draw_on("x11" if display is not None else "null", prefix / "user.reg")
         top = prefix / "drive_c" / (ODD if settings.odd_path else PLAIN)[0]
         folder = prefix.joinpath("drive_c", *(ODD if settings.odd_path else PLAIN))
         if top.exists():
@@ -195,11 +195,12 @@ def _take_picture(display: Display | None, wanted: str, pictures: list[bytes]) -
         pictures.append(screenshot(display))
 
 
-def _draw_on_x11(registry: os.PathLike[str]) -> None:
+def _draw_on(driver: str, registry: os.PathLike[str]) -> None:
+    """Choose Wine's driver for windows: without one that works, a program cannot even make a hidden one."""
     with open(registry, encoding="utf-8", errors="surrogateescape", newline="") as file:
         text = file.read()
     with open(registry, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        file.write(text.replace('"Graphics"="null"', '"Graphics"="x11"'))
+        file.write(re.sub(r'"Graphics"="\w+"', f'"Graphics"="{driver}"', text))
 
 
 def _finished(raw: _Raw, copy: Copy) -> _Raw:
