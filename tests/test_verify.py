@@ -67,12 +67,12 @@ LoadLibrary \Device\HarddiskVolume3\Users\me\main.dist\late.pyd
 Failed \Device\HarddiskVolume3\Users\me\main.dist\late.pyd
 """
 MONITOR = r""""Time of Day","Process Name","PID","Operation","Path","Result","Detail"
-"5:25:50.1 PM","app.exe","8672","Load Image","D:\work\main.dist\app.exe","SUCCESS","Image Base: 0x140000000"
-"5:25:50.2 PM","app.exe","8672","Load Image","D:\work\main.dist\pkg\core.pyd","SUCCESS","Image Base: 0x180000000"
-"5:25:50.3 PM","app.exe","8672","CreateFile","D:\work\main.dist\pkg\gone.dll","NAME NOT FOUND","Desired Access: Read"
+"5:25:50.1 PM","app.exe","8672","Load Image","D:\apps\main.dist\app.exe","SUCCESS","Image Base: 0x140000000"
+"5:25:50.2 PM","app.exe","8672","Load Image","D:\apps\main.dist\pkg\core.pyd","SUCCESS","Image Base: 0x180000000"
+"5:25:50.3 PM","app.exe","8672","CreateFile","D:\apps\main.dist\pkg\gone.dll","NAME NOT FOUND","Desired Access: Read"
 "5:25:50.4 PM","app.exe","8672","CreateFile","C:\Windows\System32\gone.dll","NAME NOT FOUND","Desired Access: Read"
-"5:25:50.5 PM","app.exe","8672","CreateFile","D:\work\main.dist\other.dll","NAME NOT FOUND","Desired Access: Read"
-"5:25:50.6 PM","app.exe","8672","CreateFile","D:\work\main.dist\pkg\core.cp310-win_amd64.pyd","NAME NOT FOUND",""
+"5:25:50.5 PM","app.exe","8672","CreateFile","D:\apps\main.dist\other.dll","NAME NOT FOUND","Desired Access: Read"
+"5:25:50.6 PM","app.exe","8672","CreateFile","D:\apps\main.dist\pkg\core.cp310-win_amd64.pyd","NAME NOT FOUND",""
 "5:25:50.7 PM","app.exe","8672","Load Image","C:\ProgramData\conda\Library\bin\other.dll","SUCCESS",""
 "5:25:50.8 PM","explorer.exe","1","Load Image","C:\ProgramData\shell.dll","SUCCESS",""
 """
@@ -183,7 +183,7 @@ def test_a_trace_of_dlltracer(tmp_path: Path, dist_tree: Tree) -> None:
 def test_a_trace_of_process_monitor(tmp_path: Path, dist_tree: Tree, encoding: str) -> None:
     (tmp_path / "Logfile.CSV").write_text(MONITOR, encoding=encoding, newline="\r\n")
     trace = read_trace(str(tmp_path / "Logfile.CSV"), dist_tree, ("app.exe",))
-    assert (trace.kind, trace.root) == ("CSV of Process Monitor", "d:/work/main.dist")
+    assert (trace.kind, trace.root) == ("CSV of Process Monitor", "d:/apps/main.dist")
     assert [load.inside or load.path for load in trace.observed.loads] == [
         "app.exe",
         "pkg/core.pyd",
@@ -400,7 +400,7 @@ BAD = Ended(1, 0.5, "", "Traceback\nImportError: DLL load failed while importing
 
 
 def test_a_run_that_went_well_says_nothing(small: Session) -> None:
-    loads = (Load("C:\\app\\app.exe", "app.exe"), Load("C:\\app\\pkg\\core.pyd", "pkg/core.pyd"))
+    loads: tuple[Load, ...] = (Load("C:\\app\\app.exe", "app.exe"), Load("C:\\app\\pkg\\core.pyd", "pkg/core.pyd"))
     loads += (Load("C:\\windows\\system32\\kernel32.dll", "", True, True), Load("C:\\users\\x\\Temp\\made.dll", ""))
     row = seen(small, Observed(loads), OK)
     assert (row.failure, told(row)) == ("", [])
@@ -491,6 +491,7 @@ def test_a_message_box_may_be_an_error(small: Session) -> None:
 
 def test_symbols_that_a_dll_of_the_dist_lacks(small: Session) -> None:
     load = Load("C:\\app\\pkg\\need.dll", "pkg/need.dll")
+    rows: tuple[Unresolved, ...]
     rows = (Unresolved("need.dll", "one", "pkg/core.pyd"), Unresolved("need.dll", "two", "pkg/core.pyd"))
     rows += (Unresolved("kernel32.dll", "newer", "pkg/core.pyd"),)  # Wine's own: Windows may have it
     (finding,) = judged(seen(small, Observed((load,), unresolved=rows), OK))
@@ -619,11 +620,11 @@ def test_a_trace_is_read_instead_of_a_run(cli: Run, make_dist: DistMaker, tmp_pa
     rows = {(one["rule"], one["severity"], one["subject"]) for one in report["findings"]}
     assert rows == {("DF601", "error", "other.dll"), ("DF603", "info", "gone.dll")}
     run = report["verification_run"]
-    assert (run["how"], run["place"], run["passed"]) == ("CSV of Process Monitor", "d:/work/main.dist", None)
+    assert (run["how"], run["place"], run["passed"]) == ("CSV of Process Monitor", "d:/apps/main.dist", None)
     assert run["comparison"]["foreseen"] == 2
     text = cli("verify", dist, "--trace", tmp_path / "Logfile.CSV")
     assert text.out.startswith("app.exe: CSV of Process Monitor of 3 loads: 1 error, 0 warnings\n")
-    assert "the dist was at d:/work/main.dist" in text.out
+    assert "the dist was at d:/apps/main.dist" in text.out
     assert cli("verify", dist, "--trace", tmp_path / "Logfile.CSV", "--ignore", "DF601", "-q").code == 0
     assert snapshot(dist) == before
 
