@@ -481,6 +481,12 @@ def test_what_wine_lacks_is_not_blamed_on_the_dist(small: Session) -> None:
         assert "Wine lacks" in finding.message
 
 
+def test_what_a_pipe_cannot_take_may_be_no_defect(small: Session) -> None:
+    words = "Traceback\nUnicodeEncodeError: 'charmap' codec can't encode characters in position 0-1\n"
+    (finding,) = judged(seen(small, Observed(), Ended(1, 0.5, "", words)))
+    assert (finding.severity.value, "a console takes every one" in finding.message) == ("warning", True)
+
+
 def test_a_message_box_may_be_an_error(small: Session) -> None:
     waits = seen(
         small, Observed(boxes=("Failed to\nexecute",)), Ended(None, 5, "", ""), order=Order("app.exe", alive=5)
@@ -585,6 +591,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path) -> None:
         (("--trace", "no-such-file"), ("cannot read the trace", "Process Monitor"), 2),
         (("--screenshot", "no/such/folder/x.png"), ("cannot write",), 3),
         (("--target", "win95"), ("no such target",), 2),
+        (("--language", "chinese"), ("no language that can be chosen here", "zh_CN"), 2),
     ],
 )
 def test_wrong_input(

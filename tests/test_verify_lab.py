@@ -163,6 +163,24 @@ def test_a_dll_that_only_path_has(cli: Run, make_dist: DistMaker, forge: Forge, 
     assert (code, rows) == (1, {("DF601", "error", "need.dll")})
 
 
+READS = """
+import sys
+with open("settings.txt") as file:
+    print(file.read(), sys.stdout.encoding)
+"""
+
+
+def test_another_language_has_another_code_page(cli: Run, tmp_path: Path) -> None:
+    dist = flat_dist(tmp_path / "dist", READS)
+    (dist / "settings.txt").write_text("中文一", encoding="utf-8")
+    code, run, _ = verified(cli, dist, "--no-compare", "--language", "zh_CN", "--odd-path", "--", "program.py")
+    assert (code, run["exit_code"]) == (1, 1)
+    assert "'gbk' codec can't decode" in str(run["failure"]) + str(run["err"])
+    (dist / "settings.txt").write_text("中文一", encoding="gbk")
+    code, run, _ = verified(cli, dist, "--no-compare", "--language", "zh_CN", "--odd-path", "--", "program.py")
+    assert (code, run["out"]) == (0, "中文一 utf-8\n"), run["err"]
+
+
 # --- kinds of programs -----------------------------------------------------------------------------------------------
 
 

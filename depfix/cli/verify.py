@@ -51,6 +51,12 @@ _RANK = {"error": 0, "warning": 1, "never": -1}
     help="The current directory: dist (as after a double click), elsewhere (the user's folder), or a folder.",
 )
 @click.option("--odd-path", is_flag=True, help="Put it into a folder with spaces, brackets and Chinese characters.")
+@click.option(
+    "--language",
+    metavar="NAME",
+    default="",
+    help="The language of Wine's Windows, such as zh_CN: decides the code page that files are read in.",
+)
 @click.option("--link", is_flag=True, help="Hard-link DLLs instead of copying them; it is checked that they stay.")
 @click.option("--prefix", metavar="DIR", default="", help="Keep the Wine prefix here; all that runs in it is ended.")
 @click.option("--screenshot", metavar="FILE", default="", help="Save a picture of the screen as PNG (needs Xvfb).")
@@ -72,7 +78,8 @@ def verify(dist: str, arguments: tuple[str, ...], **values: Any) -> None:
     from depfix import pipeline
 
     check_outputs(values["output"], values["screenshot"])
-    signal.signal(signal.SIGTERM, _terminated)  # so that nothing is left behind, as after Ctrl-C
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stopped)
     with ProgressBar(values["quiet"]) as show:
         settings = _settings(arguments, values, show)
         options = options_from({"environments": (), **values}, progress=show)
@@ -84,8 +91,13 @@ def verify(dist: str, arguments: tuple[str, ...], **values: Any) -> None:
     sys.exit(_FINDINGS if _fails(report, values["fail_on"]) else _CLEAN)
 
 
-def _terminated(_signal: int, _frame: FrameType | None) -> None:
-    sys.exit(_TERMINATED)
+def _stopped(number: int, _frame: FrameType | None) -> None:
+    """End the run and clear up; while that is done, another Ctrl-C has no effect."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    if number == signal.SIGTERM:
+        sys.exit(_TERMINATED)
+    raise KeyboardInterrupt
 
 
 def _settings(arguments: tuple[str, ...], values: dict[str, Any], show: ProgressBar) -> Settings:
@@ -104,6 +116,7 @@ def _settings(arguments: tuple[str, ...], values: dict[str, Any], show: Progress
         expect=values["expect"],
         cwd=values["cwd"],
         odd_path=values["odd_path"],
+        language=values["language"],
         link=values["link"],
         prefix=values["prefix"],
         screenshot=values["screenshot"],

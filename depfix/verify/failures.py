@@ -50,15 +50,15 @@ class TraceNotReadError(InputError):
         return "known are Wine's log (WINEDEBUG=+loaddll,err+module), dlltracer's output, and CSV of Process Monitor"
 
 
-class UnfitFolderError(InputError):
-    """A folder or option of a run cannot be used; `advice` says what to do."""
+class UnfitChoiceError(InputError):
+    """A folder, or what was chosen for a run, cannot be used; `advice` says what to do."""
 
-    def __init__(self, path: str, reason: str, advice: str = "") -> None:
-        super().__init__(path, reason, advice)
-        self.path, self.reason, self.advice = path, reason, advice
+    def __init__(self, choice: str, reason: str, advice: str = "") -> None:
+        super().__init__(choice, reason, advice)
+        self.choice, self.reason, self.advice = choice, reason, advice
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
+        return f"{self.choice}: {self.reason}"
 
     @property
     def hint(self) -> str:

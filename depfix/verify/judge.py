@@ -87,11 +87,20 @@ def _failed(seen: Seen) -> Iterator[Finding]:
             lacks = ", ".join(seen.gaps[:_MOST_GAPS])
             parts.append(f"Wine lacks {lacks}, which Windows has: try it on Windows before you blame the dist")
             severity = Severity.WARNING
-        sure = Confidence.PROBABLE if seen.gaps else Confidence.CERTAIN
+        elif _could_not_print(seen):
+            parts.append("it printed to a pipe, which takes the characters of one code page; a console takes every one")
+            severity = Severity.WARNING
+        sure = Confidence.PROBABLE if severity is not None else Confidence.CERTAIN
         yield finding("program-failed", seen.program, "; ".join(parts), severity=severity, confidence=sure)
     elif waits and seen.observed.boxes:
         message = f"{seen.program} still ran, but {'; '.join(_boxes(seen))}: look whether that is an error"
         yield finding("program-failed", seen.program, message, severity=Severity.WARNING)
+
+
+def _could_not_print(seen: Seen) -> bool:
+    """Return True if a program that does not heed PYTHONIOENCODING stumbled over what it printed itself."""
+    last = seen.ended.err.rstrip().rpartition("\n")[2] if seen.ended is not None else ""
+    return last.startswith("UnicodeEncodeError: ")
 
 
 def _boxes(seen: Seen) -> list[str]:

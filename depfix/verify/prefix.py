@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from depfix.verify.clean import remove_folder
-from depfix.verify.failures import CannotRunError, UnfitFolderError
+from depfix.verify.failures import CannotRunError, UnfitChoiceError
 from depfix.verify.wine_gaps import completed_ucrt, forwarding_dll
 
 _MADE_AS = "3"  # counts up when a prefix is made otherwise
@@ -101,7 +101,7 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
 def run_prefix(wine: Wine, environ: Mapping[str, str], kept: str, tell: Callable[[str], None]) -> Iterator[Path]:
     """Give a prefix for one run, and at the end stop all that runs in it and remove it; `kept` is one that stays.
 
-    Raises CannotRunError if none can be made, UnfitFolderError if `kept` holds something else.
+    Raises CannotRunError if none can be made, UnfitChoiceError if `kept` holds something else.
     """
     template = _template(wine, cache_folder(environ), tell)
     prefix = _kept(kept, template) if kept else _copied(template)
@@ -246,11 +246,11 @@ def _kept(folder: str, template: Path) -> Path:
     if (prefix / _MARK).exists():
         return prefix
     if prefix.exists() and (not prefix.is_dir() or any(prefix.iterdir())):
-        raise UnfitFolderError(folder, "it is no Wine prefix that depfix made", "give a folder that is empty or absent")
+        raise UnfitChoiceError(folder, "it is no Wine prefix that depfix made", "give a folder that is empty or absent")
     try:
         _copy(template, prefix)
     except OSError as error:
-        raise UnfitFolderError(folder, f"it cannot be written ({error.strerror or error})") from error
+        raise UnfitChoiceError(folder, f"it cannot be written ({error.strerror or error})") from error
     return prefix
 
 

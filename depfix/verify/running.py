@@ -13,6 +13,10 @@ from depfix.model.run import Order
 
 _MOST_KEPT = 1 << 26  # bytes of one stream
 _GLANCE = 0.05  # seconds between looks at a process
+# What is printed goes to a pipe here and to a console at a customer's: that one takes every character (PEP 528,
+# https://peps.python.org/pep-0528/), a pipe those of the code page alone. This is all of Python that is set.
+AS_ON_A_CONSOLE = {"PYTHONIOENCODING": "utf-8"}
+
 _SETTLING = 3.0  # seconds that a program has to fail after it printed what was expected
 
 

@@ -23,7 +23,7 @@ from depfix.model.run import Ended, Observed, Order, VerificationRun
 from depfix.verify.clean import ODD, PLAIN, Copied, Copy, copy_dist, remove_folder, windows_environment
 from depfix.verify.compare import compare
 from depfix.verify.display import Display, has_xvfb, hidden_display, screenshot
-from depfix.verify.failures import CannotRunError, UnfitFolderError, UnknownProgramError
+from depfix.verify.failures import CannotRunError, UnfitChoiceError, UnknownProgramError
 from depfix.verify.judge import Seen, judged
 from depfix.verify.observed import Places, key, load
 from depfix.verify.prefix import find_wine, run_prefix
@@ -49,6 +49,7 @@ class Settings:
     expect: str = ""
     cwd: str = "dist"
     odd_path: bool = False
+    language: str = ""
     link: bool = False
     prefix: str = ""
     screenshot: str = ""
@@ -79,7 +80,7 @@ def verify_dist(
 ) -> tuple[VerificationRun, tuple[Finding, ...]]:
     """Run a program of the dist, or read a trace of such a run, and return what was seen with the findings.
 
-    Raises UnknownProgramError, UnfitFolderError and TraceNotReadError for what the user gave, CannotRunError if Windows
+    Raises UnknownProgramError, UnfitChoiceError and TraceNotReadError for what the user gave, CannotRunError if Windows
     programs cannot be run here.
     """
     program = chosen_program(dist, settings.exe)
@@ -130,10 +131,13 @@ def check_settings(dist: Dist, settings: Settings) -> None:
         if dist.machine is not Machine.AMD64:
             raise CannotRunError(f"the program is {dist.machine.words}, and Wine runs 64-bit (amd64) ones here")
     if settings.cwd not in ("dist", "elsewhere") and not os.path.isdir(settings.cwd):
-        raise UnfitFolderError(settings.cwd, "no such folder", "--cwd takes dist, elsewhere or a folder")
+        raise UnfitChoiceError(settings.cwd, "no such folder", "--cwd takes dist, elsewhere or a folder")
+    if settings.language and (sys.platform == "win32" or not re.fullmatch(r"[a-z]{2,3}_[A-Z]{2}", settings.language)):
+        known = "it is chosen for Wine alone, as zh_CN, ja_JP or de_DE; Windows has its own"
+        raise UnfitChoiceError(settings.language, "no language that can be chosen here", known)
     if settings.screenshot:
         if sys.platform == "win32" or not has_xvfb(settings.environ):
-            raise UnfitFolderError(
+            raise UnfitChoiceError(
                 settings.screenshot, "a picture is taken of Xvfb's screen, which is not here", "install Xvfb (xvfb)"
             )
 
@@ -166,7 +170,7 @@ def _under_wine(dist: Dist, system: CleanSystem, order: Order, settings: Setting
         if top.exists():
             remove_folder(top)  # of an earlier run in a prefix that is kept
         native = native_only(vc_runtimes(), system.has)
-        run = WineRun(wine, prefix, str(folder), native, display.name if display is not None else "")
+        run = WineRun(wine, prefix, str(folder), native, display.name if display is not None else "", settings.language)
         ready = stack.enter_context(run.services())  # they come up while the dist is copied
         settings.tell("copying the dist")
         copy = copy_dist(dist.root, str(folder), link=settings.link, copied=settings.copied)

@@ -13,29 +13,52 @@ from pathlib import Path
 
 from depfix.model.run import Ended, Order
 from depfix.verify.prefix import Wine, base_environment, stop_all
-from depfix.verify.running import Streams, has_ended, reap, watch
+from depfix.verify.running import AS_ON_A_CONSOLE, Streams, has_ended, reap, watch
 from depfix.verify.watching import CHANNELS, split_log
 
 _GLANCE = 0.05  # seconds between looks at a process
 _AFTER_END = 5.0  # seconds that its children may hold the pipes
+_UTF8_LOCALES = ("/usr/lib/locale/C.utf8", "/usr/lib/locale/C.UTF-8", "/usr/lib/locale/en_US.utf8")
 _STARTING = 120.0  # seconds for Wine's services to come up
 
 
 @dataclass(frozen=True, slots=True)
 class WineRun:
-    """A prepared prefix, the dist's folder in it, what Wine is told: DLLs that must be the dist's own, a display."""
+    """A prepared prefix, the dist's folder in it, and what Wine is told of DLLs, of a display, of the language.
+
+    `native` are the DLLs for which Wine's own must not stand in.
+
+    The language, such as `zh_CN`, decides the ANSI code page of the program, and its messages.
+    """
 
     wine: Wine
     prefix: Path
     dist: str
     native: tuple[str, ...]
     display: str = ""
+    language: str = ""
 
     def environment(self, channels: str) -> dict[str, str]:
         env = base_environment(self.prefix)
         native = f";{','.join(self.native)}=n" if self.native else ""
-        env |= {"WINEDEBUG": channels, "WINEDLLOVERRIDES": env["WINEDLLOVERRIDES"] + native}
+        env |= {"WINEDEBUG": channels, "WINEDLLOVERRIDES": env["WINEDLLOVERRIDES"] + native, **AS_ON_A_CONSOLE}
+        if self.language:
+            env |= {"LC_ALL": f"{self.language}.UTF-8", "LOCPATH": self._locales()}
         return env | ({"DISPLAY": self.display} if self.display else {})
+
+    def _locales(self) -> str:
+        """Give the host's C library a locale of this name, which need not be installed: Wine takes the code page from
+        the name, and only needs one in which names of files are UTF-8.
+
+        Source: locale(7), LOCPATH https://man7.org/linux/man-pages/man7/locale.7.html
+        """
+        folder = self.prefix / "locales"
+        link = folder / f"{self.language}.UTF-8"
+        folder.mkdir(exist_ok=True)
+        real = next((place for place in _UTF8_LOCALES if os.path.isdir(place)), "")
+        if real and not link.is_symlink():
+            link.symlink_to(real)
+        return str(folder)
 
     def windows_path(self, inner: str = "") -> str:
         """Return the path that the dist, or a file of it, has for the program."""
