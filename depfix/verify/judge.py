@@ -157,34 +157,37 @@ def _on_clean_windows(system: CleanSystem, name: str) -> bool:
 
 
 def _not_found(seen: Seen) -> Iterator[Finding]:
-    failed = bool(seen.failure)
+    """Yield one finding for each DLL, whoever looked for it."""
+    by_name: dict[str, list[Sought]] = {}
     for one in seen.observed.sought:
-        name = _dll(one.name)
-        if _on_clean_windows(seen.system, name):
-            continue
+        if not _on_clean_windows(seen.system, _dll(one.name)):
+            by_name.setdefault(_dll(one.name), []).append(one)
+    for name, rows in by_name.items():
         node = Node(NodeKind.MISSING, name)
         known = seen.closure is not None and seen.closure.graph.strength(node) is not None
-        by_code = not one.importer
-        blamed = failed and (not by_code or known)
-        message = f"{base_name(one.name)} was not found{_importer(one)}{_status(one)}"
+        importers = tuple(dict.fromkeys(one.importer for one in rows if one.importer))
+        blamed = bool(seen.failure) and (bool(importers) or known)
+        message = f"{base_name(rows[0].name)} was not found{_importers(importers)}{_status(rows[0])}"
         if known:
             message += "; scan names it, too: `depfix repair` copies it in"
-        elif by_code:
-            message += "; code asked for it when it ran" + ("" if failed else ", and went on without it")
+        elif not importers:
+            message += "; code asked for it when it ran" + ("" if seen.failure else ", and went on without it")
         yield finding(
             "not-found-when-run",
             name,
             message,
             severity=None if blamed else Severity.INFO,
             confidence=Confidence.CERTAIN if blamed else Confidence.POSSIBLE,
-            locations=(Location(one.importer),) if one.importer else (),
-            chain=_chain(seen, one, node),
-            identity=one.importer,
+            locations=tuple(Location(importer) for importer in importers),
+            chain=_chain(seen, rows[0], node),
         )
 
 
-def _importer(one: Sought) -> str:
-    return f"; {one.importer} imports it" if one.importer else ""
+def _importers(importers: tuple[str, ...]) -> str:
+    if not importers:
+        return ""
+    more = f" and {len(importers) - 2} more" if len(importers) > 2 else ""
+    return f"; {', '.join(importers[:2])}{more} import{'s' if len(importers) == 1 else ''} it"
 
 
 def _status(one: Sought) -> str:
