@@ -12,9 +12,11 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +39,7 @@ _SETTINGS = (
     (r"HKCU\Software\Wine\DllOverrides", "ucrtbase", "native,builtin"),
     (r"HKCU\Software\Wine\WineDbg", "ShowCrashDialog", "0"),
 )
+_MOST_ROUNDS, _ROUND = 20, 0.1  # of ending processes, with so many seconds between them
 _SMALL = 4096  # bytes; shorter files are not worth a link
 _MARK = ".depfix-prefix"
 _SERVER_FOLDER = "wineserver"  # Debian's Wine keeps in this file the name of its server's folder below /tmp
@@ -116,9 +119,42 @@ def run_prefix(wine: Wine, environ: Mapping[str, str], kept: str, tell: Callable
 def stop_all(wine: Wine, prefix: Path) -> None:
     """End every process of a prefix, and return when they are gone."""
     env = base_environment(prefix)
-    for signal in ("-k", "-w"):
+
+    def server(option: str) -> None:
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            subprocess.run([wine.server, signal], env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=30)
+            subprocess.run([wine.server, option], env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=30)
+
+    for _ in range(_MOST_ROUNDS):
+        server("-k")
+        strays = _processes_of(prefix)
+        if not strays:
+            break
+        for process in strays:
+            with contextlib.suppress(OSError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(_ROUND)
+    server("-w")
+    _remove_server_folder(prefix)
+
+
+def _processes_of(prefix: Path) -> list[int]:
+    """Return the processes of a prefix; the server does not know those that are about to start, and they would wait.
+
+    Source: proc_pid_environ(5) https://man7.org/linux/man-pages/man5/proc_pid_environ.5.html
+    """
+    wanted = b"\0" + os.fsencode(f"WINEPREFIX={prefix}") + b"\0"
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            is_server = (
+                (entry / "comm").read_text().startswith("wineserver")
+            )  # it ends by itself, and saves the registry
+            if not is_server and wanted in b"\0" + (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+    return found
+
+
+def _remove_server_folder(prefix: Path) -> None:
     with contextlib.suppress(OSError, ValueError):
         name = (prefix / _SERVER_FOLDER).read_text("utf-8").strip()
         if re.fullmatch(r"wine-\w{6}", name):
