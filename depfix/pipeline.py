@@ -17,6 +17,7 @@ from depfix.model.finding import Severity
 from depfix.model.names import fold
 from depfix.model.plan import Plan
 from depfix.model.report import Report
+from depfix.model.run import VerificationRun
 from depfix.repair.copying import Copied, quiet
 from depfix.repair.errors import RolledBackError
 from depfix.repair.journal import Record, records
@@ -25,10 +26,12 @@ from depfix.repair.planfile import PlanFile, Workshop, bound_plan, read_plan_fil
 from depfix.repair.planner import Choices, Examined, first_cures, plan_repair
 from depfix.repair.transaction import apply_plan, locked, undo_repairs
 from depfix.session import Options, Session, environments_of
+from depfix.verify.verification import Settings, check_settings, verify_dist
 
 __all__ = [
     "Explanation",
     "Options",
+    "Settings",
     "closure_of",
     "environments_for",
     "repair",
@@ -36,6 +39,7 @@ __all__ = [
     "scan",
     "tree",
     "undo",
+    "verify",
     "why",
 ]
 
@@ -148,6 +152,20 @@ def tree(path: str, name: str, options: Options) -> tuple[Graph, tuple[Node, ...
     session.environments()
     graph = session.examine(session.dist.tree).closure.graph
     return graph, nodes_named(graph, session.dist.tree, name) if name else (graph.root,)
+
+
+def verify(path: str, options: Options, settings: Settings, *, closure: bool = True) -> tuple[Report, VerificationRun]:
+    """Start the dist at `path` as on a clean machine, or read a trace of a run; report what was seen.
+
+    Its findings are those of the run alone. Without `closure` it is not compared with what the dist's files say. Raises
+    InputError, and CannotRunError if Windows programs cannot be run here. The dist stays as it is.
+    """
+    session = Session(path, options)
+    check_settings(session.dist, settings)
+    environments = session.environments(()) if closure else ()
+    known = session.examine(session.dist.tree).closure if closure else None
+    run, findings = verify_dist(session.dist, session.system, settings, known)
+    return session.report(tuple(row for row in findings if session.shown(row)), environments), run
 
 
 def _planned(session: Session) -> tuple[Examined, Report]:

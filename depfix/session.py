@@ -113,7 +113,7 @@ class Session:
         closure = build_closure(
             dist, tree, self._system, self._facts, self._entries, self._project, self._supply, self.inside
         )
-        findings = tuple(finding for finding in run_checks(closure) if self._shown(finding))
+        findings = tuple(finding for finding in run_checks(closure) if self.shown(finding))
         return Examined(closure, findings)
 
     def examine_again(self, written: tuple[Action, ...]) -> Examined:
@@ -135,6 +135,11 @@ class Session:
             contents = read_contents(self.dist, self.options.report)
             self._inside = Inside(contents, read_builtin(self.dist), self._target, packed_words(self.dist))
         return self._inside
+
+    @property
+    def system(self) -> CleanSystem:
+        """The clean Windows that the program is to run on."""
+        return self._system
 
     def lift(self, names: Set[str]) -> None:
         """Let the program import modules that it refuses, as if it had been changed already."""
@@ -207,7 +212,8 @@ class Session:
         """Return True if a repair should cure a finding."""
         return finding.severity is not Severity.INFO and finding.confidence is not Confidence.POSSIBLE
 
-    def _shown(self, finding: Finding) -> bool:
+    def shown(self, finding: Finding) -> bool:
+        """Return True if the user wants to see findings of its rule."""
         return finding.rule not in self._ignored and (not self._selected or finding.rule in self._selected)
 
     def _reach(self) -> str:

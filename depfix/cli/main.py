@@ -16,6 +16,7 @@ from depfix.cli.scan import scan
 from depfix.cli.terminal import hint, tell
 from depfix.cli.tree import tree
 from depfix.cli.undo import undo
+from depfix.cli.verify import verify
 from depfix.cli.why import why
 from depfix.errors import DepfixError
 
@@ -31,6 +32,7 @@ def cli() -> None:
     depfix scan main.dist                        what is missing or wrong, and why
     depfix repair main.dist --env conda:NAME     copy it in, all of it or nothing
     depfix undo main.dist                        put the folder back as it was
+    depfix verify main.dist                      start it as on a clean machine
 
     Exit codes: 0 clean, 1 findings, 2 wrong usage or input, 3 depfix could not do its work, 4 a repair was rolled back.
     """
@@ -39,6 +41,7 @@ def cli() -> None:
 cli.add_command(scan)
 cli.add_command(repair)
 cli.add_command(undo)
+cli.add_command(verify)
 cli.add_command(why)
 cli.add_command(tree)
 cli.add_command(envs)

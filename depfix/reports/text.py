@@ -28,7 +28,7 @@ def scan_lines(report: Report, *, verbose: bool) -> Iterator[Line]:
     yield Line()
     for finding in report.findings:
         if verbose or finding.severity is not Severity.INFO:
-            yield from _finding(finding, verbose, cures=bool(report.environments))
+            yield from finding_lines(finding, verbose, cures=bool(report.environments))
             yield Line()
     yield Line(verdict(report))
 
@@ -108,7 +108,7 @@ def head(report: Report) -> Iterator[Line]:
             yield Line(f" {environment.caveat}", "    note:", "yellow")
 
 
-def _finding(finding: Finding, verbose: bool, *, cures: bool) -> Iterator[Line]:
+def finding_lines(finding: Finding, verbose: bool, *, cures: bool) -> Iterator[Line]:
     sure = "" if finding.confidence.value == "certain" else f" ({finding.confidence.value})"
     yield Line(
         f"  {finding.rule} {finding.name}  {finding.subject}{sure}", f"{finding.severity.value:<7}", _colour(finding)

@@ -1,0 +1,165 @@
+"""`depfix verify`: the program started as on a clean machine, and what was seen of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from depfix.cli.exits import exit_code
+from depfix.cli.options import dist_argument, options_from, report_options, scan_options
+from depfix.cli.terminal import ProgressBar, check_outputs, hint, plain, print_lines, print_text, tell, write_report
+from depfix.errors import WriteError
+
+if TYPE_CHECKING:
+    from depfix.model.report import Report
+    from depfix.model.run import VerificationRun
+    from depfix.pipeline import Settings
+
+_TERMINATED = 143
+
+
+@click.command(context_settings={"ignore_unknown_options": False})
+@dist_argument
+@click.argument("arguments", metavar="[-- ARGS]", nargs=-1, type=click.UNPROCESSED)
+@click.option("--exe", metavar="NAME", default="", help="Which program, if there are several in DIST.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    default=60,
+    show_default=True,
+    help="It fails if it has not ended by then.",
+)
+@click.option(
+    "--alive",
+    type=click.FloatRange(min=0.5),
+    metavar="SECONDS",
+    default=None,
+    help="It works if it still runs after so long: for programs with windows, and servers.",
+)
+@click.option("--expect", metavar="TEXT", default="", help="It has to print this.")
+@click.option(
+    "--cwd",
+    metavar="WHERE",
+    default="dist",
+    show_default=True,
+    help="The current directory: dist (as after a double click), elsewhere (the user's folder), or a folder.",
+)
+@click.option("--odd-path", is_flag=True, help="Put it into a folder with spaces, brackets and Chinese characters.")
+@click.option(
+    "--language",
+    metavar="NAME",
+    default="",
+    help="The language of Wine's Windows, such as zh_CN: decides the code page that files are read in.",
+)
+@click.option("--link", is_flag=True, help="Hard-link DLLs instead of copying them; it is checked that they stay.")
+@click.option("--prefix", metavar="DIR", default="", help="Keep the Wine prefix here; all that runs in it is ended.")
+@click.option("--screenshot", metavar="FILE", default="", help="Save a picture of the screen as PNG (needs Xvfb).")
+@click.option(
+    "--trace", metavar="FILE", default="", help="Run nothing; read Wine's log, dlltracer's output or CSV of Procmon."
+)
+@click.option("--no-compare", is_flag=True, help="Do not compare with what a scan finds: quicker.")
+@scan_options
+@report_options
+def verify(dist: str, arguments: tuple[str, ...], **values: Any) -> None:
+    """Start a copy of DIST as on a clean machine, and say what it loaded and what it did not find.
+
+    ARGS behind `--` are the program's. The copy has Windows' own variables and PATH, and no VC runtime that Windows
+    lacks. It runs on Windows itself, elsewhere under Wine in a prefix that is thrown away; it can read this machine's
+    files as drive Z:, and is no sandbox: start only what you trust.
+
+    Exit codes: 0 it ran and nothing is wrong, 1 findings, 2 wrong usage or input, 3 it could not be run.
+    """
+    from depfix import pipeline
+
+    check_outputs(values["output"], values["screenshot"])
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stopped)
+    with ProgressBar(values["quiet"]) as show:
+        settings = _settings(arguments, values, show)
+        options = options_from({"environments": (), **values}, progress=show)
+        report, run = pipeline.verify(dist, options, settings, closure=not values["no_compare"])
+    if values["screenshot"] and run.picture:
+        _write_picture(values["screenshot"], run.picture)
+    _print(report, run, values)
+    _hints(dist, report, run, values)
+    sys.exit(exit_code(report.findings, values["fail_on"]))
+
+
+def _stopped(number: int, _frame: FrameType | None) -> None:
+    """End the run and clear up; while that is done, another Ctrl-C has no effect."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    if number == signal.SIGTERM:
+        sys.exit(_TERMINATED)
+    raise KeyboardInterrupt
+
+
+def _settings(arguments: tuple[str, ...], values: dict[str, Any], show: ProgressBar) -> Settings:
+    from depfix.pipeline import Settings
+
+    def say(message: str) -> None:
+        show.pause()
+        if not values["quiet"]:
+            tell(f" {message} ...")
+
+    return Settings(
+        exe=values["exe"],
+        arguments=arguments,
+        timeout=values["timeout"],
+        alive=values["alive"] or 0.0,
+        expect=values["expect"],
+        cwd=values["cwd"],
+        odd_path=values["odd_path"],
+        language=values["language"],
+        link=values["link"],
+        prefix=values["prefix"],
+        screenshot=values["screenshot"],
+        trace=values["trace"],
+        environ=dict(os.environ),
+        tell=say,
+        copied=lambda done, total: show("copying", done, total, "copying the dist"),
+    )
+
+
+def _print(report: Report, run: VerificationRun, values: dict[str, Any]) -> None:
+    from depfix.reports.text import Line
+    from depfix.reports.verification import verification_json, verification_lines, verification_verdict
+
+    if values["form"] == "json":
+        text = verification_json(report, run)
+        if values["output"]:
+            write_report(values["output"], text)
+        else:
+            print_text(text)
+        return
+    lines = list(verification_lines(report, run, verbose=values["verbose"]))
+    if values["output"]:
+        write_report(values["output"], plain(lines))
+    short = values["quiet"] or values["output"]
+    print_lines([Line(verification_verdict(report, run))] if short else lines)
+
+
+def _hints(dist: str, report: Report, run: VerificationRun, values: dict[str, Any]) -> None:
+    if values["quiet"] or run.ended is None:
+        return
+    shown = f'"{dist}"' if " " in dist else dist
+    if any(finding.name == "not-found-when-run" and finding.severity.rank == 0 for finding in report.findings):
+        hint(f"depfix repair {shown} --env conda:NAME copies in what is missing")
+    elif run.failure and run.ended.code is None and not values["alive"]:
+        hint("a program with windows, or a server, does not end: --alive SECONDS is enough for it")
+    elif run.failure:
+        hint(f"depfix scan {shown} says what is missing")
+
+
+def _write_picture(path: str, content: bytes) -> None:
+    try:
+        with open(path, "wb") as file:
+            file.write(content)
+    except OSError as error:
+        raise WriteError(path, error.strerror or str(error)) from error
