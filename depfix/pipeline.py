@@ -13,6 +13,7 @@ from depfix.dist.tree import file_entry
 from depfix.env.fit import Need
 from depfix.env.protocol import EnvironmentInfo
 from depfix.errors import NoEnvironmentError, RolledBackError
+from depfix.model.diagnosis import Cause
 from depfix.model.finding import Severity
 from depfix.model.names import fold
 from depfix.model.plan import Plan
@@ -24,11 +25,14 @@ from depfix.repair.planfile import PlanFile, Workshop, bound_plan, read_plan_fil
 from depfix.repair.planner import Choices, Examined, first_cures, plan_repair
 from depfix.repair.transaction import apply_plan, locked, undo_repairs
 from depfix.session import Options, Session, environments_of
+from depfix.verify.advice import Question, advised
+from depfix.verify.diagnosis import diagnose as causes_of
 
 __all__ = [
     "Explanation",
     "Options",
     "closure_of",
+    "diagnose",
     "environments_for",
     "repair",
     "repairs",
@@ -51,6 +55,22 @@ def scan(path: str, options: Options) -> Report:
     start = session.examine(session.dist.tree)
     cures = first_cures(start, environments, session.wanted)
     return session.report(with_fixes(start.findings, cures), environments)
+
+
+def diagnose(text: str, path: str, options: Options, log: str = "") -> tuple[Cause, ...]:
+    """Return the causes that an error text tells of, best first, each with what to do.
+
+    With the dist at `path` (it may be empty) they are joined to what a scan of it finds. `log` is the file that the text
+    is from, if any. Raises InputError for a dist, entry or environment that cannot be worked with.
+    """
+    if not path:
+        return advised(causes_of(text), Question(log))
+    session = Session(path, options)
+    environments = session.environments()
+    start = session.examine(session.dist.tree)
+    findings = with_fixes(start.findings, first_cures(start, environments, session.wanted))
+    specs = tuple(environment.info.spec for environment in environments)
+    return advised(causes_of(text, start.closure, findings), Question(log, path, options.environments or specs))
 
 
 def repair(

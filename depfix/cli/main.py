@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from depfix import __version__
+from depfix.cli.diagnose import diagnose
 from depfix.cli.options import dist_argument, environment_option, options_from, report_options, scan_options
 from depfix.cli.terminal import (
     CopyProgress,
@@ -281,6 +282,9 @@ def explain(name: str) -> None:
     from depfix.reports.rules import explanation_lines, rule_lines
 
     print_lines(explanation_lines(name) if name else rule_lines())
+
+
+cli.add_command(diagnose)
 
 
 def main() -> None:
