@@ -60,8 +60,8 @@ def scan(path: str, options: Options) -> Report:
 def diagnose(text: str, path: str, options: Options, log: str = "") -> tuple[Cause, ...]:
     """Return the causes that an error text tells of, best first, each with what to do.
 
-    With the dist at `path` (it may be empty) they are joined to what a scan of it finds. `log` is the file that the text
-    is from, if any. Raises InputError for a dist, entry or environment that cannot be worked with.
+    With the dist at `path` (it may be empty) they are joined to what a scan of it finds. `log` is the file that the
+    text is from, if any. Raises InputError for a dist, entry or environment that cannot be worked with.
     """
     if not path:
         return advised(causes_of(text), Question(log))

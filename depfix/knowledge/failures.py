@@ -48,8 +48,8 @@ class CodeText(msgspec.Struct, frozen=True):
 class Failure(msgspec.Struct, frozen=True):
     """One text that a program or Windows prints when something fails.
 
-    One of `has`, in lower case, stands wherever `pattern` can match. `cause` is a cause, or what tells it: the number of
-    Windows in the same text (by-number), what bears the name (by-dll, by-module, by-path). `subject` and `words` may
+    One of `has`, in lower case, stands wherever `pattern` can match. `cause` is a cause, or what tells it: the number
+    of Windows in the same text (by-number), what bears the name (by-dll, by-module, by-path). `subject` and `words` may
     hold groups of the pattern. `masks`: it hides its cause, so that another failure nearby counts. `generic`: it counts
     only where no other does. `weak`: a warning. `runtime`: the load is by name.
     """
@@ -126,13 +126,14 @@ def own_folders() -> frozenset[str]:
 @lru_cache(maxsize=1)
 def failures() -> tuple[tuple[re.Pattern[str], Failure], ...]:
     """Return all failures with their patterns compiled, what decides first. Raises DataFileError for a bad pattern."""
-    rows = []
-    for failure in _file().failures:
-        try:
-            rows.append((re.compile(failure.pattern, re.IGNORECASE | re.MULTILINE), failure))
-        except re.error as error:
-            raise DataFileError(_TABLE, f"{failure.id}: {error}") from error
-    return tuple(rows)
+    return tuple((_compiled(failure), failure) for failure in _file().failures)
+
+
+def _compiled(failure: Failure) -> re.Pattern[str]:
+    try:
+        return re.compile(failure.pattern, re.IGNORECASE | re.MULTILINE)
+    except re.error as error:
+        raise DataFileError(_TABLE, f"{failure.id}: {error}") from error
 
 
 def code_of(number: str) -> str:

@@ -11,10 +11,10 @@ from depfix.model.finding import Confidence, Fix
 class Cause:
     """One cause that an error text tells of.
 
-    `cause` is the name of a rule, or `multiprocessing`, `excluded-module-guard`, `dll-init-failed`, `unknown`; `rule` the
-    code of that rule, empty if it is none. `message` is one sentence, `why` what the text says of it, `advice` what to
-    do, `command` what to type for it. `line` and `evidence` are the place in the text. `chain` and `fix` come from the
-    findings of a dist; only with one that says the same is `confidence` certain.
+    `cause` is the name of a rule, or `multiprocessing`, `excluded-module-guard`, `dll-init-failed`, `unknown`; `rule`
+    the code of that rule, empty if it is none. `message` is one sentence, `why` what the text says of it, `advice` what
+    to do, `command` what to type for it. `line` and `evidence` are the place in the text. `chain` and `fix` come from
+    the findings of a dist; only with one that says the same is `confidence` certain.
     """
 
     cause: str

@@ -12,7 +12,14 @@ from depfix.model.finding import Confidence
 
 _CURED_BY_COPIES = frozenset(
     (
-        *("missing-dll", "missing-delay-dll", "misplaced-dll", "missing-symbol", "wrong-machine", "missing-runtime-dll"),
+        *(
+            "missing-dll",
+            "missing-delay-dll",
+            "misplaced-dll",
+            "missing-symbol",
+            "wrong-machine",
+            "missing-runtime-dll",
+        ),
         *("missing-vc-runtime", "incomplete-gpu-runtime", "missing-module", "missing-stdlib-module", "abi-mismatch"),
         *("missing-extension-module", "missing-metadata", "hidden-module", "damaged-file", "missing-data-file"),
         *("missing-package-data", "missing-optional-module"),
@@ -59,7 +66,11 @@ def _advised(cause: Cause, question: Question) -> Cause:
     if cause.cause in _CURED_BY_COPIES:
         log = quoted(question.log) if question.log else "LOG"
         command = f"depfix diagnose {log} --dist {dist} --env conda:NAME"
-        return replace(cause, advice="let depfix look into the program's folder: it tells which file, and cures it", command=command)
+        return replace(
+            cause,
+            advice="let depfix look into the program's folder: it tells which file, and cures it",
+            command=command,
+        )
     return replace(cause, advice=_cure(cause), command=f"depfix explain {cause.rule}" if cause.rule else "")
 
 
@@ -82,5 +93,3 @@ def _cure(cause: Cause) -> str:
 def quoted(text: str) -> str:
     """Return an argument as shells take it."""
     return f'"{text}"' if any(char in text for char in " &|<>^;()") else text
-
-

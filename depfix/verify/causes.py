@@ -43,23 +43,28 @@ RULES: dict[str, tuple[str, ...]] = {
     **{name: (name,) for name in ("python-not-there", "source-needed", "unwritable-cache", "writes-beside-program")},
     **{name: (name,) for name in ("console-output", "console-input")},
 }
-_BY_RULE_ALONE = frozenset(("multiprocessing", "python-not-there", "source-needed", "unwritable-cache"))
-_BY_RULE_ALONE |= {"writes-beside-program", "console-output", "console-input"}
+_BY_RULE_ALONE = frozenset(
+    (
+        *("multiprocessing", "python-not-there", "source-needed", "unwritable-cache"),
+        *("writes-beside-program", "console-output", "console-input"),
+    )
+)
 _LOADED = (EdgeKind.STATIC, EdgeKind.FORWARD, EdgeKind.ASSEMBLY)
 _MOST_PARTS = 12
 
 
 class Match(Enum):
-    """How a finding goes with a text: it is about the very thing, about what that needs, or about something near."""
+    """How a finding goes with a text: it is about the very thing, what that needs, one alike, or anything else."""
 
     SAME = 0
     NEEDED = 1
-    NEAR = 2
+    ALIKE = 2
+    NEAR = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A finding that a text speaks of; `distance` is how many loads lie between the two, `absent`: a DLL is not there."""
+    """A finding that a text speaks of; `distance`: how many loads lie between the two, `absent`: a DLL is not there."""
 
     finding: Finding
     match: Match
@@ -74,11 +79,12 @@ class Joined:
     @property
     def confidence(self) -> Confidence:
         """How sure it is that this is the cause: certain only if both are about one thing."""
-        if self.match is Match.NEAR:
-            return Confidence.POSSIBLE
+        if self.match in (Match.ALIKE, Match.NEAR):
+            return Confidence.PROBABLE if self.match is Match.ALIKE else Confidence.POSSIBLE
         # How surely the program comes there is settled: it did.
         sure = self.finding.confidence is Confidence.CERTAIN or self.match is Match.SAME or self.absent
-        return Confidence.CERTAIN if sure and self.finding.confidence is not Confidence.POSSIBLE else Confidence.PROBABLE
+        possible = self.finding.confidence is Confidence.POSSIBLE
+        return Confidence.CERTAIN if sure and not possible else Confidence.PROBABLE
 
 
 class Evidence:
@@ -100,14 +106,13 @@ class Evidence:
         wanted = RULES.get(told.cause, ())
         rows = [finding for finding in self._findings if finding.name in wanted]
         if told.cause in _BY_RULE_ALONE:
-            found = list(self._of_behaviour(rows, frames))
+            found = list(self._of_behaviour(told, rows, frames))
         elif told.cause in _DATA:
             found = list(self._of_data(told, rows))
         elif told.cause == "missing-metadata":
             found = [Joined(row, Match.SAME) for row in rows if normalised(row.subject) == normalised(told.subject)]
         elif wanted is RULES["missing-module"] or told.cause in ("shadowed-module", "version-conflict"):
-            module, name = hit.groups.get("module") or told.subject, hit.groups.get("name", "")
-            found = list(self._of_module({module, f"{module}.{name}"} if name else {told.subject}, rows))
+            found = list(self._of_module(told, hit.groups, rows))
         else:
             found = list(self._of_image(told, rows, frames, delayed=code.startswith("0xC06D")))
             if not found and not told.subject:
@@ -125,7 +130,7 @@ class Evidence:
     # --- DLLs ---
 
     def images(self, subject: str, frames: tuple[Frame, ...] = ()) -> list[str]:
-        """Return the images of the dist that a text names, as a file or as a module, else those that its frames are of."""
+        """Return the images of the dist that a text names, as a file or as a module; of many those of its frames."""
         tree = self._world.tree
         name = base_name(subject.replace("\\", "/"))
         if not name:
@@ -151,7 +156,9 @@ class Evidence:
     def _inside(self, path: str) -> str:
         """Return a path of a text relative to the dist; the customer's folder may bear any name."""
         parts = re.sub(r"[\\/]+", "/", path).split("/")[-_MOST_PARTS:]
-        known = ("/".join(parts[index:]) for index in range(len(parts) - 1) if self._world.tree.has_folder(parts[index]))
+        known = (
+            "/".join(parts[index:]) for index in range(len(parts) - 1) if self._world.tree.has_folder(parts[index])
+        )
         return next((one for one in known if self._world.tree.has_folder(one.rpartition("/")[0])), inside_path(path))
 
     def _of_image(
@@ -160,8 +167,8 @@ class Evidence:
         subject = told.path if "/" in told.path or "\\" in told.path else told.subject or told.path
         starts = self.images(subject, frames)
         if not told.subject:
-            folders = self._packages(frames[-1:])
-            starts = [e.path for e in self._world.tree.images() if fold(e.path).startswith(tuple(f"{f}/" for f in folders))]
+            folders = tuple(f"{folder}/" for folder in self._packages(frames[-1:]))
+            starts = [entry.path for entry in self._world.tree.images() if fold(entry.path).startswith(folders)]
         reached = self._reached(starts, (*_LOADED, EdgeKind.DELAY) if delayed else _LOADED)
         named = fold(base_name(told.subject.replace("\\", "/")))
         for row in rows:
@@ -174,7 +181,8 @@ class Evidence:
                 places = (row.subject, *(place.path for place in row.locations[:1]), *row.identity.split("\0")[:1])
                 distances = [reached[key] for key in map(fold, places) if key in reached]
                 if distances and (row.name != "wrong-machine" or _points_at(row, reached)):
-                    yield Joined(row, Match.NEEDED, min(distances), absent and fold(row.subject) in reached)
+                    match = Match.NEEDED if named else Match.ALIKE
+                    yield Joined(row, match, min(distances), absent and fold(row.subject) in reached)
 
     def _reached(self, starts: Iterable[str], kinds: tuple[EdgeKind, ...]) -> dict[str, int]:
         """Return by folded name which images and missing DLLs a load of some images leads to, with how far they are."""
@@ -210,16 +218,20 @@ class Evidence:
 
     # --- modules, data, behaviour ---
 
-    def _of_module(self, modules: Set[str], rows: Sequence[Finding]) -> Iterator[Joined]:
+    def _of_module(self, told: Told, groups: dict[str, str], rows: Sequence[Finding]) -> Iterator[Joined]:
+        name = groups.get("name", "")
+        module = groups.get("module") or groups.get("package") or told.subject
+        wanted = {module, f"{module}.{name}"} if name else {module}
+        whole = not name and told.cause != "version-conflict"
         for row in rows:
-            if not any(modules):
+            if not module:
                 yield Joined(row, Match.NEAR)
-            elif row.subject in modules or any(module.startswith(f"{row.subject}.") for module in modules):
+            elif row.subject in wanted or any(one.startswith(f"{row.subject}.") for one in wanted):
                 yield Joined(row, Match.SAME)
-            elif any(row.subject.startswith(f"{module}.") for module in modules) and row.name != "hidden-module":
-                yield Joined(row, Match.NEEDED)
-            elif row.subject.rpartition(".")[2] in modules:
-                yield Joined(row, Match.NEEDED)
+            elif row.subject.startswith(f"{module}."):
+                yield Joined(row, Match.NEEDED if whole else Match.ALIKE)
+            elif name and row.subject.rpartition(".")[2] == name:
+                yield Joined(row, Match.ALIKE)
 
     def _of_data(self, told: Told, rows: Sequence[Finding]) -> Iterator[Joined]:
         path = fold(re.sub(r"[\\/]+", "/", told.path or told.subject)).strip("/")
@@ -227,14 +239,17 @@ class Evidence:
             subject = fold(row.subject).strip("/")
             if path == subject or path.endswith(f"/{subject}") or f"/{subject}/" in f"/{path}":
                 yield Joined(row, Match.SAME)
-            elif base_name(subject) == base_name(path) or subject.split("/")[0] == path:
+            elif subject.split("/")[0] == path or base_name(subject) == path:
                 yield Joined(row, Match.NEEDED)
+            elif base_name(subject) == base_name(path):
+                yield Joined(row, Match.ALIKE)
 
-    def _of_behaviour(self, rows: Sequence[Finding], frames: tuple[Frame, ...]) -> Iterator[Joined]:
+    def _of_behaviour(self, told: Told, rows: Sequence[Finding], frames: tuple[Frame, ...]) -> Iterator[Joined]:
         paths = {fold(base_name(frame.path.replace("\\", "/"))) for frame in frames}
+        elsewhere = Match.NEEDED if told.cause == "multiprocessing" else Match.ALIKE
         for row in rows:
             here = any(fold(base_name(place.path)) in paths for place in row.locations)
-            yield Joined(row, Match.SAME if here else Match.NEEDED)
+            yield Joined(row, Match.SAME if here else elsewhere)
 
     # --- what is there ---
 
@@ -245,7 +260,8 @@ class Evidence:
         if RULES.get(told.cause) is RULES["missing-module"]:
             return self._words_on_module(told.subject)
         if told.cause in _DATA and told.subject:
-            known = self._world.tree.file(told.subject) or next(iter(self._world.tree.named(base_name(told.subject))), None)
+            tree = self._world.tree
+            known = tree.file(told.subject) or next(iter(tree.named(base_name(told.subject))), None)
             return f"{known.path} is in the dist{_OTHER}" if known is not None else f"{told.subject} is not in the dist"
         images = self.images(told.path or told.subject)
         if images:

@@ -124,4 +124,3 @@ def _is_common(char: str) -> bool:
     except (UnicodeEncodeError, ValueError):
         return False
     return second >= 0xA1 and (first in (0xA1, 0xA3) or 0xB0 <= first <= 0xF7)
-

@@ -96,7 +96,8 @@ def _of_finding(row: Joined, hit: Hit | None, told: Told | None) -> Cause:
     finding = row.finding
     cause = told.cause if told is not None and told.cause in _OWN_NAMES else finding.name
     what = _sentence(row)
-    why = "; ".join(filter(None, (told.words if told is not None else "", "" if what == finding.message else finding.message)))
+    more = finding.message if finding.message not in what else ""
+    why = "; ".join(filter(None, (told.words if told is not None else "", more)))
     return Cause(
         cause,
         finding.rule,

@@ -25,7 +25,10 @@ _BESIDE = 40  # lines between a text that hides its cause, and the cause
 _ESCAPED = "Traceback (most recent call last):\\n"
 _TRACEBACK = "Traceback (most recent call last)"
 _LINKS = ("During handling of the above exception", "was the direct cause of the following exception")
-_FRAME = re.compile(r'File ["\u201c]?(?P<path>[^"\u201c\u201d\n]{1,400})["\u201d]?, line (?P<line>\d{1,7})(?:, in (?P<function>[^\n]{1,200}))?')
+_FRAME = re.compile(
+    r'File ["\u201c]?(?P<path>[^"\u201c\u201d\n]{1,400})["\u201d]?, line (?P<line>\d{1,7})'
+    r"(?:, in (?P<function>[^\n]{1,200}))?"
+)
 _NUMBERS = re.compile(
     r"WinError (?P<winerror>-?\d{1,10})"
     r"|(?<![\w.])(?:error|errno|code|错误代码|错误|錯誤|fehler|fehlercode|erreur|errore|erro|código|codigo|ошибка|エラー|오류)"
@@ -33,11 +36,16 @@ _NUMBERS = re.compile(
     r"|(?<![\w.])(?P<status>0x[0-9a-f]{6,8}|-1\d{9}|3\d{9})\b",
     re.IGNORECASE,
 )
-_STATUS = re.compile(r"(?<![\w.-])(?P<code>0x[ce][0-9a-f]{6,7}|-1\d{9}|3[2-9]\d{8}|(?-i:c0000[01]\w\w))(?![\w.])", re.IGNORECASE)
-_ALONE = re.compile(r"[\W_]*(?:(?:process )?(?:exit(?:ed)?|return|error|status)[ a-z]{0,20})?[ :=#]*(?P<code>-?(?:0x)?[0-9a-f]{3,10})\W*", re.IGNORECASE)
-NUMBER = Failure(
-    "number", (), "", BY_NUMBER, Confidence.POSSIBLE, "", "", "the number itself, see the codes of this table", generic=True
+_STATUS = re.compile(
+    r"(?<![\w.-])(?P<code>0x[ce][0-9a-f]{6,7}|-1\d{9}|3[2-9]\d{8}|(?-i:c0000[01]\w\w))(?![\w.])", re.IGNORECASE
 )
+_ALONE = re.compile(
+    r"[\W_]*(?:(?:process )?(?:exit(?:ed)?|return|error|status)[ a-z]{0,20})?[ :=#]*"
+    r"(?P<code>-?(?:0x)?[0-9a-f]{3,10})\W*",
+    re.IGNORECASE,
+)
+_IN_THE_TABLE = "the numbers themselves, see the codes of this table"
+NUMBER = Failure("number", (), "", BY_NUMBER, Confidence.POSSIBLE, "", "", _IN_THE_TABLE, generic=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +170,9 @@ class _Page:
                 yield self.hit(NUMBER, match)
         for row in code_texts():
             offset = self.lowered.rfind(row.text)
-            match = re.compile(re.escape(row.text)).match(self.lowered, offset) if offset >= 0 else None
-            if match is not None:
-                yield self.hit(NUMBER, match, row.code)
+            said = re.compile(re.escape(row.text)).match(self.lowered, offset) if offset >= 0 else None
+            if said is not None:
+                yield self.hit(NUMBER, said, row.code)
 
     def hit(self, failure: Failure, match: re.Match[str], code: str = "") -> Hit:
         """Return a hit with everything that stands around it."""
@@ -225,5 +233,3 @@ def _lowered(text: str) -> str:
     if len(lowered) == len(text):
         return lowered
     return "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
-
-

@@ -15,7 +15,9 @@ from depfix.verify.messages import Frame, Hit
 
 _VERSIONS = tuple((3, minor) for minor in range(8, 15))
 _NO_FILE = "2"
-_LOADS = re.compile(r"(?:CDLL|WinDLL|OleDLL|PyDLL|LoadLibrary(?:Ex)?[AW]?|dlopen)\(\s*r?[\"'](?P<name>[^\"'\n]{1,200})[\"']")
+_LOADS = re.compile(
+    r"(?:CDLL|WinDLL|OleDLL|PyDLL|LoadLibrary(?:Ex)?[AW]?|dlopen)\(\s*r?[\"'](?P<name>[^\"'\n]{1,200})[\"']"
+)
 _STARTS = re.compile(
     r"(?:Popen|run|call|check_call|check_output|startfile|system)\(\s*[\[(]?\s*r?[\"'](?P<name>[^\"'\n ]{1,200})[\"' ]"
 )
@@ -135,7 +137,7 @@ def _cause_of_dll(name: str) -> str:
 def _dll_name(subject: str) -> str:
     """Return the file name of a DLL in lower case; what is no file name stays as it is."""
     name = base_name(re.sub(r"[\\/]+", "/", subject))
-    return name.lower() if name.lower().endswith(_LIBRARY) or "." not in name and "\\" in subject else subject
+    return name.lower() if name.lower().endswith(_LIBRARY) or ("." not in name and "\\" in subject) else subject
 
 
 def _within(frames: tuple[Frame, ...], package: str) -> bool:
