@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -24,10 +24,11 @@ _MODULES = (
     *("missing-module", "missing-stdlib-module", "missing-extension-module", "abi-mismatch", "hidden-module"),
     *("missing-optional-module", "excluded-module-guard"),
 )
+_LATER = ("missing-delay-dll", "missing-runtime-dll")
 _DATA = ("missing-package-data", "missing-data-file")
 RULES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("missing-dll", "missing-runtime-dll", "missing-vc-runtime", "incomplete-gpu-runtime"), _DLLS),
-    **dict.fromkeys(("debug-runtime", "missing-delay-dll"), _DLLS),
+    **dict.fromkeys(("debug-runtime", "missing-delay-dll", "absent-on-target"), _DLLS),
     "missing-symbol": ("missing-symbol", "conflicting-dll"),
     "wrong-machine": ("wrong-machine", "damaged-file"),
     "damaged-file": ("damaged-file", "wrong-machine"),
@@ -207,8 +208,8 @@ class Evidence:
         reached = self._reached(programs, _LOADED)
         found = []
         for row in rows:
-            if delayed:
-                found.append(Joined(row, Match.NEEDED if row.name == "missing-delay-dll" else Match.NEAR))
+            if delayed:  # which of them was used, the number does not tell
+                found.append(Joined(row, Match.ALIKE if row.name in _LATER else Match.NEAR))
             elif fold(row.subject) in reached or (row.name not in _DLLS and _points_at(row, reached)):
                 absent = self.is_absent(row.subject)
                 found.append(Joined(row, Match.NEEDED, reached.get(fold(row.subject), 0), absent))

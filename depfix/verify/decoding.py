@@ -12,6 +12,7 @@ from depfix.errors import LogNotReadError
 _HEAD, _TAIL = 1 << 20, 4 << 20  # of a big log: the first error is often at its head, the last at its end
 _SAMPLE = 65536
 _MOST_UNPRINTABLE = 0.05
+_MOSTLY = 0.8
 _CUT = "\n[depfix: the middle of this log was not read]\n"
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -83,9 +84,12 @@ def _encoding(head: bytes) -> str | None:
             return encoding
     sample = head[:_SAMPLE]
     zeros = sample.count(0)
-    if zeros > len(sample) // 5:
-        odd = sample[1::2].count(0)
-        return "utf-16-le" if odd > 0.9 * zeros else "utf-16-be" if odd < 0.1 * zeros else None
+    if not zeros:
+        return "utf-8"
+    odd = sample[1::2].count(0)
+    wide = "utf-16-le" if odd > 0.9 * zeros else "utf-16-be" if odd < 0.1 * zeros else ""
+    if wide and _reads_well(sample.decode(wide, "replace")):
+        return wide
     return None if zeros > len(sample) * _MOST_UNPRINTABLE else "utf-8"
 
 
@@ -110,11 +114,17 @@ def _decoded_line(line: bytes) -> str:
     return line.decode("cp1252", "replace")
 
 
+def _reads_well(text: str) -> bool:
+    """Return True if a text is made of letters that errors are written with; any pair of bytes is some character."""
+    well = sum(char.isprintable() or char.isspace() if char.isascii() else _is_common(char) for char in text)
+    return well > _MOSTLY * len(text) or sum(char.isascii() for char in text) > 0.5 * len(text)
+
+
 def _looks_chinese(text: str) -> bool:
     """Return True if what is not ASCII is mostly Chinese in common use: GBK takes nearly any pair of bytes."""
     strange = [char for char in text if not char.isascii()]
     common = sum(_is_common(char) for char in strange)
-    return common > 0.8 * len(strange)
+    return common > _MOSTLY * len(strange)
 
 
 def _is_common(char: str) -> bool:

@@ -30,6 +30,7 @@ _ROOTS = (
     re.compile(r"/site-packages/", re.IGNORECASE),
     re.compile(r"/(?:base_)?library\.zip/", re.IGNORECASE),
 )
+_CRT_SETS, _API_SETS = "api-ms-win-crt-", ("api-ms-win-", "ext-ms-win-")
 _LIBRARY = (".dll", ".pyd", ".drv", ".ocx", ".exe")
 
 
@@ -127,11 +128,15 @@ def inside_path(path: str) -> str:
     return "" if absolute else slashed.removeprefix("./").strip("/")
 
 
-def _cause_of_dll(name: str) -> str:
-    runtime = vc_runtimes().get(base_name(name).lower())
-    if runtime is None:
-        return "missing-dll"
-    return "debug-runtime" if runtime.kind == "debug" else "missing-vc-runtime"
+def _cause_of_dll(path: str) -> str:
+    """Return what is wrong if a DLL is not found: the Universal CRT comes with updates, other API sets with Windows."""
+    name = base_name(path).lower()
+    runtime = vc_runtimes().get(name)
+    if runtime is not None:
+        return "debug-runtime" if runtime.kind == "debug" else "missing-vc-runtime"
+    if name.startswith(_CRT_SETS) or name == "ucrtbase.dll":
+        return "missing-vc-runtime"
+    return "absent-on-target" if name.startswith(_API_SETS) else "missing-dll"
 
 
 def _dll_name(subject: str) -> str:
