@@ -70,7 +70,8 @@ def diagnose(text: str, path: str, options: Options, log: str = "") -> tuple[Cau
     start = session.examine(session.dist.tree)
     findings = with_fixes(start.findings, first_cures(start, environments, session.wanted))
     specs = tuple(environment.info.spec for environment in environments)
-    return advised(causes_of(text, start.closure, findings), Question(log, path, options.environments or specs))
+    question = Question(log, path, options.environments or specs, options.entries)
+    return advised(causes_of(text, start.closure, findings), question)
 
 
 def repair(

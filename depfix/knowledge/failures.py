@@ -37,12 +37,16 @@ class Code(msgspec.Struct, frozen=True):
 
 
 class CodeText(msgspec.Struct, frozen=True):
-    """What Windows says for a number in one language, in lower case."""
+    """What Windows says for a number in one language, in lower case.
+
+    `beside`: it counts only beside an error that wants a number; others write the same for other reasons.
+    """
 
     code: str
     language: str
     text: str
     source: str
+    beside: bool = False
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -35,16 +35,17 @@ _ABOUT_INITIALISATION = (
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a user asked: the log, as the command line names it, the dist, and the environments."""
+    """What a user asked: the log, as the command line names it, the dist, the environments and the scripts."""
 
     log: str = ""
     dist: str = ""
     environments: tuple[str, ...] = ()
+    entries: tuple[str, ...] = ()
 
     @property
     def sources(self) -> str:
-        given = " ".join(f"--env {quoted(spec)}" for spec in self.environments)
-        return given or "--env conda:NAME"
+        given = [f"--env {quoted(spec)}" for spec in self.environments] or ["--env conda:NAME"]
+        return " ".join((*given, *(f"--entry {quoted(path)}" for path in self.entries)))
 
 
 def advised(causes: Iterable[Cause], question: Question) -> tuple[Cause, ...]:

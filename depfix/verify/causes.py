@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from depfix.closure.build import Closure
@@ -65,12 +65,17 @@ class Match(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A finding that a text speaks of; `distance`: how many loads lie between the two, `absent`: a DLL is not there."""
+    """A finding that a text speaks of.
+
+    `distance`: how many loads lie between the two; `absent`: a DLL is not there; `settled`: what the text names loads
+    it for sure.
+    """
 
     finding: Finding
     match: Match
     distance: int = 0
     absent: bool = False
+    settled: bool = False
 
     @property
     def rank(self) -> tuple[int, int, int, int]:
@@ -82,8 +87,8 @@ class Joined:
         """How sure it is that this is the cause: certain only if both are about one thing."""
         if self.match in (Match.ALIKE, Match.NEAR):
             return Confidence.PROBABLE if self.match is Match.ALIKE else Confidence.POSSIBLE
-        # How surely the program comes there is settled: it did.
-        sure = self.finding.confidence is Confidence.CERTAIN or self.match is Match.SAME or self.absent
+        # A finding says how surely the program comes there: it did.
+        sure = self.finding.confidence is Confidence.CERTAIN or self.match is Match.SAME or self.settled
         possible = self.finding.confidence is Confidence.POSSIBLE
         return Confidence.CERTAIN if sure and not possible else Confidence.PROBABLE
 
@@ -178,12 +183,11 @@ class Evidence:
                 continue  # it is there, and old
             if named and fold(base_name(row.subject)) in (named, dll_file_name(named)):
                 yield Joined(row, Match.SAME, absent=absent)
-            else:
-                places = (row.subject, *(place.path for place in row.locations[:1]), *row.identity.split("\0")[:1])
-                distances = [reached[key] for key in map(fold, places) if key in reached]
-                if distances and (row.name != "wrong-machine" or _points_at(row, reached)):
-                    match = Match.NEEDED if named else Match.ALIKE
-                    yield Joined(row, match, min(distances), absent and fold(row.subject) in reached)
+            elif _is_reached(row, reached):
+                places = (row.subject, *(place.path for place in row.locations[:1]))
+                distance = min(reached[key] for key in map(fold, places) if key in reached)
+                sure = bool(named) and len(starts) == 1
+                yield Joined(row, Match.NEEDED if sure else Match.ALIKE, distance, absent, sure)
 
     def _reached(self, starts: Iterable[str], kinds: tuple[EdgeKind, ...]) -> dict[str, int]:
         """Return by folded name which images and missing DLLs a load of some images leads to, with how far they are."""
@@ -210,9 +214,9 @@ class Evidence:
         for row in rows:
             if delayed:  # which of them was used, the number does not tell
                 found.append(Joined(row, Match.ALIKE if row.name in _LATER else Match.NEAR))
-            elif fold(row.subject) in reached or (row.name not in _DLLS and _points_at(row, reached)):
-                absent = self.is_absent(row.subject)
-                found.append(Joined(row, Match.NEEDED, reached.get(fold(row.subject), 0), absent))
+            elif _is_reached(row, reached):
+                distance = reached.get(fold(row.subject), 0)
+                found.append(Joined(row, Match.NEEDED, distance, self.is_absent(row.subject), settled=True))
             else:
                 found.append(Joined(row, Match.NEAR))
         return found
@@ -280,6 +284,17 @@ class Evidence:
             return f"{name} is not in the dist, and an environment has it"
         return f"{name} is not in the dist" + (", nor in the environments given" if self._world.supply else "")
 
+    def placed(self, told: Told) -> Told:
+        """Return what is told of a path as a path of the dist; the folder of the program may bear any name."""
+        if told.cause not in _DATA or not re.search(r"[\\/]", told.path):
+            return told
+        inside = self._inside(told.path)
+        if "/" not in inside or not self._world.tree.has_folder(inside.partition("/")[0]):
+            return told
+        package = self._world.walker.find(inside.partition("/")[0])
+        here = package is not None and package.is_package and not package.is_provided
+        return replace(told, cause="missing-package-data" if here else told.cause, subject=inside)
+
     def refusal(self, module: str) -> str:
         """Return what the program's loader says when it refuses a module, an empty string if it does not."""
         return (module and self._world.inside.refusal(module)) or ""
@@ -302,5 +317,9 @@ def _without_suffix(path: str) -> str:
     return f"{folder}{slash}{name.partition('.')[0]}"
 
 
-def _points_at(row: Finding, reached: dict[str, int]) -> bool:
-    return any(fold(place.path) in reached for place in row.locations[:1])
+def _is_reached(row: Finding, reached: dict[str, int]) -> bool:
+    """Return True if loads lead to what a finding is about; of a missing function, both to who has it and who asks."""
+    places = [fold(place.path) in reached for place in row.locations]
+    if row.name in _DLLS:
+        return fold(row.subject) in reached
+    return any(places[:1]) and (row.name != "missing-symbol" or any(places[1:]))

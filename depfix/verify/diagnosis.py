@@ -77,6 +77,7 @@ def _cause(hit: Hit, told: Told) -> Cause:
 
 def _joined(hit: Hit, told: Told, evidence: Evidence) -> list[Cause]:
     """Return what the dist says of one failure; if it says nothing, what the text says, and what is there instead."""
+    told = evidence.placed(told)
     found = [_of_finding(row, hit, told) for row in evidence.of(hit, told)]
     if any(cause.confidence is Confidence.CERTAIN for cause in found):
         return found

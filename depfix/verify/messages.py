@@ -168,7 +168,7 @@ class _Page:
                 break
             if code_of(match["code"]):
                 yield self.hit(NUMBER, match)
-        for row in code_texts():
+        for row in (row for row in code_texts() if not row.beside):
             offset = self.lowered.rfind(row.text)
             said = re.compile(re.escape(row.text)).match(self.lowered, offset) if offset >= 0 else None
             if said is not None:
