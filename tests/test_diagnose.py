@@ -336,6 +336,7 @@ def test_exit_codes(cli: Run, tmp_path: Path) -> None:
         (log, "it is empty"),
         (tmp_path, "it is a folder"),
         (tmp_path / "nosuch.log", "there is no such file"),
+        ("my log.txt", "there is no such file"),
         (tmp_path / "binary.log", "it is no text"),
         ("-", "it is empty"),
     ):
@@ -344,6 +345,7 @@ def test_exit_codes(cli: Run, tmp_path: Path) -> None:
         assert word in refused.err
         assert "hint: " in refused.err
     assert cli("diagnose", "0xC0000135", "--dist", tmp_path / "none").code == 2
+    assert "No such option" in cli("diagnose", "--dst").err
     assert cli("diagnose", "0xC0000135", "-o", tmp_path / "no" / "out.txt").code == 3
 
 

@@ -17,7 +17,7 @@ _FOUND, _NOTHING = 1, 0
 _UNKNOWN = "unknown"
 _STDIN = "-"
 _LONGEST = 120
-_A_NAME = re.compile(r"[^\s:*?\"<>|]+\.[A-Za-z]{2,5}")
+_A_NAME = re.compile(r"(?:[A-Za-z]:)?(?:[^\s:*?\"<>|]+\.[A-Za-z]{2,5}|[^\n:*?\"<>|]+\.(?:log|txt|err|out))")
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -81,6 +81,8 @@ def _text_of(log: str) -> str:
         raise LogNotReadError(log, "it is a folder; the folder of the program is given with --dist")
     if os.path.exists(log):
         return read_log(log)
+    if log.startswith("--"):
+        raise click.NoSuchOption(log)  # an exit code may begin with a minus, so options are not told from texts before
     if _A_NAME.fullmatch(log) or not log.strip():
         raise LogNotReadError(log or "the text", "there is no such file" if log else "it is empty")
     return log
