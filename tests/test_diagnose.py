@@ -24,7 +24,7 @@ from depfix.model.finding import Confidence
 from depfix.verify.decoding import decoded, read_log, read_stream
 from depfix.verify.diagnosis import diagnose
 from fixtures.error_corpus import HELD_OUT, ErrorText, error_texts
-from tests.conftest import Cli, DistMaker
+from tests.conftest import Cli
 
 Run = Callable[..., Cli]
 OWN_CAUSES = {"multiprocessing", "dll-init-failed", "unknown"}
@@ -103,7 +103,8 @@ def test_chinese_texts_are_told_in_every_encoding(encoding: str) -> None:
 def test_every_row_of_the_table_has_a_source_and_a_known_cause() -> None:
     names = {rule.name for rule in rules()} | OWN_CAUSES
     assert set(causes()) <= names
-    sources = [row.source for row in (*codes().values(), *code_texts(), *(row for _, row in failures()))]
+    sources = [row.source for row in codes().values()] + [row.source for row in code_texts()]
+    sources += [row.source for _, row in failures()]
     assert [source for source in sources if not source.startswith(("https://", POSTED))] == []
     assert len({row.id for _, row in failures()}) == len(failures())
     assert [row.id for _, row in failures() if not row.has] == []
@@ -360,79 +361,3 @@ def test_the_json_has_what_it_promises(cli: Run, tmp_path: Path) -> None:
     written = tmp_path / "out.json"
     assert cli("diagnose", TRACEBACK, "--format", "json", "-o", written).out == ""
     assert json.loads(written.read_text("utf-8")) == report
-
-
-# --- with the dist that failed ---------------------------------------------------------------------------------------
-
-
-def asked(cli: Run, text: str, dist: Path, *more: object) -> list[dict[str, object]]:
-    result = cli("diagnose", text, "--dist", dist, "--format", "json", *more)
-    assert result.err == "", result
-    found: list[dict[str, object]] = json.loads(result.out)["causes"]
-    return found
-
-
-@pytest.fixture
-def deep(make_dist: DistMaker) -> Path:
-    """A module whose DLL needs one that needs one that is not there."""
-    images = {"pkg/core.pyd": ("first.dll",), "pkg/first.dll": ("second.dll",), "pkg/second.dll": ("uvwx.dll",)}
-    return make_dist(
-        images | {"other/good.pyd": ()}, {"pkg/__init__.py": "from . import core\n", "other/__init__.py": ""}
-    )
-
-
-def test_the_absent_dll_is_named_at_depth_with_its_cure(deep: Path, make_conda: Callable[..., Path], cli: Run) -> None:
-    environment = make_conda({"Library/bin/uvwx.dll": ()})
-    (best, *_) = asked(cli, TRACEBACK, deep, "--env", f"conda:{environment}")
-    assert (best["cause"], best["confidence"], best["subject"]) == ("missing-dll", "certain", "uvwx.dll")
-    assert best["message"] == "uvwx.dll, needed by pkg/second.dll, is not in the dist"
-    assert isinstance(best["fix"], dict)
-    assert best["fix"]["source"].endswith("uvwx.dll")
-    assert best["command"] == f"depfix repair {deep} --env conda:{environment}"
-    assert best["chain"][-1] == "uvwx.dll"  # type: ignore[index]
-    shown = cli("diagnose", TRACEBACK, "--dist", deep, "--env", f"conda:{environment}").out
-    assert shown.splitlines()[0] == f"certain    {best['message']}"
-    assert f"type       {best['command']}" in shown.splitlines()
-
-
-def test_a_log_of_another_module_does_not_make_it_certain(deep: Path, cli: Run) -> None:
-    (best, *_) = asked(cli, TRACEBACK.replace("importing core", "importing good"), deep)
-    assert best["confidence"] != "certain"
-    assert "other/good.pyd is in the dist" in str(best["why"])
-    assert "another build" in str(best["why"])
-
-
-def test_an_exit_code_with_a_dist(make_dist: DistMaker, deep: Path, cli: Run) -> None:
-    program = make_dist({"app.exe": ("absent.dll",), "pkg/core.pyd": ("uvwx.dll",)}, {"pkg/__init__.py": ""}, name="b")
-    (best, *others) = asked(cli, "0xC0000135", program)
-    assert (best["subject"], best["confidence"]) == ("absent.dll", "certain")
-    assert all(cause["confidence"] != "certain" for cause in others)
-    assert (
-        asked(cli, "0xC0000135", deep)[0]["confidence"] != "certain"
-    )  # nothing that the program starts with is absent
-    wrong = make_dist({"pkg/core.pyd": ()}, {"pkg/__init__.py": "from . import core\n"}, name="c")
-    (wrong / "python310.dll").unlink()
-    other = make_dist(machine="x86", name="d")
-    (other / "python310.dll").rename(wrong / "python310.dll")
-    (best, *_) = asked(cli, "The application was unable to start correctly (0xc000007b).", wrong)
-    assert (best["cause"], best["subject"], best["confidence"]) == ("wrong-machine", "python310.dll", "certain")
-
-
-def test_modules_are_looked_for(make_dist: DistMaker, cli: Run) -> None:
-    sources = {"pkg/__init__.py": "import pkg.absent\n", "there.py": ""}
-    dist = make_dist({"pkg/core.pyd": ()}, sources)
-    entry = dist.parent / "main.py"
-    entry.write_text("import pkg\n")
-    (best, *_) = asked(cli, "ModuleNotFoundError: No module named 'pkg.absent'", dist, "--entry", entry)
-    assert (best["cause"], best["subject"], best["confidence"]) == ("missing-module", "pkg.absent", "certain")
-    (best, *_) = asked(cli, "ModuleNotFoundError: No module named 'there'", dist, "--entry", entry)
-    assert best["confidence"] != "certain"
-    assert "there is in the dist" in str(best["why"])
-    (best, *_) = asked(cli, "ModuleNotFoundError: No module named 'nowhere'", dist, "--entry", entry)
-    assert best["confidence"] != "certain"
-    assert "nowhere is not in the dist" in str(best["why"])
-
-
-def test_a_text_that_tells_nothing_shows_what_the_dist_lacks_as_a_possibility(deep: Path, cli: Run) -> None:
-    found = asked(cli, "it does not start", deep)
-    assert [(cause["subject"], cause["confidence"]) for cause in found] == [("uvwx.dll", "possible")]
