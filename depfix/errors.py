@@ -119,6 +119,21 @@ class ProjectNotFoundError(InputError):
         return "--project-dir takes the folder that the program is started from while it is written"
 
 
+class LogNotReadError(InputError):
+    """A log given to `depfix diagnose` cannot be read, or is no text."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"cannot read {self.path}: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "give the error text: a log file, `-` and the text on standard input, or the message itself in quotes"
+
+
 class ReportNotReadError(InputError):
     """A file given with --report is no compilation report that can be read."""
 

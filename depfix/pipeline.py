@@ -13,6 +13,7 @@ from depfix.dist.tree import file_entry
 from depfix.env.fit import Need
 from depfix.env.protocol import EnvironmentInfo
 from depfix.errors import NoEnvironmentError
+from depfix.model.diagnosis import Cause
 from depfix.model.finding import Severity
 from depfix.model.names import fold
 from depfix.model.plan import Plan
@@ -26,6 +27,8 @@ from depfix.repair.planfile import PlanFile, Workshop, bound_plan, read_plan_fil
 from depfix.repair.planner import Choices, Examined, first_cures, plan_repair
 from depfix.repair.transaction import apply_plan, locked, undo_repairs
 from depfix.session import Options, Session, environments_of
+from depfix.verify.advice import Question, advised
+from depfix.verify.diagnosis import diagnose as causes_of
 from depfix.verify.verification import Settings, check_settings, verify_dist
 
 __all__ = [
@@ -33,6 +36,7 @@ __all__ = [
     "Options",
     "Settings",
     "closure_of",
+    "diagnose",
     "environments_for",
     "repair",
     "repairs",
@@ -56,6 +60,23 @@ def scan(path: str, options: Options) -> Report:
     start = session.examine(session.dist.tree)
     cures = first_cures(start, environments, session.wanted)
     return session.report(with_fixes(start.findings, cures), environments)
+
+
+def diagnose(text: str, path: str, options: Options, log: str = "") -> tuple[Cause, ...]:
+    """Return the causes that an error text tells of, best first, each with what to do.
+
+    With the dist at `path` (it may be empty) they are joined to what a scan of it finds. `log` is the file that the
+    text is from, if any. Raises InputError for a dist, entry or environment that cannot be worked with.
+    """
+    if not path:
+        return advised(causes_of(text), Question(log))
+    session = Session(path, options)
+    environments = session.environments()
+    start = session.examine(session.dist.tree)
+    findings = with_fixes(start.findings, first_cures(start, environments, session.wanted))
+    specs = tuple(environment.info.spec for environment in environments)
+    question = Question(log, path, options.environments or specs, options.entries)
+    return advised(causes_of(text, start.closure, findings), question)
 
 
 def repair(

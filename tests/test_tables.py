@@ -95,6 +95,7 @@ def test_every_data_file_is_known_here() -> None:
     assert {path.name for path in DATA.iterdir()} == {
         *TABLES,
         "c-apis.json",
+        "failures.json",
         "families.json",
         "native-data.json",
         "rules.json",

@@ -8,6 +8,7 @@ import sys
 import click
 
 from depfix import __version__
+from depfix.cli.diagnose import diagnose
 from depfix.cli.envs import envs
 from depfix.cli.exits import CLEAN, INTERRUPTED, USAGE
 from depfix.cli.explain import explain
@@ -33,6 +34,7 @@ def cli() -> None:
     depfix repair main.dist --env conda:NAME     copy it in, all of it or nothing
     depfix undo main.dist                        put the folder back as it was
     depfix verify main.dist                      start it as on a clean machine
+    depfix diagnose error.txt                    what a customer's error text means
 
     Exit codes: 0 clean, 1 findings, 2 wrong usage or input, 3 depfix could not do its work, 4 a repair was rolled back.
     """
@@ -42,6 +44,7 @@ cli.add_command(scan)
 cli.add_command(repair)
 cli.add_command(undo)
 cli.add_command(verify)
+cli.add_command(diagnose)
 cli.add_command(why)
 cli.add_command(tree)
 cli.add_command(envs)

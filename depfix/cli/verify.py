@@ -12,7 +12,17 @@ import click
 
 from depfix.cli.exits import exit_code
 from depfix.cli.options import dist_argument, options_from, report_options, scan_options
-from depfix.cli.terminal import ProgressBar, check_outputs, hint, plain, print_lines, print_text, tell, write_report
+from depfix.cli.terminal import (
+    ProgressBar,
+    check_outputs,
+    hint,
+    plain,
+    print_lines,
+    print_text,
+    quoted,
+    tell,
+    write_report,
+)
 from depfix.errors import WriteError
 
 if TYPE_CHECKING:
@@ -148,7 +158,7 @@ def _print(report: Report, run: VerificationRun, values: dict[str, Any]) -> None
 def _hints(dist: str, report: Report, run: VerificationRun, values: dict[str, Any]) -> None:
     if values["quiet"] or run.ended is None:
         return
-    shown = f'"{dist}"' if " " in dist else dist
+    shown = quoted(dist)
     if any(finding.name == "not-found-when-run" and finding.severity.rank == 0 for finding in report.findings):
         hint(f"depfix repair {shown} --env conda:NAME copies in what is missing")
     elif run.failure and run.ended.code is None and not values["alive"]:
