@@ -27,9 +27,12 @@ def _readme() -> str:
     return (ROOT / "README.md").read_text("utf-8")
 
 
+COMMANDS = ("scan", "repair", "undo", "verify", "diagnose", "why", "tree", "envs", "explain")
+
+
 def test_every_option_in_the_docs_exists_and_every_option_is_in_the_docs(cli: Callable[..., Cli]) -> None:
     page = (ROOT / "docs" / "usage.md").read_text("utf-8")
-    helps = {name: cli(name, "--help").out for name in ("scan", "repair", "undo", "why", "tree", "envs", "explain")}
+    helps = {name: cli(name, "--help").out for name in COMMANDS}
     real = {option for text in helps.values() for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)}
     written = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page))
     nuitka = {"--deployment", "--nofollow-import-to", "--include-module"}
