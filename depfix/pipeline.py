@@ -184,8 +184,12 @@ def verify(path: str, options: Options, settings: Settings, *, closure: bool = T
     session = Session(path, options)
     check_settings(session.dist, settings)
     environments = session.environments(()) if closure else ()
-    known = session.examine(session.dist.tree).closure if closure else None
-    run, findings = verify_dist(session.dist, session.system, settings, known)
+    start = session.examine(session.dist.tree) if closure else None
+    run, findings = verify_dist(session.dist, session.system, settings, start.closure if start is not None else None)
+    if run.failure and run.ended is not None:
+        text = f"{run.ended.out}\n{run.ended.err}"
+        told = causes_of(text, start.closure, start.findings) if start is not None else causes_of(text)
+        run = replace(run, causes=advised(told, Question("", path, (), options.entries)))
     return session.report(tuple(row for row in findings if session.shown(row)), environments), run
 
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from depfix.knowledge.failures import causes, code_of, code_texts, codes, failur
 from depfix.knowledge.rules import rules
 from depfix.model.diagnosis import Cause
 from depfix.model.finding import Confidence
+from depfix.reports.json import schema
 from depfix.verify.decoding import decoded, read_log, read_stream
 from depfix.verify.diagnosis import diagnose
 from fixtures.error_corpus import HELD_OUT, ErrorText, error_texts
@@ -357,6 +359,10 @@ def test_the_json_has_what_it_promises(cli: Run, tmp_path: Path) -> None:
     assert {"cause", "rule", "confidence", "subject", "message", "fix"} <= cause.keys()
     assert (cause["cause"], cause["rule"], cause["confidence"]) == ("missing-dll", "DF101", "probable")
     assert (cause["subject"], cause["fix"], cause["evidence"]["line"]) == ("core", None, 4)
+    one = {"$defs": json.loads(schema())["$defs"], "$ref": "#/$defs/cause"}
+    assert report["causes"]
+    for cause in report["causes"]:
+        jsonschema.validate(cause, one)
     assert json.loads(cli("diagnose", "nothing here", "--format", "json").out)["causes"] == []
     written = tmp_path / "out.json"
     assert cli("diagnose", TRACEBACK, "--format", "json", "-o", written).out == ""

@@ -107,6 +107,9 @@ def test_the_broken_torch_from_the_repaired_one(
     assert (code, run["passed"], run["exit_code"]) == (1, False, 1)
     assert rows == {("DF602", "error", "app.exe"), ("DF603", "error", "msvcp140.dll")}
     assert "WinError 126" in str(run["err"])
+    causes = run["causes"]
+    assert isinstance(causes, list)
+    assert [causes[0]["cause"], causes[0]["confidence"]] == ["missing-dll", "probable"]  # nobody looked into the dist
     assert snapshot(torch_dist) == before
 
     assert cli("repair", torch_dist, "--env", f"conda:{torch_master[0]}", *entry, "--yes").code == 0

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from depfix.cli.terminal import hint, print_lines, print_text, quoted
+from depfix.cli.terminal import hint, print_lines, print_text
+from depfix.model.shell import quoted
 
 if TYPE_CHECKING:
     from depfix.env.fit import Need

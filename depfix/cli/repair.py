@@ -18,10 +18,10 @@ from depfix.cli.terminal import (
     hint,
     plain,
     print_lines,
-    quoted,
     write_report,
 )
 from depfix.cli.unfinished import warn_if_unfinished
+from depfix.model.shell import quoted
 
 if TYPE_CHECKING:
     from depfix.model.report import Report

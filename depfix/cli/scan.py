@@ -9,8 +9,9 @@ import click
 
 from depfix.cli.exits import exit_code, fails
 from depfix.cli.options import dist_argument, environment_option, options_from, report_options, scan_options
-from depfix.cli.terminal import ProgressBar, check_outputs, emit, hint, plain, print_lines, quoted, write_report
+from depfix.cli.terminal import ProgressBar, check_outputs, emit, hint, plain, print_lines, write_report
 from depfix.cli.unfinished import warn_if_unfinished
+from depfix.model.shell import quoted
 
 if TYPE_CHECKING:
     from depfix.model.report import Report

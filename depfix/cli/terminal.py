@@ -83,11 +83,6 @@ def emit(text: str, output: str) -> None:
         print_text(text)
 
 
-def quoted(text: str) -> str:
-    """Return a word of a command line that is shown."""
-    return f'"{text}"' if " " in text else text
-
-
 def _write(stream: Any, text: str) -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding).rstrip() + "\n")

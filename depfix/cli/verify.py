@@ -19,11 +19,11 @@ from depfix.cli.terminal import (
     plain,
     print_lines,
     print_text,
-    quoted,
     tell,
     write_report,
 )
 from depfix.errors import WriteError
+from depfix.model.shell import quoted
 
 if TYPE_CHECKING:
     from depfix.model.report import Report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from depfix.model.diagnosis import Cause
 from depfix.model.names import base_name, fold
 
 
@@ -132,7 +133,8 @@ class VerificationRun:
 
     `how` says by what it was run or recorded, `place` where the dist was for the program, `passed` whether it went well
     (None for a trace). `failure` is a clause on the program. `written` are files that it wrote into its own folder,
-    `spoilt` files of the user's own dist that it changed (only with links); `picture` is a PNG of the screen.
+    `spoilt` files of the user's own dist that it changed (only with links); `picture` is a PNG of the screen. `causes`
+    are what its output tells of a failure, best first.
     """
 
     how: str
@@ -147,6 +149,7 @@ class VerificationRun:
     written: tuple[str, ...] = ()
     spoilt: tuple[str, ...] = ()
     picture: bytes = b""
+    causes: tuple[Cause, ...] = ()
 
     @property
     def passed(self) -> bool | None:

@@ -30,8 +30,7 @@ def diagnosis_lines(causes: Sequence[Cause], dist: str = "") -> Iterator[Line]:
         yield from _where(best)
         yield from _unknown(dist)
     else:
-        yield Line(best.message, f"{best.confidence.value:<{_WIDTH}}", _COLOUR[best.confidence])
-        yield Line(f"{_INDENT}{best.cause}{f' ({best.rule})' if best.rule else ''}")
+        yield from _whole(best)
         yield from _where(best)
         yield from _reasons(best)
     others = [cause for cause in causes[1:] if cause.cause != _UNKNOWN]
@@ -41,6 +40,20 @@ def diagnosis_lines(causes: Sequence[Cause], dist: str = "") -> Iterator[Line]:
     for cause in others:
         code = f"  ({cause.rule})" if cause.rule else ""
         yield Line(f"{_short(cause.message)}{code}", f"  {cause.confidence.value:<9}", _COLOUR[cause.confidence])
+
+
+def cause_lines(causes: Sequence[Cause]) -> Iterator[Line]:
+    """Yield the best cause of a run that failed, without what its text says: that is shown anyway."""
+    if causes and causes[0].cause != _UNKNOWN:
+        yield Line()
+        yield from _whole(causes[0])
+        yield from _reasons(causes[0])
+        yield Line()
+
+
+def _whole(cause: Cause) -> Iterator[Line]:
+    yield Line(cause.message, f"{cause.confidence.value:<{_WIDTH}}", _COLOUR[cause.confidence])
+    yield Line(f"{_INDENT}{cause.cause}{f' ({cause.rule})' if cause.rule else ''}")
 
 
 def _where(cause: Cause) -> Iterator[Line]:
@@ -75,10 +88,11 @@ def _short(text: str) -> str:
 
 def diagnosis_json(causes: Sequence[Cause]) -> str:
     """Return causes as JSON, best first."""
-    return encoded({"schema_version": SCHEMA_VERSION, "causes": [_cause(cause) for cause in causes]})
+    return encoded({"schema_version": SCHEMA_VERSION, "causes": [cause_value(cause) for cause in causes]})
 
 
-def _cause(cause: Cause) -> dict[str, object]:
+def cause_value(cause: Cause) -> dict[str, object]:
+    """Return a cause as the JSON of `depfix diagnose` has it."""
     fix = cause.fix
     return {
         "cause": cause.cause,

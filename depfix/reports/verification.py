@@ -2,10 +2,11 @@
 
 The JSON is that of a scan with the key `verification_run`; these names stay: `how`, `program`, `arguments`, `cwd`,
 `place`, `display`, `passed` (null for a trace), `failure`, `exit_code`, `seconds`, `out`, `err` (their ends), `loads`
-[{`path`, `inside`, `system`, `builtin`}], `not_found` [{`name`, `importer`, `status`}], `unresolved` [{`dll`, `symbol`,
-`importer`}], `statuses`, `message_boxes`, `wine_lacks`, `read` (files of the dist, or null), `written`,
-`changed_in_dist`, and `comparison`, null or {`foreseen`, `unforeseen`, `unforeseen_modules`, `unloaded` and `unread`
-{`files`, `bytes`, `largest` [{`path`, `bytes`}]}}.
+[{`path`, `inside`, `system`, `builtin`}], `not_found` [{`name`, `importer`, `status`}], `unresolved` [{`dll`,
+`symbol`, `importer`}], `statuses`, `message_boxes`, `wine_lacks`, `read` (files of the dist, or null), `written`,
+`changed_in_dist`, `causes` (those of `depfix diagnose` for what a program printed that failed), and `comparison`,
+null or {`foreseen`, `unforeseen`, `unforeseen_modules`, `unloaded` and `unread` {`files`, `bytes`, `largest`
+[{`path`, `bytes`}]}}.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from depfix.model.finding import Severity
 from depfix.model.report import Report
+from depfix.reports.diagnosis import cause_lines, cause_value
 from depfix.reports.json import encoded, report_value
 from depfix.reports.text import Line, count, finding_lines, size
 
@@ -37,6 +39,7 @@ def verification_lines(report: Report, run: VerificationRun, *, verbose: bool) -
             yield from finding_lines(finding, verbose, cures=False)
             yield Line()
     yield from _output(run, verbose)
+    yield from cause_lines(run.causes)
     yield from _seen(run, verbose)
     hidden = 0 if verbose else report.count(Severity.INFO)
     if hidden:
@@ -145,6 +148,7 @@ def _value(run: VerificationRun) -> dict[str, Any]:
         "written": list(run.written),
         "changed_in_dist": list(run.spoilt),
         "comparison": _comparison_value(run.comparison) if run.comparison is not None else None,
+        "causes": [cause_value(cause) for cause in run.causes],
     }
 
 

@@ -9,6 +9,7 @@ from depfix.knowledge.failures import UNKNOWN
 from depfix.knowledge.rules import rule
 from depfix.model.diagnosis import Cause
 from depfix.model.finding import Confidence
+from depfix.model.shell import quoted
 
 _CURED_BY_COPIES = frozenset(
     (
@@ -89,8 +90,3 @@ def _with_dist(cause: Cause, repair: str, dist: str) -> Cause:
 
 def _cure(cause: Cause) -> str:
     return rule(cause.rule).cure if cause.rule else ""
-
-
-def quoted(text: str) -> str:
-    """Return an argument as shells take it."""
-    return f'"{text}"' if any(char in text for char in " &|<>^;()") else text
