@@ -113,16 +113,11 @@ def test_the_broken_torch_from_the_repaired_one(
     assert snapshot(torch_dist) == before
 
     assert cli("repair", torch_dist, "--env", f"conda:{torch_master[0]}", *entry, "--yes").code == 0
-    code, run, rows = verified(cli, torch_dist, "--link", "--expect", "sum 5", *entry, *program)
+    code, run, rows = verified(cli, torch_dist, "--link", "--no-compare", "--expect", "sum 5", *program)
     assert (code, run["passed"], run["exit_code"], str(run["out"])) == (0, True, 0, "sum 5\n"), run["err"]
     assert not {row for row in rows if row[1] != "info"}
     inside = {str(load["inside"]).lower() for load in run["loads"]}  # type: ignore[attr-defined]
     assert {"uv.dll", "libiomp5md.dll", "msvcp140.dll", "torch/lib/torch_cpu.dll"} <= inside
-    comparison = run["comparison"]
-    assert isinstance(comparison, dict)
-    assert comparison["foreseen"] + len(comparison["unforeseen"]) == len(inside - {""})
-    # What computes a name that nobody can foresee would be here; this one is known.
-    assert set(comparison["unforeseen"]) <= {"numpy/core/_multiarray_tests.cp310-win_amd64.pyd"}
     if run["read"] is not None:
         assert "torch/__init__.py" in run["read"]  # type: ignore[operator]
 

@@ -146,9 +146,8 @@ def _processes_of(prefix: Path) -> list[int]:
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            is_server = (
-                (entry / "comm").read_text().startswith("wineserver")
-            )  # it ends by itself, and saves the registry
+            # The server ends by itself, when it has saved the registry.
+            is_server = (entry / "comm").read_text().startswith("wineserver")
             if not is_server and wanted in b"\0" + (entry / "environ").read_bytes():
                 found.append(int(entry.name))
     return found
