@@ -18,7 +18,7 @@ from fixtures.fidelity.cases import Case, complete_dist, read_cases
 from fixtures.nuitka_lab import build, environment
 from fixtures.nuitka_lab import run as run_nuitka
 from fixtures.nuitka_programs import PROGRAMS, REQUIREMENTS
-from fixtures.windows_lab import CACHE, download, run
+from fixtures.windows_lab import CACHE, download, pinned_hashes, run
 from tests.conftest import Cli, Forge, linked_copy, put
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("wine")]
@@ -108,7 +108,9 @@ def test_a_module_and_metadata(broken: Callable[..., Broken]) -> None:
 
 
 def test_data_of_a_package_with_its_cure(broken: Callable[..., Broken]) -> None:
-    there = broken(Case("certifi", "pure Python", (CERTIFICATES,), "")).without("certifi/cacert.pem")
+    there = broken(
+        Case("certifi", "pure Python", (CERTIFICATES,), "", hashes=(pinned_hashes()[CERTIFICATES],))
+    ).without("certifi/cacert.pem")
     text = there.says("import certifi\nprint(len(open(certifi.where()).read()))\n")
     wheels = f"wheels:{download(CERTIFICATES).parent}"
     entry = there.root / "program.py"
