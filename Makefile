@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Each file of tests in one process, in the order of tests/conftest.py.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo demo-torch test test-fast check bench fidelity clean wine
 
@@ -13,10 +15,10 @@ demo-torch: $(STAMP)  ## the main job on the real torch for Windows (downloads a
 	$(BIN)/python -m fixtures.demo --torch
 
 test: $(STAMP) wine  ## every test; installs what they need
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-fast: $(STAMP)  ## what needs neither Wine nor downloads
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not lab"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not lab"
 
 check: $(STAMP)  ## format, lint, types, layers, docs, tests
 	$(BIN)/ruff format --check .

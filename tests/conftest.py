@@ -19,6 +19,22 @@ from fixtures.link_image import zig as zig
 from fixtures.windows_lab import CACHE, torch_story, wine_problem
 
 PYTHON_DLL = "python310.dll"
+# The files that take minutes, longest first: where several processes test, the others fill the gaps.
+LONG = (
+    "nuitka_programs",
+    "image_classifier",
+    "torch",
+    "verify_lab",
+    "numpy_abi",
+    "wheels",
+    "other_packages",
+    "diagnose_lab",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {f"test_{name}": rank for rank, name in enumerate(LONG)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
 
 
 @dataclass(frozen=True)
