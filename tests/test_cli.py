@@ -340,3 +340,12 @@ def test_names_that_a_console_cannot_show(cli: Run, make_dist: DistMaker, forge:
         result = cli("scan", dist, environ=environ)
         assert result.code == 1, result.err
     assert cli("scan", dist, "--format", "json").code == 1
+
+
+def test_a_repair_with_nothing_to_copy_says_so(
+    cli: Callable[..., Cli], make_dist: DistMaker, make_conda: Callable[..., Path]
+) -> None:
+    guarded = "try:\n    from .core import work\nexcept ImportError:\n    work = None"
+    dist = make_dist({}, {"pkg/__init__.py": guarded, "pkg/core.pyi": ""})
+    result = cli("repair", dist, "--env", f"conda:{make_conda({})}", "--yes")
+    assert (result.code, result.out) == (0, "nothing is missing for Windows 10 (1 possible, -v shows them)\n")

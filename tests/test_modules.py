@@ -270,6 +270,22 @@ def test_a_module_under_another_suffix_is_there(make_dist: DistMaker, forge: For
     assert rows(dist) == set()
 
 
+def test_a_source_that_stands_in_for_its_compiled_module(make_dist: DistMaker, forge: Forge) -> None:
+    """A package that is compiled from sources of its own may hold these as well."""
+    sources = {"pkg/__init__.py": "from ._speed import work", "pkg/_speed.py": "work = 1", "os.py": ""}
+    dist = make_dist({}, sources | RECORDED)
+    assert rows(dist) == set()
+    put_text(dist / "pkg/_speed.py", "from .made import work")
+    assert rows(dist) == SPEED_GONE
+    (finding,) = findings(dist)
+    assert "pkg/_speed.py is imported in its place, and that needs pkg.made" in finding.message
+    put_text(dist / "pkg/_speed.py", "try:\n    from .made import work\nexcept ImportError:\n    work = 1")
+    assert rows(dist) == set()
+    put_text(dist / "pkg/_speed.py", "from .made import work")
+    put(forge("need.dll"), dist / SPEED)
+    assert rows(dist) == set()
+
+
 @pytest.mark.parametrize("name", ["pkg/_speed.cp311-win_amd64.pyd", "pkg/_speed.cp310-win32.pyd", "pkg/_speed.dll"])
 def test_a_file_that_this_python_does_not_import(make_dist: DistMaker, forge: Forge, name: str) -> None:
     dist = make_dist({}, {"pkg/__init__.py": "from ._speed import work", **RECORDED})

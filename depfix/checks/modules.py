@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from depfix.checks.abi import unimportable_words
 from depfix.checks.findings import confidence_of, finding, needs_of, severity_of, surest_first
+from depfix.checks.twins import absent_twins, split_rows, twin_finding
 from depfix.closure.build import Closure
 from depfix.closure.graph import Edge, EdgeKind, Node, NodeKind, chain_texts
 from depfix.closure.lacks import Lack
@@ -22,11 +23,17 @@ def check_modules(closure: Closure) -> Iterator[Finding]:
     """Yield a finding for each module that is imported and cannot be, the uppermost one if its package is missing."""
     needs = needs_of(closure.graph, NodeKind.NO_MODULE)
     namespaces = _namespaces(closure, needs)
+    twins = absent_twins(closure) if closure.world.lacks.knows_stdlib else {}
+    told: set[str] = set()
     for node, edges in needs.items():
         package = node.name.rpartition(".")[0]
         if node.name in namespaces or (Node(NodeKind.NO_MODULE, package) in needs and package not in namespaces):
             continue
-        rows = surest_first(closure.graph, edges)
+        standing_in, rows = split_rows(surest_first(closure.graph, edges), twins)
+        for row in standing_in:
+            if row[0] >= Strength.PROBABLE and row[1].source.name not in told:
+                told.add(row[1].source.name)
+                yield twin_finding(closure, row, node.name, twins)
         if rows:
             yield from _finding(closure, node.name, rows)
 

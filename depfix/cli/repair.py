@@ -140,7 +140,8 @@ def _print_repair(report: Report, values: dict[str, Any]) -> None:
         emit(report_json(report), values["output"])
         return
     lines = list(repair_lines(report)) if report.applied else []
-    if not report.findings:
+    nothing_to_do = report.plan is None or not (report.plan.actions or report.plan.declined)
+    if not report.findings or (nothing_to_do and not report.applied):
         lines = [Line(verdict(report))]
     if values["output"]:
         write_report(values["output"], plain([*plan_lines(report), *lines]))

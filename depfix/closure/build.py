@@ -163,17 +163,33 @@ def _run_hidden(world: World, graph: Graph, process: Process) -> None:
     }
     graph.settle()
     silent = [m.name for m in hidden if m.name not in process.imported and m.name not in named]
-    absent = _absent_extensions(world, process)
-    spelled = _spelled_in_modules(world, graph, [*silent, *absent])
+    spelled = _spelled_in_modules(world, graph, silent)
     for name in silent:
         # At the top it is the standard library's: of that only a part is used, and its code is not in files here.
         strength = Strength.PROBABLE if "." in name and name in spelled else Strength.POSSIBLE
         graph.add(_start_edge(graph, Node(NodeKind.MODULE, name), strength, EdgeKind.HIDDEN))
         process.fork().run(name)
+    _run_absent(world, graph, process)
+
+
+def _run_absent(world: World, graph: Graph, process: Process) -> None:
+    """Note the extension modules that RECORD knows, compiled code names, and the dist has not.
+
+    Where a source of that name stands in for one, its own imports tell whether it can.
+    """
+    absent, standing_in = _absent_extensions(world, process)
     noted = {edge.target.name for edge in graph.edges() if edge.target.kind is NodeKind.NO_MODULE}
-    for name in absent:
-        if name in spelled and name not in noted:  # a source that imports it knows better how much it matters
-            graph.add(_spelled_edge(world, spelled[name], name))
+    left = [name for name in absent if name not in noted]  # a source that imports it knows better how much it matters
+    while standing_in:
+        graph.settle()
+        spelled = _spelled_in_modules(world, graph, standing_in)
+        for name in spelled:
+            graph.add(_start_edge(graph, Node(NodeKind.MODULE, name), Strength.PROBABLE, EdgeKind.HIDDEN))
+            process.fork().run(name)
+        standing_in = [name for name in standing_in if name not in spelled] if spelled else []
+    graph.settle()
+    for name, speller in _spelled_in_modules(world, graph, left).items():
+        graph.add(_spelled_edge(world, speller, name))
 
 
 def _sources_with(world: World, modules: Iterable[ModuleFile], names: Sequence[str]) -> list[ModuleFile]:
@@ -198,19 +214,27 @@ def _spelled_edge(world: World, spelled: str, name: str) -> Edge:
     return Edge(source, Node(NodeKind.NO_MODULE, name), EdgeKind.HIDDEN, Strength.PROBABLE, path=path)
 
 
-def _absent_extensions(world: World, process: Process) -> list[str]:
-    """Return the extension modules that imported packages were installed with and that are not there."""
-    found = []
+def _absent_extensions(world: World, process: Process) -> tuple[list[str], list[str]]:
+    """Return the extension modules that imported packages were installed with and that are not there.
+
+    Those come last that nothing has imported and for which a source of their name stands in.
+    """
+    absent, standing_in = [], []
     for path in world.records.missing_extensions():
         for root in world.dist.layout.search_path:
             inner = path.removeprefix(f"{root}/") if root else path
             package, _, file = inner.rpartition("/")
             name = join_name(package.replace("/", "."), file.partition(".")[0])
+            found = world.finder.find(name)
             reached = not package or package.replace("/", ".") in process.imported
-            if reached and world.finder.find(name) is None:
-                found.append(name)
+            if found is None and reached:
+                absent.append(name)
                 break
-    return found
+            stands_in = found is not None and found.kind is ModuleKind.SOURCE and name not in process.imported
+            if stands_in and name.partition(".")[0] in process.imported:
+                standing_in.append(name)
+                break
+    return absent, standing_in
 
 
 def _spelled_in_modules(world: World, graph: Graph, modules: list[str]) -> dict[str, str]:
