@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from depfix.closure.asked import chains, nodes_named
 from depfix.closure.build import Closure
@@ -13,12 +14,10 @@ from depfix.dist.tree import file_entry
 from depfix.env.fit import Need
 from depfix.env.protocol import EnvironmentInfo
 from depfix.errors import NoEnvironmentError
-from depfix.model.diagnosis import Cause
 from depfix.model.finding import Severity
 from depfix.model.names import fold
 from depfix.model.plan import Plan
 from depfix.model.report import Report
-from depfix.model.run import VerificationRun
 from depfix.repair.copying import Copied, quiet
 from depfix.repair.errors import RolledBackError
 from depfix.repair.journal import Record, records
@@ -27,14 +26,15 @@ from depfix.repair.planfile import PlanFile, Workshop, bound_plan, read_plan_fil
 from depfix.repair.planner import Choices, Examined, first_cures, plan_repair
 from depfix.repair.transaction import apply_plan, locked, undo_repairs
 from depfix.session import Options, Session, environments_of
-from depfix.verify.advice import Question, advised
-from depfix.verify.diagnosis import diagnose as causes_of
-from depfix.verify.verification import Settings, check_settings, verify_dist
+
+if TYPE_CHECKING:
+    from depfix.model.diagnosis import Cause
+    from depfix.model.run import VerificationRun
+    from depfix.verify.verification import Settings
 
 __all__ = [
     "Explanation",
     "Options",
-    "Settings",
     "closure_of",
     "diagnose",
     "environments_for",
@@ -68,6 +68,9 @@ def diagnose(text: str, path: str, options: Options, log: str = "") -> tuple[Cau
     With the dist at `path` (it may be empty) they are joined to what a scan of it finds. `log` is the file that the
     text is from, if any. Raises InputError for a dist, entry or environment that cannot be worked with.
     """
+    from depfix.verify.advice import Question, advised
+    from depfix.verify.diagnosis import diagnose as causes_of
+
     if not path:
         return advised(causes_of(text), Question(log))
     session = Session(path, options)
@@ -181,6 +184,10 @@ def verify(path: str, options: Options, settings: Settings, *, closure: bool = T
     Its findings are those of the run alone. Without `closure` it is not compared with what the dist's files say. Raises
     InputError, and CannotRunError if Windows programs cannot be run here. The dist stays as it is.
     """
+    from depfix.verify.advice import Question, advised
+    from depfix.verify.diagnosis import diagnose as causes_of
+    from depfix.verify.verification import check_settings, verify_dist
+
     session = Session(path, options)
     check_settings(session.dist, settings)
     environments = session.environments(()) if closure else ()

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from depfix.cli.options import environment_option, options_from
-from depfix.cli.terminal import ProgressBar, check_outputs, plain, print_lines, print_text, tell, write_report
+from depfix.cli.options import environment_option, format_option, options_from, output_option
+from depfix.cli.terminal import ProgressBar, check_outputs, emit, plain, print_lines, tell, write_report
 from depfix.errors import LogNotReadError
 
 _FOUND, _NOTHING = 1, 0
@@ -25,15 +25,8 @@ _A_NAME = re.compile(r"(?:[A-Za-z]:)?(?:[^\s:*?\"<>|]+\.[A-Za-z]{2,5}|[^\n:*?\"<
 @click.option("--dist", metavar="DIST", default="", help="The folder of the program that failed: tells the exact file.")
 @environment_option
 @click.option("--entry", "entries", multiple=True, metavar="FILE", help="The program's own script. Repeatable.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="The form of the report.",
-)
-@click.option("-o", "--output", metavar="FILE", default="", help="Write the report to a file instead.")
+@format_option
+@output_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress; of a text report only the cause.")
 def diagnose(log: str, dist: str, form: str, output: str, quiet: bool, **values: Any) -> None:
     """Tell what an error text says of its cause. Nothing is run, nothing is changed.
@@ -55,10 +48,7 @@ def diagnose(log: str, dist: str, form: str, output: str, quiet: bool, **values:
     with ProgressBar(quiet) as show:
         causes = pipeline.diagnose(text, dist, options_from(given, progress=show), _shown(log))
     if form == "json":
-        if output:
-            write_report(output, diagnosis_json(causes))
-        else:
-            print_text(diagnosis_json(causes))
+        emit(diagnosis_json(causes), output)
     else:
         lines = list(diagnosis_lines(causes, dist))
         if output:

@@ -54,16 +54,18 @@ _SHARED = (
     click.option("--select", multiple=True, metavar="RULE", help="Only this rule (code or name). Repeatable."),
     click.option("--ignore", multiple=True, metavar="RULE", help="Not this rule (code or name). Repeatable."),
 )
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="The form of the report.",
+)
+output_option = click.option("-o", "--output", metavar="FILE", default="", help="Write the report to a file instead.")
 _REPORTS = (
-    click.option(
-        "--format",
-        "form",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        show_default=True,
-        help="The form of the report.",
-    ),
-    click.option("-o", "--output", metavar="FILE", default="", help="Write the report to a file instead."),
+    format_option,
+    output_option,
     click.option(
         "--fail-on",
         type=click.Choice(["error", "warning", "never"]),

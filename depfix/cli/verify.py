@@ -15,10 +15,10 @@ from depfix.cli.options import dist_argument, options_from, report_options, scan
 from depfix.cli.terminal import (
     ProgressBar,
     check_outputs,
+    emit,
     hint,
     plain,
     print_lines,
-    print_text,
     tell,
     write_report,
 )
@@ -28,7 +28,7 @@ from depfix.model.shell import quoted
 if TYPE_CHECKING:
     from depfix.model.report import Report
     from depfix.model.run import VerificationRun
-    from depfix.pipeline import Settings
+    from depfix.verify.verification import Settings
 
 _TERMINATED = 143
 
@@ -111,7 +111,7 @@ def _stopped(number: int, _frame: FrameType | None) -> None:
 
 
 def _settings(arguments: tuple[str, ...], values: dict[str, Any], show: ProgressBar) -> Settings:
-    from depfix.pipeline import Settings
+    from depfix.verify.verification import Settings
 
     def say(message: str) -> None:
         show.pause()
@@ -142,11 +142,7 @@ def _print(report: Report, run: VerificationRun, values: dict[str, Any]) -> None
     from depfix.reports.verification import verification_json, verification_lines, verification_verdict
 
     if values["form"] == "json":
-        text = verification_json(report, run)
-        if values["output"]:
-            write_report(values["output"], text)
-        else:
-            print_text(text)
+        emit(verification_json(report, run), values["output"])
         return
     lines = list(verification_lines(report, run, verbose=values["verbose"]))
     if values["output"]:

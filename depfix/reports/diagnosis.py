@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from depfix.model.diagnosis import Cause
 from depfix.model.finding import Confidence
-from depfix.reports.json import SCHEMA_VERSION, encoded
+from depfix.reports.json import SCHEMA_VERSION, encoded, fix_value
 from depfix.reports.text import Line
 
 _INDENT = " " * 11
@@ -93,7 +93,6 @@ def diagnosis_json(causes: Sequence[Cause]) -> str:
 
 def cause_value(cause: Cause) -> dict[str, object]:
     """Return a cause as the JSON of `depfix diagnose` has it."""
-    fix = cause.fix
     return {
         "cause": cause.cause,
         "rule": cause.rule or None,
@@ -105,12 +104,5 @@ def cause_value(cause: Cause) -> dict[str, object]:
         "command": cause.command,
         "evidence": {"line": cause.line or None, "text": cause.evidence},
         "chain": list(cause.chain),
-        "fix": None
-        if fix is None
-        else {
-            "action": fix.action,
-            "source": fix.source,
-            "destination": fix.destination,
-            "provider": fix.provider,
-        },
+        "fix": fix_value(cause.fix),
     }

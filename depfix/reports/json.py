@@ -6,7 +6,7 @@ import pkgutil
 
 import msgspec
 
-from depfix.model.finding import Finding, Severity
+from depfix.model.finding import Finding, Fix, Severity
 from depfix.model.plan import Plan
 from depfix.model.report import Report, Verification
 
@@ -56,7 +56,6 @@ def report_value(report: Report) -> dict[str, object]:
 
 
 def _finding(finding: Finding) -> dict[str, object]:
-    fix = finding.fix
     return {
         "rule": finding.rule,
         "name": finding.name,
@@ -67,14 +66,7 @@ def _finding(finding: Finding) -> dict[str, object]:
         "locations": [{"path": place.path, "line": place.line or None} for place in finding.locations],
         "chain": list(finding.chain),
         "searched": list(finding.trail),
-        "fix": None
-        if fix is None
-        else {
-            "action": fix.action,
-            "source": fix.source,
-            "destination": fix.destination,
-            "provider": fix.provider,
-        },
+        "fix": fix_value(finding.fix),
         "no_fix": finding.no_fix,
         "fingerprint": finding.fingerprint,
     }
@@ -139,3 +131,10 @@ def _encodable(value: object) -> object:
     if isinstance(value, dict):
         return {key: _encodable(each) for key, each in value.items()}
     return [_encodable(each) for each in value] if isinstance(value, list) else value
+
+
+def fix_value(fix: Fix | None) -> dict[str, str] | None:
+    """Return where a missing file is to be had and to go, as JSON has it."""
+    if fix is None:
+        return None
+    return {"action": fix.action, "source": fix.source, "destination": fix.destination, "provider": fix.provider}
