@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Each file of tests in one process, in the order of tests/conftest.py.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo demo-torch test test-fast check bench fidelity clean wine
+.PHONY: demo demo-torch test test-fast check bench fidelity clean wine browser
 
 demo: $(STAMP)  ## the main job on small Windows binaries, offline once pip is done
 	$(BIN)/python -m fixtures.demo
@@ -14,7 +14,7 @@ demo: $(STAMP)  ## the main job on small Windows binaries, offline once pip is d
 demo-torch: $(STAMP)  ## the main job on the real torch for Windows (downloads about 200 MB once)
 	$(BIN)/python -m fixtures.demo --torch
 
-test: $(STAMP) wine  ## every test; installs what they need
+test: $(STAMP) wine browser  ## every test; installs what they need
 	$(BIN)/python -m pytest $(PARALLEL)
 
 test-fast: $(STAMP)  ## what needs neither Wine nor downloads
@@ -38,8 +38,14 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 wine: $(STAMP)
-	@$(BIN)/python -m fixtures.windows_lab check >/dev/null 2>&1 || sh fixtures/install_wine.sh
+	@$(BIN)/python -m fixtures.windows_lab check >/dev/null 2>&1 || \
+		sh fixtures/apt_install.sh "The tests run real Windows programs" wine wine64 xvfb
 	@$(BIN)/python -m fixtures.windows_lab check
+
+browser:
+	@command -v chromium >/dev/null || \
+		sh fixtures/apt_install.sh "The tests open the HTML report in Chromium" chromium fonts-noto-cjk fonts-dejavu-core
+	@chromium --version 2>/dev/null
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || (echo "depfix needs Python 3.10 or newer: make PYTHON=..."; exit 1)

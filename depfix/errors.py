@@ -274,3 +274,33 @@ class WriteError(DepfixError):
 
     def __str__(self) -> str:
         return f"cannot write {self.path}: {self.reason}"
+
+
+class ExtensionError(DepfixError):
+    """An extension that another distribution brings cannot be used."""
+
+    def __init__(self, name: str, provider: str, reason: str) -> None:
+        super().__init__(name, provider, reason)
+        self.name, self.provider, self.reason = name, provider, reason
+
+    def __str__(self) -> str:
+        return f"the extension {self.name!r} of {self.provider} cannot be used: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "mend or uninstall that distribution"
+
+
+class UnknownFormError(InputError):
+    """There is no such format of reports."""
+
+    def __init__(self, name: str, known: tuple[str, ...], near: str = "") -> None:
+        super().__init__(name, known, near)
+        self.name, self.known, self.near = name, known, near
+
+    def __str__(self) -> str:
+        return f"no such format: {self.name}; there are {', '.join(self.known)}"
+
+    @property
+    def hint(self) -> str:
+        return f"did you mean {self.near}?" if self.near else ""

@@ -29,12 +29,15 @@ from depfix.session import Options, Session, environments_of
 
 if TYPE_CHECKING:
     from depfix.model.diagnosis import Cause
+    from depfix.model.inventory import Inventory
     from depfix.model.run import VerificationRun
     from depfix.verify.verification import Settings
 
 __all__ = [
+    "Assessment",
     "Explanation",
     "Options",
+    "assess",
     "closure_of",
     "diagnose",
     "environments_for",
@@ -55,11 +58,31 @@ def scan(path: str, options: Options) -> Report:
 
     Raises InputError for a path, entry or environment that cannot be worked with. Nothing is written.
     """
+    return assess(path, options).report
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """A scan, with what reports can show besides: the inventory of the dist and the graph of what it needs."""
+
+    report: Report
+    inventory: Inventory | None = None
+    graph: Graph | None = None
+
+
+def assess(path: str, options: Options, *, inventory: bool = False, graph: bool = False) -> Assessment:
+    """Scan the dist at `path`, take its inventory if that is wanted, and keep the graph if that is. See `scan`."""
     session = Session(path, options)
     environments = session.environments()
     start = session.examine(session.dist.tree)
     cures = first_cures(start, environments, session.wanted)
-    return session.report(with_fixes(start.findings, cures), environments)
+    taken = None
+    if inventory:
+        from depfix.inventory.taking import take_inventory
+
+        taken = take_inventory(start.closure, environments, options.progress)
+    report = session.report(with_fixes(start.findings, cures), environments)
+    return Assessment(report, taken, start.closure.graph if graph else None)
 
 
 def diagnose(text: str, path: str, options: Options, log: str = "") -> tuple[Cause, ...]:

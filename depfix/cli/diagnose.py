@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from depfix.cli.options import environment_option, format_option, options_from, output_option
-from depfix.cli.terminal import ProgressBar, check_outputs, emit, plain, print_lines, tell, write_report
+from depfix.cli.terminal import ProgressBar, check_outputs, emit, print_lines, tell, write_report
 from depfix.errors import LogNotReadError
 
 _FOUND, _NOTHING = 1, 0
@@ -41,6 +41,7 @@ def diagnose(log: str, dist: str, form: str, output: str, quiet: bool, **values:
     """
     from depfix import pipeline
     from depfix.reports.diagnosis import diagnosis_json, diagnosis_lines
+    from depfix.reports.text import plain
 
     check_outputs(output)
     text = _text_of(log)

@@ -62,9 +62,16 @@ format_option = click.option(
     show_default=True,
     help="The form of the report.",
 )
+every_form_option = click.option(
+    "--format",
+    "form",
+    metavar="NAME",
+    default="text",
+    show_default=True,
+    help="The form of the report: text or json, or what an extension adds.",
+)
 output_option = click.option("-o", "--output", metavar="FILE", default="", help="Write the report to a file instead.")
 _REPORTS = (
-    format_option,
     output_option,
     click.option(
         "--fail-on",

@@ -9,14 +9,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from depfix.cli.exits import exit_code
-from depfix.cli.options import dist_argument, environment_option, options_from, report_options, scan_options
+from depfix.cli.options import (
+    dist_argument,
+    environment_option,
+    format_option,
+    options_from,
+    report_options,
+    scan_options,
+)
 from depfix.cli.terminal import (
     CopyProgress,
     ProgressBar,
     check_outputs,
     emit,
     hint,
-    plain,
     print_lines,
     write_report,
 )
@@ -58,6 +64,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Let the program import modules that it was frozen to refuse: changes the exe, and ends its signature.",
 )
+@format_option
 @report_options
 def repair(
     dist: str,
@@ -132,7 +139,7 @@ def _show_plan(report: Report, values: dict[str, Any], *, ask: bool) -> bool:
 
 def _print_repair(report: Report, values: dict[str, Any]) -> None:
     from depfix.reports.plans import plan_lines
-    from depfix.reports.text import Line, repair_lines, verdict
+    from depfix.reports.text import Line, plain, repair_lines, verdict
 
     if values["form"] == "json":
         from depfix.reports.json import report_json

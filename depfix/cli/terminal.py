@@ -28,11 +28,6 @@ def print_lines(lines: Iterable[Line]) -> None:
         _write(sys.stdout, lead + line.text)
 
 
-def plain(lines: Iterable[Line]) -> str:
-    """Return a text report without colours."""
-    return "".join(f"{line.lead}{line.text}".rstrip() + "\n" for line in lines)
-
-
 def tell(message: str, lead: str = "", colour: str = "") -> None:
     """Print a message to stderr."""
     shown = click.style(lead, fg=colour, bold=True) if lead and colours(sys.stderr) else lead

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from depfix.cli.options import dist_argument, options_from, scan_options
-from depfix.cli.terminal import ProgressBar, check_outputs, emit, plain, print_lines
+from depfix.cli.terminal import ProgressBar, check_outputs, emit, print_lines
 
 
 @click.command()
@@ -26,6 +26,7 @@ def tree(dist: str, name: str, depth: int | None, **values: Any) -> None:
     FILE is a DLL, a .pyd, a module or a script, by its name or its path in DIST.
     """
     from depfix import pipeline
+    from depfix.reports.text import plain
     from depfix.reports.tree import tree_json, tree_lines
 
     check_outputs(values["output"])

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from depfix.cli.exits import exit_code
-from depfix.cli.options import dist_argument, options_from, report_options, scan_options
+from depfix.cli.options import dist_argument, format_option, options_from, report_options, scan_options
 from depfix.cli.terminal import (
     ProgressBar,
     check_outputs,
     emit,
     hint,
-    plain,
     print_lines,
     tell,
     write_report,
@@ -75,6 +74,7 @@ _TERMINATED = 143
 )
 @click.option("--no-compare", is_flag=True, help="Do not compare with what a scan finds: quicker.")
 @scan_options
+@format_option
 @report_options
 def verify(dist: str, arguments: tuple[str, ...], **values: Any) -> None:
     """Start a copy of DIST as on a clean machine, and say what it loaded and what it did not find.
@@ -138,7 +138,7 @@ def _settings(arguments: tuple[str, ...], values: dict[str, Any], show: Progress
 
 
 def _print(report: Report, run: VerificationRun, values: dict[str, Any]) -> None:
-    from depfix.reports.text import Line
+    from depfix.reports.text import Line, plain
     from depfix.reports.verification import verification_json, verification_lines, verification_verdict
 
     if values["form"] == "json":

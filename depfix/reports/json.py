@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -10,7 +11,21 @@ from depfix.model.finding import Finding, Fix, Severity
 from depfix.model.plan import Plan
 from depfix.model.report import Report, Verification
 
+if TYPE_CHECKING:
+    from depfix.reports.forms import Material
+
 SCHEMA_VERSION = 1
+
+
+def scan_json(material: Material) -> str:
+    """Return the report of a scan or audit as JSON: as `report_json`, with what was accepted."""
+    value = report_value(material.report)
+    if material.accepted:
+        value["accepted"] = [
+            {"by": one.by, "reason": one.reason, "expires": one.expires, "finding": _finding(one.finding)}
+            for one in material.accepted
+        ]
+    return encoded(value)
 
 
 def report_json(report: Report) -> str:

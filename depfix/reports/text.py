@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from depfix.model.finding import Confidence, Finding, Severity
 from depfix.model.plan import Plan
 from depfix.model.report import Report
+
+if TYPE_CHECKING:
+    from depfix.reports.forms import Material
 
 _INDENT = " " * 9
 _COLOUR = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
@@ -20,6 +24,16 @@ class Line:
     text: str = ""
     lead: str = ""
     colour: str = ""
+
+
+def scan_text(material: Material) -> str:
+    """Return the report of a scan or audit as text without colours."""
+    return plain(scan_lines(material.report, verbose=material.verbose))
+
+
+def plain(lines: Iterable[Line]) -> str:
+    """Return lines without colours."""
+    return "".join(f"{line.lead}{line.text}".rstrip() + "\n" for line in lines)
 
 
 def scan_lines(report: Report, *, verbose: bool) -> Iterator[Line]:

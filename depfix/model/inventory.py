@@ -1,0 +1,77 @@
+"""What really is in a dist: its files, who each is from, under which licence, and who needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class ComponentKind(Enum):
+    """What a component is."""
+
+    PROGRAM = "program"  # what the freezer made, and the program's own files
+    PYTHON = "python"  # the interpreter's DLL and the standard library
+    DISTRIBUTION = "distribution"  # a Python distribution, by its metadata
+    CONDA = "conda"  # a conda package that is no Python distribution
+    RUNTIME = "runtime"  # a redistributable of Windows: the VC runtime, the Universal C Runtime
+    NATIVE = "native"  # a DLL that nobody claims, by its version resource
+    UNKNOWN = "unknown"  # files that nobody claims
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryFile:
+    """A file of the dist: its dist-relative path with `/`, its size in bytes, its SHA-256 in hex.
+
+    `sha256` is empty if the file could not be read. `is_image` is True for a PE image.
+    """
+
+    path: str
+    size: int
+    sha256: str
+    is_image: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One thing that a dist is put together from, with those of its files that are in it.
+
+    `version` is empty if nothing tells it. `licence` is what its metadata say (an SPDX expression, or words), empty if
+    they say nothing. `evidence` says how it is known ("numpy-1.26.4.dist-info", "conda-meta of conda:app", "version
+    resource of libfoo.dll"). `chain` are the steps from the program to the first file of it that is needed, empty if
+    nothing is known to need it. `supplier` is its publisher as far as it is told. `compiled_in` is True if it, or a
+    part of it, is inside the program itself.
+    """
+
+    kind: ComponentKind
+    name: str
+    version: str
+    licence: str
+    evidence: str
+    files: tuple[InventoryFile, ...]
+    chain: tuple[str, ...] = ()
+    supplier: str = ""
+    compiled_in: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of its files together."""
+        return sum(file.size for file in self.files)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Every file of a dist, each in just one component. The largest component is first."""
+
+    components: tuple[Component, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole dist."""
+        return sum(component.size for component in self.components)
+
+    @property
+    def file_count(self) -> int:
+        return sum(len(component.files) for component in self.components)

@@ -1,0 +1,103 @@
+"""The forms that a report can have, by the names that `--format` takes: depfix's own, then those of extensions."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+from depfix.closure.graph import Graph
+from depfix.errors import ExtensionError, UnknownFormError
+from depfix.extensions import FORMATS, Extension, extensions
+from depfix.model.audit import Accepted, Verdict
+from depfix.model.inventory import Inventory
+from depfix.model.report import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """All that a report is made from.
+
+    `inventory` and `graph` are there for forms that need them. `accepted` are findings that do not count and are not
+    among those of `report`. `verbose` asks for what is merely possible, too. `command` is what the user typed, for
+    hints; `language` is `en` or `zh`.
+    """
+
+    report: Report
+    verdict: Verdict
+    accepted: tuple[Accepted, ...] = ()
+    inventory: Inventory | None = None
+    graph: Graph | None = None
+    verbose: bool = False
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One form of a report: `render` makes the whole text, with a final newline.
+
+    `file_name` is what an audit calls it. `needs_inventory` and `needs_graph` say what of the material it asks for.
+    An extension's entry point names an object of this kind.
+    """
+
+    name: str
+    file_name: str
+    render: Callable[[Material], str]
+    needs_inventory: bool = False
+    needs_graph: bool = False
+
+
+# name, file name, module, function, needs the inventory, needs the graph; modules are imported when they are used
+_OWN = (
+    ("text", "report.txt", "depfix.reports.text", "scan_text", False, False),
+    ("json", "report.json", "depfix.reports.json", "scan_json", False, False),
+)
+
+
+def form_names() -> tuple[str, ...]:
+    """Return the names of depfix's own forms, then those of extensions."""
+    return (*(row[0] for row in _OWN), *(extension.name for extension in _others()))
+
+
+def form(name: str) -> Form:
+    """Return the form of this name. Raises UnknownFormError, and ExtensionError if an extension's cannot be used."""
+    if name in _own():
+        return _own()[name]
+    for extension in _others():
+        if extension.name == name:
+            return _loaded(extension)
+    near = difflib.get_close_matches(name, form_names(), n=1)
+    raise UnknownFormError(name, form_names(), near[0] if near else "")
+
+
+def forms() -> tuple[Form, ...]:
+    """Return every form. Raises ExtensionError if one of an extension cannot be used."""
+    return tuple(form(name) for name in form_names())
+
+
+@lru_cache(maxsize=1)
+def _own() -> Mapping[str, Form]:
+    return {row[0]: Form(row[0], row[1], _later(row[2], row[3]), row[4], row[5]) for row in _OWN}
+
+
+def _later(module: str, function: str) -> Callable[[Material], str]:
+    def render(material: Material) -> str:
+        made: Any = getattr(import_module(module), function)(material)
+        return str(made)
+
+    return render
+
+
+def _others() -> tuple[Extension, ...]:
+    own = {row[0] for row in _OWN}
+    return tuple(extension for extension in extensions(FORMATS) if extension.name not in own)
+
+
+def _loaded(extension: Extension) -> Form:
+    found = extension.load()
+    if not isinstance(found, Form):
+        raise ExtensionError(extension.name, extension.provider, f"{FORMATS} takes a Form, not {type(found).__name__}")
+    return found
