@@ -319,7 +319,7 @@ def test_a_damaged_journal_does_not_keep_from_scanning(cli: Run, broken: Path, e
 
 def test_a_defect_of_depfix_is_told_without_a_traceback(cli: Run, broken: Path, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        "import depfix.pipeline\n\ndef scan(*_):\n    raise ZeroDivisionError('oh')\n\ndepfix.pipeline.scan = scan\n"
+        "import depfix.pipeline\n\ndef assess(*_, **_more):\n    raise ZeroDivisionError('oh')\n\ndepfix.pipeline.assess = assess\n"
     )
     result = cli("scan", broken, environ={"PYTHONPATH": str(tmp_path)})
     refused(result, "ZeroDivisionError: oh", "hint: this is a defect of depfix", code=3)
