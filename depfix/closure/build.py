@@ -14,7 +14,7 @@ from depfix.closure.liveness import Liveness
 from depfix.closure.native_data import NativeNeed, run_native_data
 from depfix.closure.process import Process
 from depfix.closure.supply import Supply
-from depfix.closure.unseen import run_listed, run_unseen, surely_used
+from depfix.closure.unseen import packages_of, run_listed, run_unseen, surely_used
 from depfix.closure.world import World
 from depfix.dist.freezers import Freezer
 from depfix.dist.identify import Dist
@@ -169,7 +169,24 @@ def _run_hidden(world: World, graph: Graph, process: Process) -> None:
         strength = Strength.PROBABLE if "." in name and name in spelled else Strength.POSSIBLE
         graph.add(_start_edge(graph, Node(NodeKind.MODULE, name), strength, EdgeKind.HIDDEN))
         process.fork().run(name)
+    _run_distant(world, graph, process)
     _run_absent(world, graph, process)
+
+
+def _run_distant(world: World, graph: Graph, process: Process) -> None:
+    """Import extension modules of packages that no source imports, as far as compiled code in use names them."""
+    distant = [
+        module.name
+        for module in world.modules
+        if module.kind is ModuleKind.EXTENSION
+        and not _is_within(module, process.imported)
+        and module.name.partition(".")[0] in process.imported
+    ]
+    while distant:
+        graph.settle()
+        spelled = _spelled_in_modules(world, graph, distant)
+        _run_spelled(graph, process, spelled)
+        distant = [name for name in distant if name not in spelled] if spelled else []
 
 
 def _run_absent(world: World, graph: Graph, process: Process) -> None:
@@ -183,13 +200,20 @@ def _run_absent(world: World, graph: Graph, process: Process) -> None:
     while standing_in:
         graph.settle()
         spelled = _spelled_in_modules(world, graph, standing_in)
-        for name in spelled:
-            graph.add(_start_edge(graph, Node(NodeKind.MODULE, name), Strength.PROBABLE, EdgeKind.HIDDEN))
-            process.fork().run(name)
+        _run_spelled(graph, process, spelled)
         standing_in = [name for name in standing_in if name not in spelled] if spelled else []
     graph.settle()
     for name, speller in _spelled_in_modules(world, graph, left).items():
         graph.add(_spelled_edge(world, speller, name))
+
+
+def _run_spelled(graph: Graph, process: Process, names: Iterable[str]) -> None:
+    """Import modules that compiled code names, and with them the packages that they are in."""
+    for name in names:
+        for package in packages_of(name):
+            graph.add(_start_edge(graph, Node(NodeKind.MODULE, package), Strength.PROBABLE, EdgeKind.HIDDEN))
+        graph.add(_start_edge(graph, Node(NodeKind.MODULE, name), Strength.PROBABLE, EdgeKind.HIDDEN))
+        process.fork().run(name)
 
 
 def _sources_with(world: World, modules: Iterable[ModuleFile], names: Sequence[str]) -> list[ModuleFile]:

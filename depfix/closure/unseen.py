@@ -35,6 +35,8 @@ def run_unseen(world: World, graph: Graph, process: Process, liveness: Liveness)
         if not unseen:
             return
         for name, edge in sorted(unseen.items()):
+            for package in packages_of(name):
+                graph.add(replace(edge, target=world.module_node(package)))
             graph.add(edge)
             if edge.strength is Strength.PROBABLE and world.walker.find(name) is not None:
                 process.run(name, liveness)
@@ -95,6 +97,12 @@ def _spelled_by(world: World, module: ModuleFile, imported: set[str]) -> Iterato
         absent = world.lacks.absent_stdlib | world.supply.absent_requirements(top.name, world.walker.find)
         named = world.facts.whole_strings(module.entry, absent)
         yield from ((name, Strength.PROBABLE) for name in named if name not in imported)
+
+
+def packages_of(name: str) -> tuple[str, ...]:
+    """Return the packages that a module is in, the outermost first: they are imported before it."""
+    parts = name.split(".")
+    return tuple(".".join(parts[:end]) for end in range(1, len(parts)))
 
 
 def surely_used(world: World, graph: Graph) -> Iterator[ModuleFile]:
