@@ -365,6 +365,27 @@ def test_an_extension_module_that_only_compiled_code_imports(
         assert finding.chain[-2:] == ("pkg/core.pyd", "pkg._helper")
 
 
+def test_a_package_that_only_compiled_code_imports(make_dist: DistMaker, forge: Forge, tmp_path: Path) -> None:
+    """Its own sources run then, and what they lack is missing: a source that stands in for a compiled module, say."""
+    sources = {
+        "os.py": "",
+        "pkg/__init__.py": "from . import core",
+        "pkg/far/__init__.py": "from ._speed import work",
+        "pkg/far/_speed.py": "from .made import work",
+        RECORD: "pkg/core.pyd,,\npkg/far/near.pyd,,\npkg/far/_speed.pyd,,\n",
+    }
+    dist = make_dist({}, sources)
+    put_text(tmp_path / "core.c", '__declspec(dllexport) const char *wanted(void) { return "pkg.far.near"; }')
+    put(compile_c(tmp_path / "core.c", tmp_path / "core.dll"), dist / "pkg" / "core.pyd")
+    put(forge("near.pyd"), dist / "pkg" / "far" / "near.pyd")
+    put_text(tmp_path / "program.py", "import pkg\n")
+    (finding,) = findings(dist, entry=tmp_path / "program.py")
+    assert words(finding) == "DF204 error probable pkg.far._speed"
+    put(forge("_speed.pyd"), dist / "pkg" / "far" / "_speed.pyd")
+    put(forge("near.pyd", ("need.dll",)), dist / "pkg" / "far" / "near.pyd")
+    assert rows(dist, entry=tmp_path / "program.py") == {"DF101 error probable need.dll"}
+
+
 @pytest.mark.parametrize(
     ("function", "found"), [("PyImport_ImportModule", True), ("PyCapsule_Import", True), ("PyModule_Create2", False)]
 )

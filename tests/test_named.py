@@ -292,6 +292,9 @@ CALLS = [
     "from ._speed import ffi; lib = ffi.dlopen('helper.dll')",
     "import ctypes; NAME = 'helper'; ctypes.CDLL(f'{NAME}.dll')",
     "import ctypes, sys; ctypes.CDLL('helper.dll' if sys.platform == 'win32' else 'libhelper.so')",
+    "import ctypes, os; ctypes.CDLL('helper-debug.dll' if 'HELPER_DEBUG' in os.environ else 'helper.dll')",
+    "import ctypes, os; ctypes.CDLL('helper.dll' if 'SystemRoot' in os.environ else 'libhelper.so')",
+    "import ctypes, sysconfig; ctypes.CDLL('helper-arm.dll' if 'arm' in sysconfig.get_platform() else 'helper.dll')",
 ]
 
 
@@ -354,6 +357,15 @@ def test_a_load_that_may_fail_or_may_never_run(
 )
 def test_loads_that_say_nothing_of_the_dist(make_dist: DistMaker, call: str) -> None:
     assert rows(make_dist({}, {"pkg/__init__.py": call})) == set()
+
+
+@pytest.mark.parametrize("first", ["next(iter(data.__path__))", "data.__path__[0]", "next(iter(data.__path__), '')"])
+def test_a_dll_in_the_folder_of_another_package(make_dist: DistMaker, plain: Path, first: str) -> None:
+    source = f"import ctypes, os, data\nctypes.CDLL(os.path.join({first}, 'bin', 'helper.dll'))\n"
+    dist = make_dist({}, {"pkg/__init__.py": source, "data/__init__.py": ""})
+    assert {row.rpartition(" ")[2] for row in rows(dist)} == {"helper.dll"}
+    put(plain, dist / "data" / "bin" / "helper.dll")
+    assert rows(dist) == set()
 
 
 def test_a_dll_that_is_looked_for_along_path(make_dist: DistMaker, plain: Path) -> None:

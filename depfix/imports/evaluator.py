@@ -8,7 +8,7 @@ from typing import Any
 
 from depfix.imports import texts
 from depfix.imports.items import either_of, item_of, percent_of, sliced
-from depfix.imports.known import as_text, environment, facts_of, join_values, module_attribute, pure_calls
+from depfix.imports.known import as_text, facts_of, join_values, module_attribute, pure_calls
 from depfix.imports.methods import attribute_of, call_method, grown, with_entries
 from depfix.imports.operators import compare, numeric
 from depfix.imports.options import given_by_call, parsed_options
@@ -40,6 +40,7 @@ from depfix.imports.values import (
     truth,
     unpacked,
 )
+from depfix.imports.variables import environment
 
 
 class Evaluator:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
-from types import MappingProxyType
 from typing import TypeAlias
 
 from depfix.imports import texts
@@ -38,26 +37,14 @@ from depfix.imports.values import (
     parts_of,
     text,
 )
+from depfix.imports.variables import environment
 from depfix.knowledge.file_readers import made_objects
 
 PureCall: TypeAlias = Callable[[list[Value], dict[str, Value]], Value]
 _MACHINE_NAMES = {"amd64": "AMD64", "x86": "x86", "arm64": "ARM64"}
+_PLATFORMS = {"amd64": "win-amd64", "x86": "win32", "arm64": "win-arm64"}
 _PREFIX = Text((Anchor.PREFIX,))
-_WINDOWS = Text((Anchor.SYSTEM,))
 _ASKS_FOR_FILES = frozenset(("os.path.exists", "os.path.isdir", "os.path.isfile"))
-# Variables that every Windows has; all others are unset on a clean machine. Source: Microsoft Learn, "Recognized
-# environment variables" https://learn.microsoft.com/windows/deployment/usmt/usmt-recognized-environment-variables
-_ENVIRONMENT: Mapping[str, Value] = MappingProxyType(
-    {
-        "windir": _WINDOWS,
-        "systemroot": _WINDOWS,
-        "programfiles": text("C:\\Program Files"),
-        "programfiles(x86)": text("C:\\Program Files (x86)"),
-        "programdata": text("C:\\ProgramData"),
-        "systemdrive": text("C:"),
-        "path": Items((), exact=False),
-    }
-)
 
 
 @lru_cache(maxsize=8)
@@ -118,6 +105,7 @@ def pure_calls(target: SourceTarget) -> dict[str, PureCall]:
         "os.getcwd": _always(Text((Anchor.CWD,))),
         "pathlib.Path.cwd": _always(Text((Anchor.CWD,))),
         "sysconfig.get_path": _always(UNKNOWN),
+        "sysconfig.get_platform": _always(text(_PLATFORMS.get(target.machine, "win-amd64"))),
         "builtins.getattr": known_attribute(target.freezer),
         "builtins.globals": _always(own_globals(target.freezer)),
     }
@@ -144,12 +132,6 @@ def join_values(values: list[Value]) -> Value:
         pairs = pairs_of(joined, value)
         joined = choice([texts.join_paths(Text(parts_of(left)), Text(parts_of(right))) for left, right in pairs])
     return joined
-
-
-def environment(name: Value, default: Value) -> Value:
-    """Return what an environment variable holds on a clean machine."""
-    known = name.literal if isinstance(name, Text) else None
-    return _ENVIRONMENT.get(known.lower(), default) if known is not None else choice([default, UNKNOWN])
 
 
 def module_attribute(module: str, attribute: str) -> Value | None:
@@ -329,6 +311,13 @@ def _copied(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
     )
 
 
+def _next(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
+    given = arguments[0] if arguments else UNKNOWN
+    if isinstance(given, Items) and given.values and given.exact:
+        return given.values[0]
+    return choice([*(one for each in arguments[:1] for one in elements(each)), *arguments[1:2]])
+
+
 def _namespace(arguments: list[Value], _keywords: dict[str, Value]) -> Value:
     return UNKNOWN if arguments else Reference(NAMESPACE)
 
@@ -381,6 +370,7 @@ _CALLS: dict[str, PureCall] = {
     "builtins.enumerate": _numbered,
     "builtins.zip": _zipped,
     "builtins.dict": _dict,
+    "builtins.next": _next,
     "builtins.vars": _ONE,
     "dataclasses.field": _field,
 }

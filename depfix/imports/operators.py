@@ -14,10 +14,12 @@ from depfix.imports.values import (
     Constant,
     Items,
     Own,
+    Reference,
     Table,
     Text,
     Value,
 )
+from depfix.imports.variables import is_set
 
 _NUMERIC: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add,
@@ -38,6 +40,7 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }
 _PROGRAM = "__main__"
 COMPILED = "__compiled__"  # a name that modules compiled by Nuitka have
+_ENVIRONMENT = Reference("os.environ")
 _LARGEST = 1 << 64
 _SMALL = 64  # for operators whose results explode
 
@@ -83,6 +86,8 @@ def _contains(container: Value, value: Value) -> bool | None:
         return None
     if known == COMPILED and container in (GLOBALS, COMPILED_GLOBALS):
         return container == COMPILED_GLOBALS
+    if container == _ENVIRONMENT:
+        return is_set(known)
     if isinstance(container, Text) and container.literal is not None:
         return known in container.literal
     if isinstance(container, Table):
