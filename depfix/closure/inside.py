@@ -175,6 +175,7 @@ class _Lifted:
         self._contents = contents
         self.origin = contents.origin
         self.problem = contents.problem
+        self.distributions = contents.distributions
         self.modules: Mapping[str, FrozenModule] = {
             name: row for name, row in contents.modules.items() if name not in names
         }

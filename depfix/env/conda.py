@@ -84,6 +84,7 @@ class CondaEnvironment(PythonEnvironment):
             top_level=top_level,
             licence=package.licence,
             left_out=left_out,
+            details=package.details,
         )
 
     @cached_property

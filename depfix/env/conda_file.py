@@ -195,6 +195,7 @@ class CondaFile:
             "name": index.name,
             "version": index.version,
             "build": index.build,
+            "subdir": index.subdir,
             "license": index.license or "",
             "depends": index.depends,
             "files": list(self.files),

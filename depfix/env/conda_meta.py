@@ -29,11 +29,21 @@ class CondaPackage(msgspec.Struct, frozen=True):
     version: str = ""
     files: tuple[str, ...] = ()
     license: str | None = None
+    build: str | None = None
+    channel: str | None = None
+    subdir: str | None = None
 
     @property
     def licence(self) -> str:
         """The licence in few words."""
         return short_licence(self.license or "")
+
+    @property
+    def details(self) -> tuple[tuple[str, str], ...]:
+        """What else tells the package apart, as its package URL names it; a channel's address is cut to its name."""
+        channel = (self.channel or "").rstrip("/").removesuffix(f"/{self.subdir}").rpartition("/")[2]
+        rows = (("build", self.build or ""), ("channel", channel), ("subdir", self.subdir or ""))
+        return tuple((key, value) for key, value in rows if value)
 
 
 class _PathData(msgspec.Struct):

@@ -46,7 +46,8 @@ class Distribution:
     fields as they are written, markers kept. `shadowed_owner` is the conda package ("name version") some of whose
     files this distribution replaced, an empty string if there is none. `licence` is an SPDX expression or what the
     metadata say instead, empty if they say nothing. `left_out` says of recorded files why they are not among `files`
-    though they are there, or are not looked for: links and paths that lead out of the environment.
+    though they are there, or are not looked for: links and paths that lead out of the environment. `details` are build,
+    channel and subdir of a conda package, as far as they are known.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Distribution:
     shadowed_owner: str = ""
     licence: str = ""
     left_out: tuple[str, ...] = ()
+    details: tuple[tuple[str, str], ...] = ()
 
     @property
     def provider(self) -> Provider:

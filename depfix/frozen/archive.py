@@ -37,6 +37,11 @@ class Archive:
     read: Callable[[str], bytes | None] = field(default=nothing, repr=False)
     read_source: Callable[[str], bytes | None] = field(default=nothing, repr=False)
 
+    @property
+    def distributions(self) -> Mapping[str, tuple[str, str]]:
+        """Nothing: an archive does not tell."""
+        return {}
+
     def code(self, name: str) -> bytes | None:
         """Return the marshalled code object of a module, None if there is none or it cannot be unpacked."""
         return self.read(name) if self._is_bytecode(name) else None
@@ -85,6 +90,11 @@ class Joined:
     @property
     def files(self) -> tuple[tuple[str, int], ...]:
         return tuple(file for part in self.parts for file in part.files)
+
+    @property
+    def distributions(self) -> Mapping[str, tuple[str, str]]:
+        """Nothing: archives do not tell."""
+        return {}
 
     def code(self, name: str) -> bytes | None:
         """As `Archive.code`."""

@@ -63,6 +63,11 @@ class Contents(Protocol):
         """The modules by their dotted names."""
         ...
 
+    @property
+    def distributions(self) -> Mapping[str, tuple[str, str]]:
+        """{module: (name, version) of its distribution}, as far as the freezer wrote that down."""
+        ...
+
     def code(self, name: str) -> bytes | None:
         """Return the marshalled code object of a BYTECODE module, None if it cannot be had."""
         ...

@@ -39,6 +39,11 @@ class NuitkaContents:
     _exe: Exe = field(repr=False)
     _report: Report | None = field(repr=False)
 
+    @property
+    def distributions(self) -> Mapping[str, tuple[str, str]]:
+        """{module: (name, version) of its distribution}, if a report tells."""
+        return self._report.distributions if self._report is not None else {}
+
     def code(self, name: str) -> bytes | None:
         """Return the marshalled code object of a BYTECODE module, None if it cannot be had."""
         return self._exe.code(name)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from depfix.frozen.contents import FrozenModule, Storage, Usage
+from depfix.model.names import normalised
 
 _ROOT = "nuitka-compilation-report"
 _LARGEST = 512 << 20
@@ -38,7 +39,10 @@ class ReportedUsage:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one report tells. `program` is the base name of the exe it is about."""
+    """What one report tells. `program` is the base name of the exe it is about.
+
+    `distributions` are {module: (name, version) of its distribution}; up to Nuitka 2 modules do not name theirs.
+    """
 
     path: str
     version: str
@@ -47,6 +51,7 @@ class Report:
     has_guard: bool
     modules: Mapping[str, FrozenModule] = field(repr=False)
     usages: Mapping[str, tuple[ReportedUsage, ...]] = field(repr=False)
+    distributions: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
 
     def excluded(self) -> dict[str, FrozenModule]:
         """Return the modules that the program refuses to import, with the reason, as far as a compiled module asks."""
@@ -99,6 +104,8 @@ class _Reader:
         self._current: list[ReportedUsage] = []
         self._options: list[str] = []
         self._program = ""
+        self._distributions: dict[str, str] = {}
+        self._installed_by: dict[str, str] = {}
         self._depth = 0
         # Nuitka writes "utf8" into the declaration, a name that the parser does not know.
         self._parser = expat.ParserCreate("utf-8")
@@ -119,7 +126,17 @@ class _Reader:
             has_guard=not any(option.startswith(_GUARD_OFF) for option in self._options),
             modules=self._modules,
             usages=usages,
+            distributions=self._owners(),
         )
+
+    def _owners(self) -> dict[str, tuple[str, str]]:
+        by_key = {normalised(name): name for name in self._distributions}
+        found = {}
+        for module in self._modules:
+            named = self._installed_by.get(module) or by_key.get(normalised(module.partition(".")[0]), "")
+            if named:
+                found[module] = (named, self._distributions.get(named, ""))
+        return found
 
     def _refuse(self, *_: object) -> None:
         raise _RefusedError("it has a document type, which a compilation report has not")
@@ -134,6 +151,8 @@ class _Reader:
             self._module(attributes)
         elif element == "module_usage":
             self._usage(attributes)
+        elif element == "distribution" and attributes.get("name"):
+            self._distributions.setdefault(attributes["name"], attributes.get("version", ""))
         elif element == "option":
             self._options.append(attributes.get("value", ""))
         elif element == "output":
@@ -152,6 +171,7 @@ class _Reader:
         if name:
             module = FrozenModule(name, storage, kind.endswith("Package"))
             self._modules.setdefault(name, module)
+            self._installed_by.setdefault(name, attributes.get("distribution", ""))
             if storage is Storage.COMPILED:
                 self._current = self._usages.setdefault(name, [])
 

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from depfix.closure.build import Closure
-from depfix.closure.distributions import path_in_dist, records_of
 from depfix.closure.facts import Progress, no_progress
+from depfix.closure.world import World
 from depfix.dist.tree import FileEntry, FileKind
 from depfix.env.protocol import Environment
-from depfix.model.inventory import Component, ComponentKind, Inventory, InventoryFile
-from depfix.model.names import base_name, fold
+from depfix.inventory.compiled import claim_compiled
+from depfix.inventory.identities import identity_of
+from depfix.inventory.installed import claim_installed, claim_neighbours
+from depfix.inventory.ledger import Ledger
+from depfix.inventory.lent import claim_lent
+from depfix.inventory.native import claim_native, claim_runtimes
+from depfix.inventory.needs import Needs
+from depfix.inventory.packages import claim_packages
+from depfix.inventory.program import claim_program, claim_python, claim_rest
+from depfix.model.content import readable_hash
+from depfix.model.inventory import Inventory, InventoryFile, Unread
+from depfix.model.names import fold
 
-_CHUNK = 1 << 20
+_THREADS = 4
+_STEP = 64
 
 
 def take_inventory(
@@ -21,38 +34,63 @@ def take_inventory(
 ) -> Inventory:
     """Return every file of the dist of a closure, by the component that it is from; the largest is first.
 
-    What the dist itself does not tell is asked of `environments`. Each file is read once, for its hash.
+    Who knows best is asked first: the program, the records of what is installed in the dist, Python and the runtimes by
+    their names, then `environments`, then what lies around a file, then the file itself. Each file is read once, for
+    its hash.
     """
-    left = {fold(entry.path): entry for entry in closure.world.tree}
-    files = _hashed(list(left.values()), progress)
-    components = []
-    for present in closure.world.distributions:
-        rows = records_of(closure.world.tree, closure.world.facts, present)
-        paths = [fold(path_in_dist(present, row)) for row in rows]
-        own = tuple(files[path] for path in paths if left.pop(path, None) is not None)
-        evidence = base_name(present.folder)
-        components.append(Component(ComponentKind.DISTRIBUTION, present.name, present.version, "", evidence, own))
-    rest = tuple(files[path] for path in left)
-    program = base_name(closure.world.dist.host.path)
-    components.append(Component(ComponentKind.PROGRAM, program, "", "", "what nobody else claims", rest))
-    return Inventory(tuple(sorted(components, key=lambda one: (-one.size, one.name))))
+    world = closure.world
+    hashes = _hashes(world, progress)
+    ledger = Ledger(world.tree)
+    claim_program(ledger, world)
+    claim_installed(ledger, world)
+    claim_python(ledger, world)
+    claim_runtimes(ledger, world)
+    claim_lent(ledger, world, environments, hashes)
+    claim_compiled(ledger, world)
+    claim_neighbours(ledger, world)
+    claim_packages(ledger, world)
+    claim_native(ledger, world)
+    claim_rest(ledger, world)
+    return _inventory(ledger, closure, hashes)
 
 
-def _hashed(entries: Sequence[FileEntry], progress: Progress) -> dict[str, InventoryFile]:
-    found = {}
-    for number, entry in enumerate(entries):
-        progress("hashing files", number, len(entries))
-        image = entry.kind is FileKind.IMAGE
-        found[fold(entry.path)] = InventoryFile(entry.path, entry.size, _sha256(entry.source), image)
+def _hashes(world: World, progress: Progress) -> dict[str, str]:
+    """Return {folded path: SHA-256 in hex, empty if it cannot be read}; the checks may have read some already."""
+    entries = tuple(world.tree)
+
+    def read(entry: FileEntry) -> str:
+        return world.facts.remember(entry.source, "sha256", readable_hash)
+
+    found: dict[str, str] = {}
+    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:  # hashing lets other threads run
+        for number, (entry, sha256) in enumerate(zip(entries, pool.map(read, entries), strict=True)):
+            found[fold(entry.path)] = sha256
+            if number % _STEP == 0:
+                progress("hashing files", number, len(entries))
+    progress("hashing files", len(entries), len(entries))
     return found
 
 
-def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-    except OSError:
-        return ""
-    return digest.hexdigest()
+def _inventory(ledger: Ledger, closure: Closure, hashes: dict[str, str]) -> Inventory:
+    world = closure.world
+    files = {fold(entry.path): _file(entry, hashes[fold(entry.path)], ledger, world) for entry in world.tree}
+    found = dict(ledger.components(files))
+    needs = Needs(ledger, closure)
+    names = {key: one.key for key, one in found.items()}
+    components = [
+        replace(one, chain=needs.chain(key), needs=tuple(names[each] for each in needs.of(key) if each in names))
+        for key, one in found.items()
+    ]
+    unread = {fold(one.path): Unread(one.path, one.reason) for one in world.tree.skipped}
+    for file in files.values():
+        if not file.sha256:
+            unread.setdefault(fold(file.path), Unread(file.path, "it cannot be read, or went away meanwhile"))
+    components.sort(key=lambda one: (-one.size, one.key))
+    return Inventory(tuple(components), tuple(sorted(unread.values(), key=lambda one: one.path)))
+
+
+def _file(entry: FileEntry, sha256: str, ledger: Ledger, world: World) -> InventoryFile:
+    is_image = entry.kind is FileKind.IMAGE
+    owner = ledger.owner(entry.path)
+    identity = identity_of(entry, ledger.about(owner), world) if is_image and owner is not None else None
+    return InventoryFile(entry.path, entry.size, sha256, is_image, identity)

@@ -38,7 +38,10 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class VersionInfo:
-    """The version resource: the two versions as numbers, and what the Explorer shows; "" for what it leaves out."""
+    """The version resource: the two versions as numbers, and what the Explorer shows; "" for what it leaves out.
+
+    `file_text` and `product_text` are the two versions as they are written for people ("1.1.1l").
+    """
 
     file_version: Version
     product_version: Version
@@ -46,6 +49,8 @@ class VersionInfo:
     product: str
     description: str
     original_name: str
+    file_text: str = ""
+    product_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from depfix.model.finding import Confidence
+
 
 class ComponentKind(Enum):
     """What a component is."""
@@ -19,16 +21,37 @@ class ComponentKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """What a DLL is by itself, whoever brought it: OpenBLAS in a wheel of numpy.
+
+    `version`, `supplier` and `licence` are empty if nothing tells them; `evidence` says how it is known ("its version
+    resource", "its file name"). `is_runtime`: it is of a redistributable of Windows.
+    """
+
+    name: str
+    version: str
+    supplier: str
+    evidence: str
+    licence: str = ""
+    is_runtime: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}".strip()
+
+
+@dataclass(frozen=True, slots=True)
 class InventoryFile:
     """A file of the dist: its dist-relative path with `/`, its size in bytes, its SHA-256 in hex.
 
-    `sha256` is empty if the file could not be read. `is_image` is True for a PE image.
+    `sha256` is empty if the file could not be read. `is_image` is True for a PE image. `identity` is what an image is
+    by itself; None for a file of any other kind, and for an image that is nothing but a part of its component.
     """
 
     path: str
     size: int
     sha256: str
     is_image: bool
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +62,9 @@ class Component:
     they say nothing. `evidence` says how it is known ("numpy-1.26.4.dist-info", "conda-meta of conda:app", "version
     resource of libfoo.dll"). `chain` are the steps from the program to the first file of it that is needed, empty if
     nothing is known to need it. `supplier` is its publisher as far as it is told. `compiled_in` is True if it, or a
-    part of it, is inside the program itself.
+    part of it, is inside the program itself. `confidence` says how sure it is that these files are that component.
+    `needs` are the keys of the components that it needs, as far as code and import tables tell. `details` are what else
+    tells it apart: build, channel and subdir of a conda package.
     """
 
     kind: ComponentKind
@@ -51,6 +76,14 @@ class Component:
     chain: tuple[str, ...] = ()
     supplier: str = ""
     compiled_in: bool = False
+    confidence: Confidence = Confidence.CERTAIN
+    needs: tuple[str, ...] = ()
+    details: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What tells it apart from every other one of its inventory, the same in each build: `kind:name@version`."""
+        return f"{self.kind.value}:{self.name}@{self.version}"
 
     @property
     def size(self) -> int:
@@ -62,10 +95,22 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """A file or folder of the dist that could not be read, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
-    """Every file of a dist, each in just one component. The largest component is first."""
+    """Every file of a dist, each in just one component. The largest component is first.
+
+    `unread` is what could not be looked at: such a file has no hash, of such a folder the files are not known.
+    """
 
     components: tuple[Component, ...]
+    unread: tuple[Unread, ...] = ()
 
     @property
     def size(self) -> int:

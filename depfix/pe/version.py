@@ -54,6 +54,8 @@ def parse_version(data: bytes) -> VersionInfo | None:
         product=texts.get("ProductName", ""),
         description=texts.get("FileDescription", ""),
         original_name=texts.get("OriginalFilename", ""),
+        file_text=texts.get("FileVersion", ""),
+        product_text=texts.get("ProductVersion", ""),
     )
 
 
