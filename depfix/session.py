@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,16 +31,18 @@ from depfix.frozen.read import packed_words, read_builtin, read_contents, report
 from depfix.frozen.zips import unpack_modules
 from depfix.imports.finder import module_suffixes
 from depfix.imports.uses import SourceTarget
-from depfix.knowledge.rules import rule
+from depfix.knowledge.rules import rule, scan_rules
 from depfix.knowledge.targets import default_target, target_named
 from depfix.loader.system import CleanSystem
 from depfix.model.finding import Confidence, Finding, Severity
+from depfix.model.names import unsafe_name
 from depfix.model.plan import Action, Plan
-from depfix.model.report import DistSummary, EnvironmentSummary, Report
+from depfix.model.report import DistSummary, EnvironmentSummary, OwnSource, Report
 from depfix.repair.plan_writer import plan_file, plan_json
 from depfix.repair.planner import Examined
 
 _NO_PYTHON = (3, 8)
+_LINE = re.compile(r":\d+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +217,10 @@ class Session:
 
     def shown(self, finding: Finding) -> bool:
         """Return True if the user wants to see findings of its rule."""
-        return finding.rule not in self._ignored and (not self._selected or finding.rule in self._selected)
+        return self._chosen(finding.rule)
+
+    def _chosen(self, code: str) -> bool:
+        return code not in self._ignored and (not self._selected or code in self._selected)
 
     def _reach(self) -> str:
         if self._entries or self.dist.python is None:
@@ -235,7 +241,25 @@ class Session:
             tuple(EnvironmentSummary(info.spec, info.root, info.kind, info.python, info.caveat) for info in infos),
             findings,
             inside=inside,
+            checked=tuple(code for code in scan_rules(bool(self._sources())) if self._chosen(code)),
+            own=tuple(self._own_sources(findings)),
         )
+
+    def _sources(self) -> tuple[str, ...]:
+        """Return the folders of the program's own sources."""
+        return tuple(dict.fromkeys((*(entry.project for entry in self._entries), *self._project)))
+
+    def _own_sources(self, findings: tuple[Finding, ...]) -> Iterator[OwnSource]:
+        """Yield the program's own sources among the places that findings name."""
+        if not self._sources():
+            return
+        steps = (step for finding in findings for step in finding.chain)
+        places = (place.path for finding in findings for place in finding.locations)
+        for name in dict.fromkeys((*places, *(_LINE.sub("", step) for step in steps))):
+            paths = (os.path.join(folder, *name.split("/")) for folder in self._sources())
+            path = "" if unsafe_name(name) else next(filter(os.path.isfile, paths), "")
+            if path:
+                yield OwnSource(name, path)
 
 
 def environments_of(dist: Dist, environ: Mapping[str, str]) -> tuple[Need, list[tuple[EnvironmentInfo, str]]]:

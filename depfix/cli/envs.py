@@ -42,7 +42,7 @@ def envs(dist: str, form: str) -> None:
     if form == "json":
         print_text(environments_json(rows))
         return
-    print_lines(environment_lines(rows, need))
+    print_lines(environment_lines(rows, need), wrap=False)
     if not rows:
         hint("an environment that conda does not know of can be given as conda:FOLDER, a folder of DLLs as dir:FOLDER")
     elif rows[0][1] == "":

@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from depfix.model.finding import Finding
 
 CLEAN, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130  # others are those of exceptions, see depfix.errors
-_RANK = {"error": 0, "warning": 1, "never": -1}
 
 
 def exit_code(findings: tuple[Finding, ...], level: str) -> int:
@@ -18,8 +17,4 @@ def exit_code(findings: tuple[Finding, ...], level: str) -> int:
 
 def fails(findings: tuple[Finding, ...], level: str) -> bool:
     """Return True if a finding is at or above the level; mere possibilities never fail."""
-    from depfix.model.finding import Confidence
-
-    return any(
-        finding.severity.rank <= _RANK[level] and finding.confidence is not Confidence.POSSIBLE for finding in findings
-    )
+    return any(finding.fails(level) for finding in findings)

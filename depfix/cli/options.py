@@ -68,7 +68,8 @@ every_form_option = click.option(
     metavar="NAME",
     default="text",
     show_default=True,
-    help="The form of the report: text or json, or what an extension adds.",
+    help="The form of the report: text, json, html, sarif, junit, github (annotations), gitlab (code quality) or "
+    "markdown; or what an extension adds.",
 )
 output_option = click.option("-o", "--output", metavar="FILE", default="", help="Write the report to a file instead.")
 _REPORTS = (

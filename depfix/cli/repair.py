@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from depfix.cli.exits import exit_code
+from depfix.cli.exits import exit_code, fails
 from depfix.cli.options import (
     dist_argument,
     environment_option,
-    format_option,
+    every_form_option,
     options_from,
     report_options,
     scan_options,
@@ -30,7 +31,9 @@ from depfix.cli.unfinished import warn_if_unfinished
 from depfix.model.shell import quoted
 
 if TYPE_CHECKING:
+    from depfix.model.finding import Finding
     from depfix.model.report import Report
+    from depfix.reports.forms import Form, Material
 
 
 @click.command()
@@ -64,7 +67,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Let the program import modules that it was frozen to refuse: changes the exe, and ends its signature.",
 )
-@format_option
+@every_form_option
 @report_options
 def repair(
     dist: str,
@@ -81,11 +84,13 @@ def repair(
 ) -> None:
     """Copy everything that DIST lacks from an environment, in one transaction, and scan again."""
     from depfix import pipeline
+    from depfix.reports.forms import form
 
     decided = {"overwrite": overwrite, "slim": slim, "completion": not no_completion, "lift_guard": lift_guard}
     if from_plan:
         made = {"--env": values["environments"], "--plan": plan_file, "--no-completion": no_completion}
         _refuse_with_plan(made | {"--overwrite": overwrite, "--slim": slim, "--lift-guard": lift_guard})
+    wanted = form(values["form"])
     check_outputs(values["output"], plan_file)
     warn_if_unfinished(dist)
     with ProgressBar(values["quiet"]) as show:
@@ -109,13 +114,21 @@ def repair(
         )
     if not report.applied and (dry_run or not report.plan or not report.plan.actions):
         _show_plan(report, values, ask=False)
-    _print_repair(report, values)
+    left = _left(report, dry_run)
+    if wanted.name == "text":
+        _print_repair(report, values)
+    else:
+        emit(wanted.render(_material(wanted, dist, report, left, values)), values["output"])
     _repair_hints(dist, report, dry_run, values)
-    verification = report.verification
-    left = (*verification.remaining, *verification.introduced) if verification else report.findings
-    if not report.applied and not dry_run:
-        left = report.findings
     sys.exit(exit_code(left, values["fail_on"]))
+
+
+def _left(report: Report, dry_run: bool) -> tuple[Finding, ...]:
+    """Return what is wrong after a repair, or would be after a dry run."""
+    verification = report.verification
+    if verification is None or not (report.applied or dry_run):
+        return report.findings
+    return (*verification.remaining, *verification.introduced)
 
 
 def _refuse_with_plan(options: dict[str, object]) -> None:
@@ -141,11 +154,6 @@ def _print_repair(report: Report, values: dict[str, Any]) -> None:
     from depfix.reports.plans import plan_lines
     from depfix.reports.text import Line, plain, repair_lines, verdict
 
-    if values["form"] == "json":
-        from depfix.reports.json import report_json
-
-        emit(report_json(report), values["output"])
-        return
     lines = list(repair_lines(report)) if report.applied else []
     nothing_to_do = report.plan is None or not (report.plan.actions or report.plan.declined)
     if not report.findings or (nothing_to_do and not report.applied):
@@ -153,6 +161,24 @@ def _print_repair(report: Report, values: dict[str, Any]) -> None:
     if values["output"]:
         write_report(values["output"], plain([*plan_lines(report), *lines]))
     print_lines(lines)
+
+
+def _material(wanted: Form, dist: str, report: Report, left: tuple[Finding, ...], values: dict[str, Any]) -> Material:
+    """Return what a form for others shows: what is left, with the plan; as JSON all that was found, too."""
+    from depfix import pipeline
+    from depfix.model.audit import Verdict
+    from depfix.reports.forms import Material
+
+    plan = report.plan
+    reasons = {(row.rule, row.subject): row.reason for row in plan.declined} if plan is not None else {}
+    told = tuple(replace(one, no_fix=one.no_fix or reasons.get((one.rule, one.subject), "")) for one in left)
+    shown = report if wanted.name == "json" else replace(report, findings=told)
+    verdict = Verdict(fails(left, values["fail_on"]), values["fail_on"])
+    inventory, graph = wanted.needs_inventory, wanted.needs_graph
+    if not inventory and not graph:
+        return Material(shown, verdict, verbose=values["verbose"])
+    seen = pipeline.assess(dist, options_from(values), inventory=inventory, graph=graph)
+    return Material(shown, verdict, (), seen.inventory, seen.graph, verbose=values["verbose"])
 
 
 def _repair_hints(dist: str, report: Report, dry_run: bool, values: dict[str, Any]) -> None:

@@ -1,37 +1,55 @@
-"""Printing: lines to stdout, everything else to stderr, progress only where somebody watches."""
+"""Printing: lines to stdout, everything else to stderr, progress only where somebody watches.
+
+Texts may hold the names of files that somebody else made: what would move the cursor, change the terminal or give the
+server of a build an order is escaped here, before anything is printed.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from depfix.cli.wrapping import wrapped
 from depfix.errors import WriteError
+from depfix.model.shown import no_command, shown
 
 if TYPE_CHECKING:
     from depfix.reports.text import Line
 
 
 def colours(stream: Any) -> bool:
-    """Return True if a stream shows colours. NO_COLOR wins (https://no-color.org), then the terminal decides."""
-    return not os.environ.get("NO_COLOR") and bool(stream.isatty())
+    """Return True if a stream is to be coloured: NO_COLOR forbids it, FORCE_COLOR demands it, else terminals have it.
+
+    Sources: https://no-color.org, https://force-color.org
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (bool(stream.isatty()) and os.environ.get("TERM") != "dumb")
 
 
-def print_lines(lines: Iterable[Line]) -> None:
-    """Print a text report to stdout."""
+def print_lines(lines: Iterable[Line], *, wrap: bool = True) -> None:
+    """Print a text report to stdout; on a terminal lines are wrapped to its width, and go on below their text."""
     coloured = colours(sys.stdout)
+    width = shutil.get_terminal_size().columns if wrap and sys.stdout.isatty() else 0
     for line in lines:
-        lead = click.style(line.lead, fg=line.colour, bold=True) if coloured and line.lead else line.lead
-        _write(sys.stdout, lead + line.text)
+        lead, label, text = shown(line.lead), shown(line.label), shown(line.text)
+        first, *others = wrapped(lead + label, text, width)
+        if coloured:
+            lead = click.style(lead, fg=line.colour or None, bold=True) if lead else ""
+            label = click.style(label, dim=True) if label.strip() else label
+        _write(sys.stdout, "\n".join([lead + label + first, *others]))
 
 
 def tell(message: str, lead: str = "", colour: str = "") -> None:
     """Print a message to stderr."""
-    shown = click.style(lead, fg=colour, bold=True) if lead and colours(sys.stderr) else lead
-    _write(sys.stderr, shown + message)
+    lead_shown = click.style(lead, fg=colour, bold=True) if lead and colours(sys.stderr) else lead
+    first, *others = map(shown, message.split("\n"))
+    _write(sys.stderr, "\n".join([lead_shown + first, *others]))
 
 
 def hint(message: str) -> None:
@@ -80,7 +98,8 @@ def emit(text: str, output: str) -> None:
 
 def _write(stream: Any, text: str) -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding).rstrip() + "\n")
+    text = "".join(f"{no_command(line.rstrip())}\n" for line in text.split("\n"))
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()
 
 

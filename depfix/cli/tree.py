@@ -33,7 +33,7 @@ def tree(dist: str, name: str, depth: int | None, **values: Any) -> None:
     with ProgressBar(values["quiet"]) as show:
         graph, tops = pipeline.tree(dist, name, options_from({"environments": (), **values}, progress=show))
     if values["form"] == "text" and not values["output"]:
-        print_lines(tree_lines(graph, tops, name, depth))
+        print_lines(tree_lines(graph, tops, name, depth), wrap=False)
         return
     as_json = values["form"] == "json"
     text = tree_json(graph, tops, depth) if as_json else plain(tree_lines(graph, tops, name, depth))

@@ -11,6 +11,9 @@ from depfix.errors import DataFileError, UnknownRuleError
 from depfix.knowledge.tables import read_data
 from depfix.model.finding import Severity
 
+_NOT_OF_A_SCAN = ("DF6", "DF7")  # of a run, and of a policy
+_OF_SOURCES = ("DF301", "DF4")
+
 
 class Rule(msgspec.Struct, frozen=True):
     """One rule: its stable code and name, how severe it is, and the texts that explain it."""
@@ -33,6 +36,15 @@ def rules() -> tuple[Rule, ...]:
     if codes != sorted(set(codes)) or len({rule.name for rule in found}) != len(found):
         raise DataFileError("rules.json", "codes are not in order, or one stands there twice")
     return found
+
+
+def scan_rules(sources: bool) -> tuple[str, ...]:
+    """Return the codes of the rules that a scan looks at; some need the program's own `sources`."""
+    return tuple(
+        entry.code
+        for entry in rules()
+        if not entry.code.startswith(_NOT_OF_A_SCAN) and (sources or not entry.code.startswith(_OF_SOURCES))
+    )
 
 
 def rule(name: str) -> Rule:

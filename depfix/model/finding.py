@@ -68,6 +68,11 @@ class Finding:
     trail: tuple[str, ...] = ()
     identity: str = ""
 
+    def fails(self, level: str) -> bool:
+        """Return True if it is at or above the level (error, warning, never); mere possibilities never are."""
+        levels = {"error": 0, "warning": 1, "never": -1}
+        return self.severity.rank <= levels[level] and self.confidence is not Confidence.POSSIBLE
+
     @property
     def fingerprint(self) -> str:
         """Sixteen hex digits that stay the same as long as it is the same defect, wherever lines move."""

@@ -43,12 +43,21 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnSource:
+    """A source of the program itself, outside the dist: as findings and chains name it, and its absolute path."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """One scan or repair. `findings` are those of the scan; after a repair `verification` tells what became of them.
 
     `reach` is `entry` if the program was followed from its script, `program` if from the code inside it, `everything`
     if all that can be imported was checked. `inside` says in words what is known of the program's inside. `applied` is
-    False for a scan, a dry run and a plan that the user did not want.
+    False for a scan, a dry run and a plan that the user did not want. `checked` are the codes of the rules that were
+    looked at, `own` those of the program's own sources that a finding or a chain names.
     """
 
     dist: DistSummary
@@ -61,6 +70,8 @@ class Report:
     verification: Verification | None = None
     applied: bool = False
     inside: str = ""
+    checked: tuple[str, ...] = ()
+    own: tuple[OwnSource, ...] = ()
 
     def count(self, severity: Severity) -> int:
         return sum(finding.severity is severity for finding in self.findings)

@@ -23,7 +23,8 @@ class Material:
 
     `inventory` and `graph` are there for forms that need them. `accepted` are findings that do not count and are not
     among those of `report`. `verbose` asks for what is merely possible, too. `command` is what the user typed, for
-    hints; `language` is `en` or `zh`.
+    hints; `language` is `en` or `zh`. `root` is the folder that paths in the repository begin at; where it is empty the
+    build's server or the `.git` above the current directory tells.
     """
 
     report: Report
@@ -33,6 +34,7 @@ class Material:
     graph: Graph | None = None
     verbose: bool = False
     language: str = "en"
+    root: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,11 @@ class Form:
 _OWN = (
     ("text", "report.txt", "depfix.reports.text", "scan_text", False, False),
     ("json", "report.json", "depfix.reports.json", "scan_json", False, False),
+    ("sarif", "report.sarif", "depfix.reports.sarif", "sarif", False, False),
+    ("junit", "junit.xml", "depfix.reports.junit", "junit", False, False),
+    ("github", "annotations.txt", "depfix.reports.github", "workflow_commands", False, False),
+    ("gitlab", "gl-code-quality-report.json", "depfix.reports.gitlab", "code_quality", False, False),
+    ("markdown", "report.md", "depfix.reports.markdown", "markdown", False, False),
 )
 
 

@@ -61,8 +61,8 @@ def _groups(actions: Sequence[Action]) -> list[list[Action]]:
 def _action_lines(action: Action, width: int) -> Iterator[Line]:
     yield Line(f" {action.destination:<{width}}  {size(action.size):>9}  {_given_by(action)}", action.action, "green")
     if action.action != "write":
-        yield Line(f"{_INDENT}from       {action.source}")
-    yield Line(f"{_INDENT}needed by  {' > '.join(action.chain)}")
+        yield Line(action.source, label=f"{_INDENT}from       ")
+    yield Line(" > ".join(action.chain), label=f"{_INDENT}needed by  ")
 
 
 def _group_lines(group: Sequence[Action]) -> Iterator[Line]:
@@ -73,9 +73,9 @@ def _group_lines(group: Sequence[Action]) -> Iterator[Line]:
     yield Line(
         f" {first.subject}: {count(len(group), 'file')}, {size(total)}, of {_given_by(first)}", first.action, "green"
     )
-    yield Line(f"{_INDENT}to         {', '.join(places[:_MOST_PLACES])}{more}")
-    yield Line(f"{_INDENT}from       {first.source}")
-    yield Line(f"{_INDENT}needed by  {' > '.join(first.chain)}")
+    yield Line(f"{', '.join(places[:_MOST_PLACES])}{more}", label=f"{_INDENT}to         ")
+    yield Line(first.source, label=f"{_INDENT}from       ")
+    yield Line(" > ".join(first.chain), label=f"{_INDENT}needed by  ")
 
 
 def _given_by(action: Action) -> str:

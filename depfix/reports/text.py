@@ -9,9 +9,29 @@ from typing import TYPE_CHECKING
 from depfix.model.finding import Confidence, Finding, Severity
 from depfix.model.plan import Plan
 from depfix.model.report import Report
+from depfix.model.shown import shown_line
+from depfix.reports import words
+from depfix.reports.groups import Cure, Group, grouped
+from depfix.reports.words import accepted_words, count, size, sure_words
 
 if TYPE_CHECKING:
+    from depfix.model.audit import Accepted
     from depfix.reports.forms import Material
+
+__all__ = [
+    "Line",
+    "count",
+    "declined_words",
+    "finding_lines",
+    "fixed_words",
+    "head",
+    "plain",
+    "repair_lines",
+    "scan_lines",
+    "scan_text",
+    "size",
+    "verdict",
+]
 
 _INDENT = " " * 9
 _COLOUR = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
@@ -19,32 +39,41 @@ _COLOUR = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cy
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: `lead` is shown in `colour` and bold, `text` plainly behind it."""
+    """One line: `lead` is shown in `colour` and bold, `label` dimly behind it, then `text`.
+
+    Where a terminal is narrow, the text goes on below its own beginning.
+    """
 
     text: str = ""
     lead: str = ""
     colour: str = ""
+    label: str = ""
 
 
 def scan_text(material: Material) -> str:
     """Return the report of a scan or audit as text without colours."""
-    return plain(scan_lines(material.report, verbose=material.verbose))
+    return plain(scan_lines(material.report, verbose=material.verbose, accepted=material.accepted))
 
 
 def plain(lines: Iterable[Line]) -> str:
     """Return lines without colours."""
-    return "".join(f"{line.lead}{line.text}".rstrip() + "\n" for line in lines)
+    return "".join(f"{shown_line(f'{line.lead}{line.label}{line.text}'.rstrip())}\n" for line in lines)
 
 
-def scan_lines(report: Report, *, verbose: bool) -> Iterator[Line]:
+def scan_lines(report: Report, *, verbose: bool, accepted: tuple[Accepted, ...] = ()) -> Iterator[Line]:
     """Yield the report of a scan; `verbose` shows what is merely possible, and the places looked at."""
     yield from head(report)
     yield Line()
-    for finding in report.findings:
-        if verbose or finding.severity is not Severity.INFO:
-            yield from finding_lines(finding, verbose, cures=bool(report.environments))
-            yield Line()
-    yield Line(verdict(report))
+    wanted = (finding for finding in report.findings if verbose or finding.severity is not Severity.INFO)
+    for group in grouped(wanted, single=verbose):
+        yield from _group_lines(group, verbose, cures=bool(report.environments))
+        yield Line()
+    for one in accepted:
+        yield Line(f"{one.finding.rule} {one.finding.name}  {one.finding.subject}", "accepted ", "green")
+        yield Line(accepted_words(one), label=_INDENT)
+    if accepted:
+        yield Line()
+    yield Line(verdict(report, len(accepted)))
 
 
 def repair_lines(report: Report) -> Iterator[Line]:
@@ -59,36 +88,16 @@ def repair_lines(report: Report) -> Iterator[Line]:
         yield Line("still wrong:")
         reasons = {(row.rule, row.subject): row.reason for row in plan.declined}
         for finding in left:
-            yield Line(
-                f" {finding.rule} {finding.subject}: {finding.message}", finding.severity.value, _colour(finding)
-            )
+            what = f"{finding.rule} {finding.subject}: {finding.message}"
+            yield Line(what, f"{finding.severity.value:<8}", _colour(finding))
             reason = reasons.get((finding.rule, finding.subject), "")
             if reason:
-                yield Line(f"{_INDENT}no cure    {reason}")
+                yield _labelled("no cure", reason)
 
 
-def verdict(report: Report) -> str:
+def verdict(report: Report, accepted: int = 0) -> str:
     """Return the one line that sums up a scan."""
-    errors, warnings = report.count(Severity.ERROR), report.count(Severity.WARNING)
-    infos = report.count(Severity.INFO)
-    if not errors and not warnings:
-        more = f" ({infos} possible, -v shows them)" if infos else ""
-        return f"nothing is missing for {report.target_words}{more}"
-    more = f", {infos} possible (-v shows them)" if infos else ""
-    return f"{count(errors, 'error')}, {count(warnings, 'warning')}{more}"
-
-
-def count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
-
-
-def size(number: int) -> str:
-    """Return a number of bytes for a person, in units of 1,000."""
-    if number < 1000:
-        return f"{number} B"
-    if number < 1_000_000:
-        return f"{number / 1000:.1f} kB"
-    return f"{number / 1_000_000:.1f} MB"
+    return words.verdict(report, accepted, "-v shows them")
 
 
 def declined_words(plan: Plan) -> str:
@@ -119,26 +128,46 @@ def head(report: Report) -> Iterator[Line]:
         python = f", Python {environment.python}" if environment.python else ""
         yield Line(f"  environment {environment.spec}{python}")
         if environment.caveat:
-            yield Line(f" {environment.caveat}", "    note:", "yellow")
+            yield Line(environment.caveat, "    note: ", "yellow")
 
 
 def finding_lines(finding: Finding, verbose: bool, *, cures: bool) -> Iterator[Line]:
-    sure = "" if finding.confidence.value == "certain" else f" ({finding.confidence.value})"
-    yield Line(
-        f"  {finding.rule} {finding.name}  {finding.subject}{sure}", f"{finding.severity.value:<7}", _colour(finding)
-    )
-    yield Line(f"{_INDENT}{finding.message}")
-    if len(finding.chain) > 1:
-        yield Line(f"{_INDENT}needed by  {' > '.join(finding.chain)}")
-    if verbose and finding.trail:
-        yield Line(f"{_INDENT}looked at  {'; '.join(finding.trail)}")
-    if finding.fix is not None:
-        yield Line(f"{_INDENT}get it     {finding.fix.provider}: {finding.fix.source}")
-        yield Line(f"{_INDENT}put it     {finding.fix.destination}")
-        if finding.fix.note:
-            yield Line(f"{_INDENT}mind       {finding.fix.note}")
-    elif finding.no_fix and cures:
-        yield Line(f"{_INDENT}no cure    {finding.no_fix}")
+    """Yield a finding: what, why, who needs it, and its cure, or with `cures` why it has none."""
+    yield from _group_lines(Group((finding,)), verbose, cures=cures)
+
+
+def _group_lines(group: Group, verbose: bool, *, cures: bool) -> Iterator[Line]:
+    first = group.first
+    title = f"{first.rule} {first.name}  {group.title}{sure_words(first)}"
+    yield Line(title, f"{first.severity.value:<9}", _colour(first))
+    if len(group.findings) > 1:
+        yield _labelled("", ", ".join(group.subjects))
+    yield _labelled("", first.message)
+    if group.chain:
+        yield _labelled("needed by", " > ".join(group.chain))
+    if verbose and first.trail:
+        yield _labelled("looked at", "; ".join(first.trail))
+    cures_of_group = group.cures
+    most = max(len(cure.subjects) for cure in cures_of_group)
+    for cure in cures_of_group:
+        all_of_them = len(cures_of_group) == 1
+        number = f" ({len(cure.subjects)} of them)" if len(cure.subjects) == most else f" ({', '.join(cure.subjects)})"
+        yield from _cure_lines(cure, "" if all_of_them else number, cures)
+
+
+def _cure_lines(cure: Cure, which: str, cures: bool) -> Iterator[Line]:
+    many = len(cure.subjects) > 1
+    if cure.source:
+        yield _labelled("get them" if many else "get it", f"{cure.provider}: {cure.source}{which}")
+        yield _labelled("put them" if many else "put it", cure.destination)
+        if cure.note:
+            yield _labelled("mind", cure.note)
+    elif cure.no_fix and cures:
+        yield _labelled("no cure", f"{cure.no_fix}{which}")
+
+
+def _labelled(label: str, text: str) -> Line:
+    return Line(text, label=f"{_INDENT}{label:<11}" if label else _INDENT)
 
 
 def _colour(finding: Finding) -> str:

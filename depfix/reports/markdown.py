@@ -1,0 +1,172 @@
+"""Markdown for a pull request, a merge request, or the summary of a job: GitHub Flavored Markdown, no HTML but `<br>`.
+
+It stays short enough for a comment (65,536 characters) and so for a job's summary (1 MiB). Sources: GitHub,
+"GitHub Flavored Markdown Spec" https://github.github.com/gfm/; GitHub Docs, "Workflow commands for GitHub Actions",
+"Step isolation and limits" https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from depfix.model.finding import Severity
+from depfix.model.names import base_name
+from depfix.model.shown import shown
+from depfix.reports.groups import Cure, Group, grouped
+from depfix.reports.words import accepted_words, count, sure_words, verdict
+
+if TYPE_CHECKING:
+    from depfix.model.audit import Accepted
+    from depfix.model.plan import Action, Plan
+    from depfix.model.report import Report
+    from depfix.reports.forms import Material
+
+_LONGEST = 60_000  # characters of all of it; GitHub takes 65,536 for a comment
+_LONGEST_CELL = 2_000
+_MOST_NAMES = 40
+_SPECIAL = re.compile(r"[\\`*_\[\]<>&|~$]")
+_MENTION = re.compile(r"(?<=@)|(?<=#)(?=\d)")
+_LINK = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)", re.I)
+_TITLES = {Severity.ERROR: "Errors", Severity.WARNING: "Warnings", Severity.INFO: "Possible, or for information"}
+_HEAD = ("| What | Why | What to do |", "| --- | --- | --- |")
+
+
+def markdown(material: Material) -> str:
+    """Return a report as Markdown."""
+    report = material.report
+    budget = _Budget(_LONGEST)
+    lines = [*_head(material), ""]
+    for severity in Severity:
+        findings = [finding for finding in report.findings if finding.severity is severity]
+        if findings and (severity is not Severity.INFO or material.verbose):
+            rows = ((len(group.findings), _row(group)) for group in grouped(findings))
+            lines += _table(f"{_TITLES[severity]} ({len(findings)})", _HEAD, budget.taken(rows))
+    if material.accepted:
+        head = ("| What | Accepted |", "| --- | --- |")
+        rows = ((1, _accepted_row(one)) for one in material.accepted)
+        lines += _table(f"Accepted ({len(material.accepted)})", head, budget.taken(rows))
+    if report.plan is not None and (report.plan.actions or report.plan.declined):
+        lines += _plan(report.plan, report.applied, budget)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+class _Budget:
+    """How many characters may still be written."""
+
+    def __init__(self, characters: int) -> None:
+        self._left = characters
+
+    def taken(self, rows: Iterable[tuple[int, str]]) -> tuple[list[str], int]:
+        """Return the rows for which there is room, and for how many findings there is none; a row is of some."""
+        shown_rows, left_out = [], 0
+        for number, row in rows:
+            if left_out or len(row) > self._left:
+                left_out += number
+            else:
+                self._left -= len(row)
+                shown_rows.append(row)
+        return shown_rows, left_out
+
+
+def _head(material: Material) -> Iterator[str]:
+    report = material.report
+    mark = "failed" if material.verdict.failed else "passed"
+    yield f"## depfix {mark}: {_code(base_name(report.dist.root))}"
+    yield ""
+    yield f"**{_prose(verdict(report, len(material.accepted)))}**"
+    yield ""
+    yield _prose(_facts(report))
+
+
+def _facts(report: Report) -> str:
+    dist = report.dist
+    python = f"Python {dist.python}" if dist.python else "no Python"
+    environments = ", ".join(environment.spec for environment in report.environments)
+    parts = (
+        f"{dist.freezer_words}, {python}, {dist.machine}",
+        f"{dist.files:,} files, {dist.images} images",
+        f"checked for {report.target_words}",
+        f"environment {environments}" if environments else "",
+    )
+    return "; ".join(filter(None, parts)) + "."
+
+
+def _table(title: str, head: Sequence[str], taken: tuple[list[str], int]) -> Iterator[str]:
+    rows, left_out = taken
+    yield f"### {title}"
+    yield ""
+    if rows:
+        yield from (*head, *rows, "")
+    if left_out:
+        yield f"{left_out} more are left out here; the text and JSON reports have all of them."
+        yield ""
+
+
+def _row(group: Group) -> str:
+    first = group.first
+    subjects = ", ".join(map(_code, group.subjects[:_MOST_NAMES]))
+    hidden = len(group.subjects) - _MOST_NAMES
+    what = f"{first.rule} {first.name}<br>{subjects}{f' and {hidden} more' if hidden > 0 else ''}{sure_words(first)}"
+    why = _prose(first.message)
+    if group.chain:
+        why += f"<br>needed by {' → '.join(map(_code, group.chain))}"
+    return _cells(what, why, "<br>".join(filter(None, map(_cure, group.cures))))
+
+
+def _cure(cure: Cure) -> str:
+    names = f"{', '.join(map(_code, cure.subjects[:_MOST_NAMES]))}: " if cure.no_fix and len(cure.subjects) > 1 else ""
+    if cure.no_fix:
+        return f"{names}{_prose(cure.no_fix)}"
+    if not cure.source:
+        return ""
+    number = f" ({len(cure.subjects)})" if len(cure.subjects) > 1 else ""
+    note = f"; {_prose(cure.note)}" if cure.note else ""
+    place = cure.destination if " " in cure.destination and "/" not in cure.destination else _code(cure.destination)
+    return f"copy from {_prose(cure.provider or 'a folder')}{number}: {_code(cure.source)}, to {place}{note}"
+
+
+def _accepted_row(accepted: Accepted) -> str:
+    finding = accepted.finding
+    return _cells(f"{finding.rule} {finding.name}<br>{_code(shown(finding.subject))}", _prose(accepted_words(accepted)))
+
+
+def _plan(plan: Plan, applied: bool, budget: _Budget) -> Iterator[str]:
+    title = f"{'Copied' if applied else 'To be copied'} ({count(len(plan.actions), 'file')}, {plan.size:,} bytes)"
+    head = ("| Action | File | From | Needed by |", "| --- | --- | --- | --- |")
+    yield from _table(title, head, budget.taken((1, _action_row(action)) for action in plan.actions))
+    if plan.declined:
+        declined = ((1, _cells(f"{row.rule} {_code(shown(row.subject))}", _prose(row.reason))) for row in plan.declined)
+        head = ("| Not cured | Why |", "| --- | --- |")
+        yield from _table(f"Without a cure ({len(plan.declined)})", head, budget.taken(declined))
+
+
+def _action_row(action: Action) -> str:
+    needed = " → ".join(_code(shown(step)) for step in action.chain)
+    return _cells(action.action, _code(shown(action.destination)), _prose(str(action.provider)), needed)
+
+
+def _cells(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _prose(text: str) -> str:
+    """Return a text that shows as it is: no markup, no link, no mention of a person or an issue."""
+    return _MENTION.sub("&#8203;", _LINK.sub(r"\\", _SPECIAL.sub(r"\\\g<0>", _short(text)))).replace("\\|", "&#124;")
+
+
+def _code(text: str) -> str:
+    """Return a text as code. What holds a `|`, which no table leaves alone, becomes prose (GFM, 4.10)."""
+    cut = _short(text)
+    if "|" in cut or not cut.strip():
+        return _prose(cut)
+    longest = max((len(run) for run in re.findall("`+", cut)), default=0)
+    fence = "`" * (longest + 1)
+    space = " " if cut[0] in "` " or cut[-1] in "` " else ""
+    return f"{fence}{space}{cut}{space}{fence}"
+
+
+def _short(text: str) -> str:
+    cut = shown(text)
+    return cut if len(cut) <= _LONGEST_CELL else f"{cut[:_LONGEST_CELL]} ..."
