@@ -10,7 +10,7 @@ from depfix.closure.asked import chains, nodes_named
 from depfix.closure.build import Closure
 from depfix.closure.graph import Edge, Graph, Node
 from depfix.dist.identify import dist_root, open_dist
-from depfix.dist.tree import file_entry
+from depfix.dist.tree import Tree, file_entry
 from depfix.env.fit import Need
 from depfix.env.protocol import EnvironmentInfo
 from depfix.errors import NoEnvironmentError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from depfix.model.diagnosis import Cause
     from depfix.model.inventory import Inventory
     from depfix.model.run import VerificationRun
+    from depfix.policy.values import Policy
     from depfix.verify.verification import Settings
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Explanation",
     "Options",
     "assess",
+    "audit",
     "closure_of",
     "diagnose",
     "environments_for",
@@ -63,11 +65,12 @@ def scan(path: str, options: Options) -> Report:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """A scan, with what reports can show besides: the inventory of the dist and the graph of what it needs."""
+    """A scan, with what reports can show besides: its files, the inventory, the graph of needs."""
 
     report: Report
     inventory: Inventory | None = None
     graph: Graph | None = None
+    tree: Tree | None = None
 
 
 def assess(path: str, options: Options, *, inventory: bool = False, graph: bool = False) -> Assessment:
@@ -82,7 +85,18 @@ def assess(path: str, options: Options, *, inventory: bool = False, graph: bool 
 
         taken = take_inventory(start.closure, environments, options.progress)
     report = session.report(with_fixes(start.findings, cures), environments)
-    return Assessment(report, taken, start.closure.graph if graph else None)
+    return Assessment(report, taken, start.closure.graph if graph else None, session.dist.tree)
+
+
+def audit(path: str, options: Options, policy: Policy, *, inventory: bool = False) -> Assessment:
+    """As `assess`, with what the policy objects to among the findings; the graph is kept. Nothing is accepted yet."""
+    from depfix.policy.checks import Shipped, check_policy
+
+    seen = assess(path, options, inventory=inventory or policy.needs_inventory, graph=True)
+    if seen.tree is None:
+        return seen
+    found = check_policy(policy, Shipped(seen.tree, seen.graph, seen.inventory))
+    return replace(seen, report=replace(seen.report, findings=(*seen.report.findings, *found)))
 
 
 def diagnose(text: str, path: str, options: Options, log: str = "") -> tuple[Cause, ...]:

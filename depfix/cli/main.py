@@ -8,6 +8,7 @@ import sys
 import click
 
 from depfix import __version__
+from depfix.cli.audit import audit
 from depfix.cli.diagnose import diagnose
 from depfix.cli.envs import envs
 from depfix.cli.exits import CLEAN, INTERRUPTED, USAGE
@@ -32,6 +33,7 @@ def cli() -> None:
     \b
     depfix scan main.dist                        what is missing or wrong, and why
     depfix repair main.dist --env conda:NAME     copy it in, all of it or nothing
+    depfix audit main.dist                       judge it before a release, every report in one run
     depfix undo main.dist                        put the folder back as it was
     depfix verify main.dist                      start it as on a clean machine
     depfix diagnose error.txt                    what a customer's error text means
@@ -42,6 +44,7 @@ def cli() -> None:
 
 cli.add_command(scan)
 cli.add_command(repair)
+cli.add_command(audit)
 cli.add_command(undo)
 cli.add_command(verify)
 cli.add_command(diagnose)

@@ -71,6 +71,15 @@ every_form_option = click.option(
     help="The form of the report: text, json, html, sarif, junit, github (annotations), gitlab (code quality) or "
     "markdown; or what an extension adds.",
 )
+_BASELINE = (
+    click.option(
+        "--baseline",
+        metavar="FILE",
+        default="",
+        help="Findings that this file names do not count: those of a past day.",
+    ),
+    click.option("--update-baseline", is_flag=True, help="Write the findings of today to the file of --baseline."),
+)
 output_option = click.option("-o", "--output", metavar="FILE", default="", help="Write the report to a file instead.")
 _REPORTS = (
     output_option,
@@ -91,6 +100,16 @@ def scan_options(command: Command) -> Command:
     for option in reversed(_SHARED):
         command = option(command)
     return command
+
+
+def baseline_option(command: Command) -> Command:
+    """Add the option that names a baseline."""
+    return _BASELINE[0](command)
+
+
+def baseline_options(command: Command) -> Command:
+    """Add the options that name a baseline and write it."""
+    return _BASELINE[0](_BASELINE[1](command))
 
 
 def report_options(command: Command) -> Command:

@@ -1,0 +1,70 @@
+"""`--baseline` and `--update-baseline`: read before the work, written after it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from depfix.cli.outputs import check_place, write_whole
+from depfix.cli.terminal import tell
+
+if TYPE_CHECKING:
+    from depfix.model.finding import Finding
+    from depfix.policy.baseline import Baseline
+
+_MOST_NAMED = 5
+
+
+def opened_baseline(path: str, *, update: bool) -> Baseline | None:
+    """Return the baseline at `path`, None if none is wanted, or if it is to be written and is not there yet.
+
+    Raises BaselineError, and WriteError if it is to be written and cannot be.
+    """
+    from depfix.policy.baseline import read_baseline
+
+    if update and not path:
+        raise click.UsageError("--update-baseline needs to know the file: --baseline FILE")
+    if update:
+        check_place(path)
+    if not path or (update and not os.path.exists(path)):
+        return None
+    return read_baseline(path)
+
+
+def rules_unseen(select: Iterable[str], ignore: Iterable[str]) -> frozenset[str]:
+    """Return the codes of rules that a run with these options does not look at."""
+    from depfix.knowledge.rules import rule, rules
+
+    every = {one.code for one in rules()}
+    selected = {rule(name).code for name in select} or every
+    return frozenset(every - selected | {rule(name).code for name in ignore})
+
+
+def write_baseline(baseline: Baseline, before: Baseline | None) -> None:
+    """Write a baseline, and tell how many findings it holds. Raises WriteError."""
+    from depfix.policy.baseline import baseline_text
+    from depfix.reports.text import count
+
+    write_whole(baseline.path, baseline_text(baseline))
+    known = before.fingerprints if before is not None else frozenset()
+    new, gone = len(baseline.fingerprints - known), len(known - baseline.fingerprints)
+    tell(f" {baseline.path} holds {count(len(baseline.rows), 'finding')}: {new} new, {gone} gone", "baseline:", "cyan")
+
+
+def tell_gone(baseline: Baseline, findings: Iterable[Finding], unseen: frozenset[str]) -> None:
+    """Tell what a baseline names and this run did not find any more."""
+    from depfix.reports.text import count
+
+    gone = [row for row in baseline.gone(findings) if row.rule not in unseen]
+    if gone:
+        named = ", ".join(f"{row.rule} {row.subject}" for row in gone[:_MOST_NAMED])
+        more = f" and {len(gone) - _MOST_NAMED} more" if len(gone) > _MOST_NAMED else ""
+        tell(
+            f" {count(len(gone), 'finding')} of {baseline.path} found no more: {named}{more}; "
+            "--update-baseline takes what is gone out",
+            "note:",
+            "cyan",
+        )

@@ -1,0 +1,177 @@
+"""DF701 over-budget, DF702 forbidden-dll, DF703 forbidden-licence, DF704 unsigned-file: what a policy asks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from depfix.checks.findings import finding
+from depfix.closure.graph import Graph, Node, NodeKind, chain_texts
+from depfix.dist.tree import FileEntry, Tree
+from depfix.model.finding import Finding, Location, Severity
+from depfix.model.inventory import Component, ComponentKind, Inventory
+from depfix.model.names import fold
+from depfix.pe.authenticode import Signature, read_signing
+from depfix.policy.globs import first_match, matches
+from depfix.policy.licences import Licences
+from depfix.policy.values import Policy
+
+_MOST_NAMED = 4
+_MB = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """What is judged: the files of a dist, who needs them, and the inventory if the policy asks for it."""
+
+    tree: Tree
+    graph: Graph | None = None
+    inventory: Inventory | None = None
+
+
+def check_policy(policy: Policy, shipped: Shipped) -> tuple[Finding, ...]:
+    """Return what a policy objects to in a dist, without those of ignored rules."""
+    found = [
+        *_over_budget(policy, shipped),
+        *_components_over_budget(policy, shipped),
+        *_dlls(policy, shipped),
+        *_licences(policy, shipped),
+        *_signatures(policy, shipped),
+    ]
+    return tuple(one for one in found if one.rule not in policy.ignore)
+
+
+# --- budgets ---
+
+
+def _over_budget(policy: Policy, shipped: Shipped) -> Iterator[Finding]:
+    entries = list(shipped.tree)
+    budgets = policy.budgets
+    size = sum(entry.size for entry in entries)
+    if budgets.size is not None and size > budgets.size:
+        largest = _largest(entries, by_size=True)
+        message = (
+            f"the dist has {_size(size)}, {_size(size - budgets.size)} more than the {_size(budgets.size)} allowed"
+        )
+        yield finding("over-budget", "size", f"{message}; most of it is {largest}")
+    if budgets.files is not None and len(entries) > budgets.files:
+        largest = _largest(entries, by_size=False)
+        message = f"the dist has {len(entries):,} files, {len(entries) - budgets.files:,} more than allowed"
+        yield finding("over-budget", "files", f"{message}; most of them are in {largest}")
+
+
+def _components_over_budget(policy: Policy, shipped: Shipped) -> Iterator[Finding]:
+    for component in shipped.inventory.components if shipped.inventory is not None else ():
+        for pattern, limit in policy.budgets.components:
+            if component.size > limit and fnmatchcase(component.name.lower(), pattern.lower()):
+                message = f"{component} has {_size(component.size)} in {len(component.files):,} files; "
+                message += f"{_size(limit)} are allowed"
+                yield finding("over-budget", component.name, message, chain=component.chain, identity="component")
+                break
+
+
+def _largest(entries: list[FileEntry], *, by_size: bool) -> str:
+    total: Counter[str] = Counter()
+    for entry in entries:
+        folder, slash, _ = entry.path.partition("/")
+        total[folder + slash] += entry.size if by_size else 1
+    rows = sorted(total.items(), key=lambda row: (-row[1], row[0]))[:_MOST_NAMED]
+    return ", ".join(f"{name} ({_size(number) if by_size else f'{number:,}'})" for name, number in rows)
+
+
+def _size(number: int) -> str:
+    if number >= _MB:
+        return f"{number / _MB:,.1f} MB"
+    return f"{number / 1000:,.1f} kB" if number >= 1000 else f"{number} bytes"
+
+
+# --- DLLs ---
+
+
+def _dlls(policy: Policy, shipped: Shipped) -> Iterator[Finding]:
+    for entry in shipped.tree.images():
+        pattern = first_match(policy.forbid_dlls, entry.path)
+        if pattern:
+            yield _dll(shipped, entry, f'the policy forbids it: forbid-dlls has "{pattern}"')
+        elif policy.allow_dlls and fold(entry.name).endswith(".dll") and not first_match(policy.allow_dlls, entry.path):
+            yield _dll(shipped, entry, "it is not among those that allow-dlls of the policy names")
+
+
+def _dll(shipped: Shipped, entry: FileEntry, words: str) -> Finding:
+    chain = _chain(shipped.graph, entry)
+    needed = "" if chain else "; nothing that depfix can see needs it"
+    place = (Location(entry.path),)
+    return finding(
+        "forbidden-dll", entry.path, f"{entry.path} is shipped, and {words}{needed}", locations=place, chain=chain
+    )
+
+
+def _chain(graph: Graph | None, entry: FileEntry) -> tuple[str, ...]:
+    """Return the steps from the program to a file, empty if nothing is known to need it."""
+    if graph is None:
+        return ()
+    wanted = fold(entry.path)
+    nodes = [
+        one for one in graph.nodes() if one.kind in (NodeKind.IMAGE, NodeKind.PROGRAM) and fold(one.name) == wanted
+    ]
+    return _steps(graph, nodes[0]) if nodes else ()
+
+
+def _steps(graph: Graph, node: Node) -> tuple[str, ...]:
+    chain = graph.chain(node)
+    return chain_texts(chain, graph.root) if chain else ()
+
+
+# --- licences ---
+
+
+def _licences(policy: Policy, shipped: Shipped) -> Iterator[Finding]:
+    if shipped.inventory is None or not (policy.allow_licences or policy.forbid_licences):
+        return
+    licences = Licences(policy.allow_licences, policy.forbid_licences)
+    for component in shipped.inventory.components:
+        if component.kind is not ComponentKind.PROGRAM and not licences.permits(component.licence):
+            yield _licence(component)
+
+
+def _licence(component: Component) -> Finding:
+    if component.licence:
+        message = f"{component} is under {component.licence}, which the policy does not allow"
+    else:
+        message = f"nothing says under which licence {component} is, and the policy allows only some"
+    places = tuple(Location(file.path) for file in component.files[:_MOST_NAMED])
+    told = component.licence or "unknown"
+    return finding(
+        "forbidden-licence",
+        component.name,
+        f"{message} (known by: {component.evidence})",
+        locations=places,
+        chain=component.chain,
+        identity=told,
+    )
+
+
+# --- signatures ---
+
+
+def _signatures(policy: Policy, shipped: Shipped) -> Iterator[Finding]:
+    images = shipped.tree.images()
+    for pattern in policy.require_signature:
+        if not any(matches(pattern, entry.path) for entry in images):
+            message = f'require-signature of the policy has "{pattern}", and no image of the dist is called so'
+            yield finding("unsigned-file", pattern, message, severity=Severity.WARNING, identity="nothing")
+    for entry in images:
+        words = _unsigned(entry) if first_match(policy.require_signature, entry.path) else ""
+        if words:
+            place = (Location(entry.path),)
+            yield finding("unsigned-file", entry.path, f"{entry.path} has to be signed, and {words}", locations=place)
+
+
+def _unsigned(entry: FileEntry) -> str:
+    """Return why an image does not count as signed, an empty string if it does."""
+    signing = read_signing(entry.source)
+    if signing.state is Signature.INTACT:
+        return ""
+    return signing.reason or "it has no signature"

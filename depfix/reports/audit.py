@@ -1,0 +1,47 @@
+"""What an audit prints: the findings in short, one line of verdict, what was accepted and by what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from depfix.model.audit import Accepted, Verdict
+from depfix.model.finding import Finding, Severity
+from depfix.model.report import Report
+from depfix.reports.text import Line, count
+
+_INDENT = " " * 9
+_COLOUR = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+_ALWAYS = "unused-acceptance"  # info, and yet for the one who reads this
+
+
+def brief_lines(findings: Sequence[Finding], most: int, elsewhere: str) -> Iterator[Line]:
+    """Yield two lines for each finding that is no mere information, at most `most`; `elsewhere` has the others."""
+    told = [one for one in findings if one.severity is not Severity.INFO or one.name == _ALWAYS]
+    for one in told[:most]:
+        yield Line(f"  {one.rule} {one.name}  {one.subject}", f"{one.severity.value:<7}", _COLOUR[one.severity])
+        yield Line(f"{_INDENT}{one.message}")
+    if len(told) > most:
+        yield Line(f"{_INDENT}{len(told) - most} more are in {elsewhere}")
+
+
+def verdict_line(name: str, report: Report, verdict: Verdict, accepted: Sequence[Accepted]) -> Line:
+    """Return the line that says how the audit of a dist ended."""
+    words = ", ".join(count(report.count(severity), severity.value) for severity in (Severity.ERROR, Severity.WARNING))
+    more = f"; {accepted_words(accepted)}" if accepted else ""
+    lead, colour = ("failed", "red") if verdict.failed else ("passed", "green")
+    return Line(f"  {name}: {words}{more}", lead, colour)
+
+
+def total_line(failed: int, passed: int, broken: int) -> Line:
+    """Return the line that sums several dists up; `broken` is of those that could not be audited."""
+    more = f", {broken} could not be audited" if broken else ""
+    return Line(f"{count(failed + passed + broken, 'dist')}: {failed} failed, {passed} passed{more}")
+
+
+def accepted_words(accepted: Sequence[Accepted]) -> str:
+    """Return "3 accepted (2 by depfix.toml, 1 by baseline.json)", an empty string if nothing was."""
+    if not accepted:
+        return ""
+    by = Counter(one.by for one in accepted)
+    return f"{len(accepted)} accepted ({', '.join(f'{number} by {name}' for name, number in sorted(by.items()))})"
