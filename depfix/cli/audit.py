@@ -14,13 +14,13 @@ import click
 from depfix.cli.baselines import opened_baseline, rules_unseen, tell_gone, write_baseline
 from depfix.cli.exits import CLEAN, FINDINGS
 from depfix.cli.options import baseline_options, environment_option, options_from, scan_options
-from depfix.cli.publishing import Publisher, folders_of
 from depfix.cli.terminal import ProgressBar, hint, print_lines, tell
 from depfix.cli.unfinished import warn_if_unfinished
 from depfix.errors import DepfixError
 from depfix.model.shell import quoted
 
 if TYPE_CHECKING:
+    from depfix.cli.publishing import Publisher
     from depfix.pipeline import Assessment
     from depfix.policy.baseline import Baseline
     from depfix.policy.judging import Judgement
@@ -78,7 +78,7 @@ def audit(dists: tuple[str, ...], config: str, show_policy: bool, **values: Any)
 
     file = read_policy(config) if config else find_policy(os.getcwd())
     given = _given(values)
-    dists = tuple(dict.fromkeys(dists or dists_of(file)))
+    dists = tuple({os.path.abspath(dist): dist for dist in dists or dists_of(file)}.values())
     if show_policy:
         _show(file, given, dists)
         return
@@ -89,6 +89,8 @@ def audit(dists: tuple[str, ...], config: str, show_policy: bool, **values: Any)
 
 
 def _run(dists: tuple[str, ...], policies: list[Policy], values: dict[str, Any]) -> int:
+    from depfix.cli.publishing import Publisher, folders_of
+
     update = values["update_baseline"]
     paths = dict.fromkeys(policy.baseline for policy in policies if policy.baseline or update)
     baselines = {path: opened_baseline(path, update=update) for path in paths}
@@ -97,6 +99,8 @@ def _run(dists: tuple[str, ...], policies: list[Policy], values: dict[str, Any])
     done, codes = _audited(dists, policies, folders, publisher, values)
     if update and len(done) == len(dists):
         baselines = _updated(done, baselines)
+    elif update:
+        tell(" no baseline was written, for not every dist could be audited", "note:", "cyan")
     judged = _judgements(done, baselines)
     for one, judgement in zip(done, judged, strict=True):
         codes.append(FINDINGS if judgement.verdict.failed else CLEAN)
@@ -206,7 +210,7 @@ def _updated(done: Sequence[_Audited], before: Mapping[str, Baseline | None]) ->
 
 
 def _unseen(policies: Iterable[Policy]) -> frozenset[str]:
-    return frozenset.intersection(*(rules_unseen(policy.select, policy.ignore) for policy in policies))
+    return frozenset.intersection(*(rules_unseen(policy.select, policy.ignore, policy=True) for policy in policies))
 
 
 # --- telling ---
@@ -235,5 +239,6 @@ def _hints(done: Sequence[_Audited], judged: Sequence[Judgement], publisher: Pub
         if judgement.verdict.failed and any(finding.fix for finding in judgement.findings):
             specs = " ".join(f"--env {quoted(spec)}" for spec in one.policy.env)
             hint(f"depfix repair {quoted(one.path)} {specs}".rstrip())
-    if publisher.written:
-        tell(f" {', '.join(publisher.written)}", "reports:", "cyan")
+    for folder in dict.fromkeys(os.path.dirname(path) for path in publisher.written):
+        names = [os.path.basename(path) for path in publisher.written if os.path.dirname(path) == folder]
+        tell(f" {os.path.join(folder, '')}: {', '.join(names)}", "reports:", "cyan")

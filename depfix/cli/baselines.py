@@ -34,13 +34,18 @@ def opened_baseline(path: str, *, update: bool) -> Baseline | None:
     return read_baseline(path)
 
 
-def rules_unseen(select: Iterable[str], ignore: Iterable[str]) -> frozenset[str]:
-    """Return the codes of rules that a run with these options does not look at."""
+def rules_unseen(select: Iterable[str], ignore: Iterable[str], *, policy: bool) -> frozenset[str]:
+    """Return the codes of rules that a run with these options does not look at.
+
+    With `policy` it asks what a policy asks, too, whatever is selected.
+    """
     from depfix.knowledge.rules import rule, rules
+    from depfix.policy.judging import FAMILY
 
     every = {one.code for one in rules()}
-    selected = {rule(name).code for name in select} or every
-    return frozenset(every - selected | {rule(name).code for name in ignore})
+    asked = {code for code in every if code.startswith(FAMILY)}
+    seen = ({rule(name).code for name in select} or every) - asked
+    return frozenset(every - (seen | asked if policy else seen) | {rule(name).code for name in ignore})
 
 
 def write_baseline(baseline: Baseline, before: Baseline | None) -> None:

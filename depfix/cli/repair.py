@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from depfix.cli.baselines import opened_baseline
 from depfix.cli.exits import exit_code, fails
 from depfix.cli.options import (
+    baseline_option,
     dist_argument,
     environment_option,
     every_form_option,
@@ -25,14 +27,17 @@ from depfix.cli.terminal import (
     emit,
     hint,
     print_lines,
+    tell,
     write_report,
 )
 from depfix.cli.unfinished import warn_if_unfinished
 from depfix.model.shell import quoted
 
 if TYPE_CHECKING:
+    from depfix.model.audit import Accepted
     from depfix.model.finding import Finding
     from depfix.model.report import Report
+    from depfix.policy.baseline import Baseline
     from depfix.reports.forms import Form, Material
 
 
@@ -67,6 +72,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Let the program import modules that it was frozen to refuse: changes the exe, and ends its signature.",
 )
+@baseline_option
 @every_form_option
 @report_options
 def repair(
@@ -92,6 +98,7 @@ def repair(
         _refuse_with_plan(made | {"--overwrite": overwrite, "--slim": slim, "--lift-guard": lift_guard})
     wanted = form(values["form"])
     check_outputs(values["output"], plan_file)
+    baseline = opened_baseline(values["baseline"], update=False)
     warn_if_unfinished(dist)
     with ProgressBar(values["quiet"]) as show:
         copying = CopyProgress(show)
@@ -114,13 +121,27 @@ def repair(
         )
     if not report.applied and (dry_run or not report.plan or not report.plan.actions):
         _show_plan(report, values, ask=False)
+    report, accepted = _accepted(report, baseline, values)
     left = _left(report, dry_run)
     if wanted.name == "text":
-        _print_repair(report, values)
+        _print_repair(report, values, len(accepted))
     else:
-        emit(wanted.render(_material(wanted, dist, report, left, values)), values["output"])
+        emit(wanted.render(_material(wanted, dist, report, left, accepted, values)), values["output"])
     _repair_hints(dist, report, dry_run, values)
     sys.exit(exit_code(left, values["fail_on"]))
+
+
+def _accepted(report: Report, baseline: Baseline | None, values: dict[str, Any]) -> tuple[Report, tuple[Accepted, ...]]:
+    """Return a report without what the baseline accepts, and that."""
+    from depfix.policy.baseline import without_accepted
+    from depfix.reports.audit import accepted_words
+
+    if baseline is None:
+        return report, ()
+    report, accepted = without_accepted(report, baseline)
+    if accepted and not values["quiet"]:
+        tell(f" {accepted_words(accepted)}; what has a cure is copied all the same", "note:", "cyan")
+    return report, accepted
 
 
 def _left(report: Report, dry_run: bool) -> tuple[Finding, ...]:
@@ -150,20 +171,27 @@ def _show_plan(report: Report, values: dict[str, Any], *, ask: bool) -> bool:
     return True
 
 
-def _print_repair(report: Report, values: dict[str, Any]) -> None:
+def _print_repair(report: Report, values: dict[str, Any], accepted: int) -> None:
     from depfix.reports.plans import plan_lines
     from depfix.reports.text import Line, plain, repair_lines, verdict
 
     lines = list(repair_lines(report)) if report.applied else []
     nothing_to_do = report.plan is None or not (report.plan.actions or report.plan.declined)
     if not report.findings or (nothing_to_do and not report.applied):
-        lines = [Line(verdict(report))]
+        lines = [Line(verdict(report, accepted))]
     if values["output"]:
         write_report(values["output"], plain([*plan_lines(report), *lines]))
     print_lines(lines)
 
 
-def _material(wanted: Form, dist: str, report: Report, left: tuple[Finding, ...], values: dict[str, Any]) -> Material:
+def _material(
+    wanted: Form,
+    dist: str,
+    report: Report,
+    left: tuple[Finding, ...],
+    accepted: tuple[Accepted, ...],
+    values: dict[str, Any],
+) -> Material:
     """Return what a form for others shows: what is left, with the plan; as JSON all that was found, too."""
     from depfix import pipeline
     from depfix.model.audit import Verdict
@@ -176,9 +204,9 @@ def _material(wanted: Form, dist: str, report: Report, left: tuple[Finding, ...]
     verdict = Verdict(fails(left, values["fail_on"]), values["fail_on"])
     inventory, graph = wanted.needs_inventory, wanted.needs_graph
     if not inventory and not graph:
-        return Material(shown, verdict, verbose=values["verbose"])
+        return Material(shown, verdict, accepted, verbose=values["verbose"])
     seen = pipeline.assess(dist, options_from(values), inventory=inventory, graph=graph)
-    return Material(shown, verdict, (), seen.inventory, seen.graph, verbose=values["verbose"])
+    return Material(shown, verdict, accepted, seen.inventory, seen.graph, verbose=values["verbose"])
 
 
 def _repair_hints(dist: str, report: Report, dry_run: bool, values: dict[str, Any]) -> None:

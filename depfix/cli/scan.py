@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from depfix.cli.baselines import opened_baseline, rules_unseen, tell_gone, write_baseline
 from depfix.cli.exits import exit_code, fails
 from depfix.cli.options import (
+    baseline_options,
     dist_argument,
     environment_option,
     every_form_option,
@@ -21,7 +23,9 @@ from depfix.cli.unfinished import warn_if_unfinished
 from depfix.model.shell import quoted
 
 if TYPE_CHECKING:
+    from depfix.model.audit import Accepted
     from depfix.model.report import Report
+    from depfix.policy.baseline import Baseline
     from depfix.reports.forms import Form, Material
 
 
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 @dist_argument
 @environment_option
 @scan_options
+@baseline_options
 @every_form_option
 @report_options
 def scan(dist: str, **values: Any) -> None:
@@ -39,15 +44,31 @@ def scan(dist: str, **values: Any) -> None:
 
     wanted = form(values["form"])
     check_outputs(values["output"])
+    before = opened_baseline(values["baseline"], update=values["update_baseline"])
     warn_if_unfinished(dist)
     with ProgressBar(values["quiet"]) as show:
         options = options_from(values, progress=show)
         seen = pipeline.assess(dist, options, inventory=wanted.needs_inventory, graph=wanted.needs_graph)
-    verdict = Verdict(fails(seen.report.findings, values["fail_on"]), values["fail_on"])
-    material = Material(seen.report, verdict, (), seen.inventory, seen.graph, verbose=values["verbose"])
+    report, accepted = _accepted(seen.report, before, values)
+    verdict = Verdict(fails(report.findings, values["fail_on"]), values["fail_on"])
+    material = Material(report, verdict, accepted, seen.inventory, seen.graph, verbose=values["verbose"])
     _print_scan(wanted, material, values)
-    _scan_hints(dist, seen.report, values)
-    sys.exit(exit_code(seen.report.findings, values["fail_on"]))
+    _scan_hints(dist, report, values)
+    sys.exit(exit_code(report.findings, values["fail_on"]))
+
+
+def _accepted(report: Report, before: Baseline | None, values: dict[str, Any]) -> tuple[Report, tuple[Accepted, ...]]:
+    """Return a report without what the baseline accepts, and that; write the baseline first if it is to be written."""
+    from depfix.policy.baseline import updated, without_accepted
+
+    unseen = rules_unseen(values["select"], values["ignore"], policy=False)
+    baseline = before
+    if values["update_baseline"]:
+        baseline = updated(values["baseline"], report.findings, before, unseen)
+        write_baseline(baseline, before)
+    elif before is not None and not values["quiet"]:
+        tell_gone(before, report.findings, unseen)
+    return without_accepted(report, baseline) if baseline is not None else (report, ())
 
 
 def _print_scan(wanted: Form, material: Material, values: dict[str, Any]) -> None:
@@ -60,7 +81,8 @@ def _print_scan(wanted: Form, material: Material, values: dict[str, Any]) -> Non
         write_report(values["output"], wanted.render(material))
     short = values["quiet"] or values["output"]
     report = material.report
-    print_lines([Line(verdict(report))] if short else scan_lines(report, verbose=values["verbose"]))
+    lines = scan_lines(report, verbose=values["verbose"], accepted=material.accepted)
+    print_lines([Line(verdict(report, len(material.accepted)))] if short else lines)
 
 
 def _scan_hints(dist: str, report: Report, values: dict[str, Any]) -> None:

@@ -69,7 +69,7 @@ def read_baseline(path: str) -> Baseline:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BaselineError(path, f"it is damaged, or no baseline ({error})") from error
     if read.schema_version != VERSION:
-        advice = "take the depfix that wrote it, or write it anew with --update-baseline"
+        advice = "take the depfix that wrote it; or remove it, and write it anew with --update-baseline"
         raise BaselineError(path, f"it has version {read.schema_version}, and this depfix knows {VERSION}", advice)
     return baseline_of(path, read.findings)
 

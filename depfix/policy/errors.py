@@ -35,7 +35,7 @@ class BaselineError(InputError):
 
     @property
     def hint(self) -> str:
-        return self.advice or "--update-baseline writes it anew, with the findings of today"
+        return self.advice or "take an earlier version of it; or remove it, and write it anew with --update-baseline"
 
 
 class NoDistError(InputError):

@@ -14,7 +14,7 @@ from depfix.policy.globs import first_match
 from depfix.policy.values import Acceptance, Policy
 
 EXPIRED, UNUSED = "expired-acceptance", "unused-acceptance"
-_OWN = "DF7"  # the family of what a policy asks: --select does not leave it out
+FAMILY = "DF7"  # the codes of what a policy asks: --select does not leave them out
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def _is_judged(acceptance: Acceptance, policy: Policy) -> bool:
     if not acceptance.rules:
         return not policy.select
     shown = set(policy.select) or set(acceptance.rules)
-    return any(code in shown or code.startswith(_OWN) for code in set(acceptance.rules) - set(policy.ignore))
+    return any(code in shown or code.startswith(FAMILY) for code in set(acceptance.rules) - set(policy.ignore))
 
 
 def _expired(acceptance: Acceptance, number: int) -> Finding:

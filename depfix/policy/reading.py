@@ -119,7 +119,7 @@ class _Reading:
         for index, section in self._tables(table, "dist"):
             path = self._value(section, "path", _read_dist, ("dist", index))
             if path is None:
-                self._refuse(("dist", index), "[[dist]] needs a path: the folder that it is of")
+                self._refuse(("dist", index), f"{self._array('dist')} needs a path: the folder that it is of")
             rest = {key: value for key, value in section.items() if key != "path"}
             own = self._settings(rest, KEYS, TABLES[:-1], ("dist", index))
             dists.append(DistSection(str(path), own))
@@ -151,9 +151,9 @@ class _Reading:
         self._refuse_unknown(table, ACCEPTANCE, at)
         read = {key: self._value(table, key, reader, at) for key, reader in ACCEPTANCE.items()}
         if not {"rule", "subject", "path"} & table.keys():
-            self._refuse(at, "[[accept]] needs a rule, a subject or a path: it would accept everything")
+            self._refuse(at, f"{self._array('accept')} needs a rule, a subject or a path: it would accept everything")
         if "reason" not in table:
-            self._refuse(at, "[[accept]] needs a reason")
+            self._refuse(at, f"{self._array('accept')} needs a reason")
         chosen = {f"{key}s": read[key] or () for key in ("rule", "subject", "path")}
         more = {"expires": read["expires"], "place": self._path, "line": self._line(at)}
         return Acceptance(str(read["reason"]), **chosen, **more)  # type: ignore[arg-type]
@@ -177,26 +177,37 @@ class _Reading:
         rows = table.get(key, [])
         if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
             return list(enumerate(rows))
-        self._refuse((*at, key), f"{key} is written as [[{'.'.join((*self._texts(), key))}]], once for each")
+        self._refuse((*at, key), f"{key} is written as {self._array(key)}, once for each")
         return []
 
-    def _texts(self) -> tuple[str, ...]:
-        return tuple(str(part) for part in self._prefix)
+    def _array(self, key: str) -> str:
+        return f"[[{'.'.join((*map(str, self._prefix), key))}]]"
 
     def _value(self, table: Mapping[str, object], key: str, reader: Reader | Callable[..., object], at: Path) -> object:
         if key not in table:
             return None
+        problems = self._problems_of(table[key], reader)
+        for words in problems:
+            self._refuse((*at, key), f"{key} {words}")
+        return None if problems else reader(table[key], self._folder)
+
+    def _problems_of(self, value: object, reader: Reader | Callable[..., object]) -> list[str]:
+        """Return what a reader objects to in a value, in a list to each of its parts."""
         try:
-            return reader(table[key], self._folder)
+            reader(value, self._folder)
         except RefusedError as error:
-            self._refuse((*at, key), f"{key} {error}")
-            return None
+            each = value if isinstance(value, list) else []
+            parts = [words for one in each for words in self._problems_of(one, reader)]
+            return parts or [str(error)]
+        return []
 
     def _refuse_unknown(
         self, table: Mapping[str, object], known: Mapping[str, Reader] | tuple[str, ...], at: Path
     ) -> None:
         for key in table:
-            if key not in known:
+            if key in FILE_KEYS and key not in known and at[:1] == ("dist",):
+                self._refuse((*at, key), f"{key} is of the whole file, not of one dist")
+            elif key not in known:
                 self._refuse((*at, key), f"unknown key {key}{near(key, known)}")
 
     def _refuse(self, at: Path, words: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -68,12 +69,21 @@ def scan_lines(report: Report, *, verbose: bool, accepted: tuple[Accepted, ...] 
     for group in grouped(wanted, single=verbose):
         yield from _group_lines(group, verbose, cures=bool(report.environments))
         yield Line()
+    yield from _accepted_lines(accepted, verbose)
+    yield Line(verdict(report, len(accepted)))
+
+
+def _accepted_lines(accepted: tuple[Accepted, ...], verbose: bool) -> Iterator[Line]:
+    """Yield each accepted finding with its reason; of those without one, as in a baseline, only how many."""
+    silent = Counter(one.by for one in accepted if not (one.reason or verbose))
     for one in accepted:
-        yield Line(f"{one.finding.rule} {one.finding.name}  {one.finding.subject}", "accepted ", "green")
-        yield Line(accepted_words(one), label=_INDENT)
+        if one.by not in silent:
+            yield Line(f"{one.finding.rule} {one.finding.name}  {one.finding.subject}", "accepted ", "green")
+            yield Line(accepted_words(one), label=_INDENT)
+    for by, number in silent.items():
+        yield Line(f"{count(number, 'finding')} by {by} (-v shows them)", "accepted ", "green")
     if accepted:
         yield Line()
-    yield Line(verdict(report, len(accepted)))
 
 
 def repair_lines(report: Report) -> Iterator[Line]:

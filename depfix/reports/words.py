@@ -33,7 +33,7 @@ def verdict(report: Report, accepted: int = 0, hint: str = "") -> str:
     more = f"; {accepted} accepted" if accepted else ""
     if not errors and not warnings:
         possible = f" ({infos} possible{hint and f', {hint}'})" if infos else ""
-        return f"nothing is missing for {report.target_words}{possible}{more}"
+        return f"nothing {'else ' if accepted else ''}is missing for {report.target_words}{possible}{more}"
     possible = f", {infos} possible{hint and f' ({hint})'}" if infos else ""
     return f"{count(errors, 'error')}, {count(warnings, 'warning')}{possible}{more}"
 
