@@ -50,12 +50,13 @@ def find_policy(start: str) -> PolicyFile | None:
         for name in NAMES:
             path = folder / name
             if path.is_file() and (name != _PROJECT or _is_ours(path)):
-                return read_policy(placed(str(path)))
+                return read_policy(str(path))
     return None
 
 
 def read_policy(path: str) -> PolicyFile:
     """Return what the policy file at `path` says. Raises PolicyError with all that is wrong with it."""
+    path = placed(path)
     text = _text(path)
     try:
         content = tomllib.loads(text)

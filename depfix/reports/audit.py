@@ -41,7 +41,7 @@ def total_line(failed: int, passed: int, broken: int) -> Line:
 
 def accepted_words(accepted: Sequence[Accepted]) -> str:
     """Return "3 accepted (2 by depfix.toml, 1 by baseline.json)", an empty string if nothing was."""
-    if not accepted:
-        return ""
     by = Counter(one.by for one in accepted)
+    if len(by) < 2:
+        return f"{len(accepted)} accepted by {accepted[0].by}" if accepted else ""
     return f"{len(accepted)} accepted ({', '.join(f'{number} by {name}' for name, number in sorted(by.items()))})"

@@ -77,7 +77,7 @@ def _accepted_lines(accepted: tuple[Accepted, ...], verbose: bool) -> Iterator[L
     """Yield each accepted finding with its reason; of those without one, as in a baseline, only how many."""
     silent = Counter(one.by for one in accepted if not (one.reason or verbose))
     for one in accepted:
-        if one.by not in silent:
+        if one.reason or verbose:
             yield Line(f"{one.finding.rule} {one.finding.name}  {one.finding.subject}", "accepted ", "green")
             yield Line(accepted_words(one), label=_INDENT)
     for by, number in silent.items():
