@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _MOST_SINGLE = 3  # findings of one cause that are shown one by one
 _ALL = "each of them"
+BESIDE = "beside the program"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def _cure(finding: Finding, *, single: bool) -> Cure:
         return Cure((), no_fix=shown(finding.no_fix))
     source, destination = fix.source, fix.destination
     if not single:
-        source, destination = _folder(source), _folder(destination) or "beside the program"
+        source, destination = _folder(source), _folder(destination) or BESIDE
     return Cure((), shown(fix.provider), shown(source), shown(destination), shown(fix.note))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from depfix.reports.forms import Material
 
 SCHEMA_VERSION = 1
+_UNSEEN = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_NUMBER = "#\\u0023["
 
 
 def scan_json(material: Material) -> str:
@@ -135,8 +138,12 @@ def _brief(findings: tuple[Finding, ...]) -> list[dict[str, str]]:
 
 
 def encoded(value: object) -> str:
-    """Return a value as JSON, two spaces of indent, with a final newline."""
-    return msgspec.json.format(msgspec.json.encode(_encodable(value)), indent=2).decode("utf-8") + "\n"
+    """Return a value as JSON, two spaces of indent, with a final newline.
+
+    Where it is printed, no name in it moves the cursor, turns the text round, or is a command to a server of builds.
+    """
+    text = msgspec.json.format(msgspec.json.encode(_encodable(value)), indent=2).decode("utf-8").replace("##[", _NUMBER)
+    return (text if text.isascii() else _UNSEEN.sub(lambda match: f"\\u{ord(match.group()):04x}", text)) + "\n"
 
 
 def _encodable(value: object) -> object:

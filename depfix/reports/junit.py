@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 from depfix.knowledge.rules import rules
 from depfix.model.finding import Finding
 from depfix.model.names import base_name
-from depfix.model.shown import shown
+from depfix.model.shown import shown, shown_line
 from depfix.reports.words import accepted_words, count, cure_words, sure_words, verdict
 
 if TYPE_CHECKING:
@@ -97,4 +97,4 @@ def _totals(suite: ElementTree.Element) -> dict[str, str]:
 
 def _text(words: str) -> str:
     """Return words in which every character may stand in XML."""
-    return _NOT_IN_XML.sub("\ufffd", "\n".join(map(shown, words.split("\n"))))
+    return _NOT_IN_XML.sub("\ufffd", "\n".join(map(shown_line, words.split("\n"))))

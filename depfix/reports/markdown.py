@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from depfix.model.finding import Severity
 from depfix.model.names import base_name
-from depfix.model.shown import shown
-from depfix.reports.groups import Cure, Group, grouped
+from depfix.model.shown import no_command, shown
+from depfix.reports.groups import BESIDE, Cure, Group, grouped
 from depfix.reports.words import accepted_words, count, sure_words, verdict
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def markdown(material: Material) -> str:
         lines += _table(f"Accepted ({len(material.accepted)})", head, budget.taken(rows))
     if report.plan is not None and (report.plan.actions or report.plan.declined):
         lines += _plan(report.plan, report.applied, budget)
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join(map(no_command, lines)).rstrip() + "\n"
 
 
 class _Budget:
@@ -123,7 +123,7 @@ def _cure(cure: Cure) -> str:
         return ""
     number = f" ({len(cure.subjects)})" if len(cure.subjects) > 1 else ""
     note = f"; {_prose(cure.note)}" if cure.note else ""
-    place = cure.destination if " " in cure.destination and "/" not in cure.destination else _code(cure.destination)
+    place = BESIDE if cure.destination == BESIDE else _code(cure.destination)
     return f"copy from {_prose(cure.provider or 'a folder')}{number}: {_code(cure.source)}, to {place}{note}"
 
 

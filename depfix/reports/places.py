@@ -61,10 +61,10 @@ class Places:
     """Tells where the findings of a report are. Paths in the repository begin at `root`."""
 
     def __init__(self, report: Report, root: str = "") -> None:
-        self.root = os.path.realpath(root or repository_root(os.environ, os.getcwd()))
+        self.root = _real(root or repository_root(os.environ, os.getcwd()))
         self._own = {source.name: source.path for source in report.own}
         self._programs = report.dist.programs
-        dist = os.path.realpath(report.dist.root)
+        dist = _real(report.dist.root)
         self.above_dist = os.path.dirname(dist)
         self._dist = base_name(dist)
         within = self._within(dist)
@@ -97,18 +97,26 @@ class Places:
     def place(self, path: str, line: int = 0) -> Place:
         """Return the place of a path as findings name it."""
         if path in self._own:
-            within = self._within(os.path.realpath(self._own[path]))
+            within = self._within(_real(self._own[path]))
             found = self._own[path].replace("\\", "/") if within is None else within
             return Place(found, line, within is not None, own=True)
         if _ABSOLUTE.match(path):
-            within = self._within(os.path.realpath(path)) if os.path.isabs(path) else None
+            within = self._within(_real(path)) if os.path.isabs(path) else None
             return Place(path if within is None else within, line, within is not None)
         return Place(f"{self._start}/{path}".removeprefix("./"), line, self.dist_in_repository)
 
     def _within(self, path: str) -> str | None:
         """Return an absolute path as one in the repository, None if it is not in there."""
         try:
-            found = os.path.relpath(path, self.root).replace("\\" if os.sep == "\\" else "/", "/")
+            found = os.path.relpath(path, self.root).replace(os.sep, "/")
         except ValueError:  # another drive
             return None
         return None if found == ".." or found.startswith("../") else found
+
+
+def _real(path: str) -> str:
+    """Return a path without links; one that no file can have stays as it is."""
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):
+        return path
