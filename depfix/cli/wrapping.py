@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import NamedTuple
 
 _INDENT = 4
 _WORD = re.compile(r"\s*(?:> )?\S+")  # with the spaces before it; a lone `>` stays with what follows it
@@ -13,7 +14,8 @@ def wrapped(before: str, text: str, width: int) -> list[str]:
     """Return a text in lines that fit behind `before` into `width` cells; the second and later are indented as far,
     unless that is more than a third of the width.
 
-    With a width of 0 it is one line. Words are not broken: a path that is too long for a line can still be copied.
+    With a width of 0 it is one line. Words are not broken, so that a path can be copied: one that is too long there
+    begins further to the left.
     """
     start = cells(before)
     if not width or start + cells(text) <= width:
@@ -21,15 +23,21 @@ def wrapped(before: str, text: str, width: int) -> list[str]:
     hang = start + len(text) - len(text.lstrip())
     if hang > width // 3:
         hang = _INDENT
-    lines = [""]
-    room = width - start
+    rows = [_Row(start, "")]
     for word in _WORD.findall(text):
-        if lines[-1] and cells(lines[-1]) + cells(word) > room:
-            lines.append(word.lstrip())
-            room = width - hang
+        row = rows[-1]
+        if row.text and row.start + cells(row.text + word) > width:
+            rows.append(_Row(max(0, min(hang, width - cells(word.lstrip()))), word.lstrip()))
         else:
-            lines[-1] += word
-    return [lines[0], *(" " * hang + line for line in lines[1:])]
+            rows[-1] = _Row(row.start, row.text + word)
+    return [rows[0].text, *(" " * row.start + row.text for row in rows[1:])]
+
+
+class _Row(NamedTuple):
+    """A line: the cell that it starts at, and its text."""
+
+    start: int
+    text: str
 
 
 def cells(text: str) -> int:
