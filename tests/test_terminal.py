@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
+import shutil
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from depfix.cli.wrapping import cells, wrapped
 from depfix.model.shown import shown, shown_line
-from tests.conftest import DistMaker
+from tests.conftest import Cli, DistMaker
 
 fcntl = pytest.importorskip("fcntl")
 termios = pytest.importorskip("termios")
@@ -116,3 +119,21 @@ def test_wrapping(before: str, text: str, width: int, expected: list[str]) -> No
 def test_what_is_shown_of_a_name(text: str, expected: str) -> None:
     assert shown_line(text) == expected
     assert shown(text).isprintable() or "\u3000" in text
+
+
+def test_a_plan_shows_files_for_one_importer_together(
+    cli: Callable[..., Cli], make_dist: DistMaker, make_conda: Callable[..., Path]
+) -> None:
+    names = tuple(f"lib{number}.dll" for number in range(5))
+    dist = make_dist({"pkg/core.pyd": names}, {"pkg/__init__.py": "from . import core\n"})
+    environment = make_conda({f"Library/bin/{name}": () for name in names[:1]})
+    for name in names[1:]:
+        shutil.copy(environment / "Library" / "bin" / names[0], environment / "Library" / "bin" / name)
+    record = {"name": "libs", "version": "1.0", "files": [f"Library/bin/{name}" for name in names], "depends": []}
+    (environment / "conda-meta" / "lib0-1.2.3-0.json").unlink()
+    (environment / "conda-meta" / "libs-1.0-0.json").write_text(json.dumps(record))
+    shown_plan = cli("repair", dist, "--env", f"conda:{environment}", "--dry-run", "--ignore", "DF104").out
+    assert "copy 5 files, " in shown_plan
+    assert "         lib0.dll, lib1.dll, lib2.dll, lib3.dll, lib4.dll\n" in shown_plan
+    assert "pkg/core.pyd > each of them\n" in shown_plan
+    assert f"from       {environment / 'Library' / 'bin'}/\n" in shown_plan

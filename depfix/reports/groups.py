@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from depfix.model.finding import Finding
 
 _MOST_SINGLE = 3  # findings of one cause that are shown one by one
-_ALL = "each of them"
+EACH = "each of them"
 BESIDE = "beside the program"
 
 
@@ -54,7 +54,7 @@ class Group:
         chain = tuple(map(shown, self.first.chain))
         if len(chain) < 2:
             return ()
-        return chain if len(self.findings) == 1 else (*chain[:-1], _ALL)
+        return chain if len(self.findings) == 1 else (*chain[:-1], EACH)
 
     @property
     def cures(self) -> tuple[Cure, ...]:

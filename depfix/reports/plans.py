@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from depfix.model.names import base_name, fold
 from depfix.model.plan import Action, Kept, Plan
 from depfix.model.report import Report
 from depfix.model.source import Provider
+from depfix.reports.groups import EACH
 from depfix.reports.text import Line, count, declined_words, head, size
 
 _INDENT = " " * 9
@@ -51,11 +53,17 @@ def repair_list_lines(dist: str, repairs: Sequence[tuple[int, str, int, int, str
 
 
 def _groups(actions: Sequence[Action]) -> list[list[Action]]:
-    """Return the actions by what they belong to, in the order in which they are met."""
-    found: dict[tuple[str, str, Provider, str], list[Action]] = {}
+    """Return the actions by what they belong to, or who needs them, in the order in which they are met."""
+    found: dict[tuple[object, ...], list[Action]] = {}
     for action in actions:
-        found.setdefault((action.rule, action.subject, action.provider, action.action), []).append(action)
+        belongs = action.chain[:-1] if _is_subject(action) else action.subject
+        found.setdefault((action.rule, belongs, action.provider, action.action), []).append(action)
     return list(found.values())
+
+
+def _is_subject(action: Action) -> bool:
+    """Return True for a file that is missed itself, as a DLL is; not for those of a package that is missed."""
+    return fold(base_name(action.destination)) == fold(action.subject) and len(action.chain) > 1
 
 
 def _action_lines(action: Action, width: int) -> Iterator[Line]:
@@ -68,6 +76,13 @@ def _action_lines(action: Action, width: int) -> Iterator[Line]:
 def _group_lines(group: Sequence[Action]) -> Iterator[Line]:
     first = group[0]
     total = sum(action.size for action in group)
+    if _is_subject(first):
+        yield Line(f" {count(len(group), 'file')}, {size(total)}, of {_given_by(first)}", first.action, "green")
+        yield Line(", ".join(action.destination for action in group), label=_INDENT)
+        folders = dict.fromkeys(action.source[: -len(base_name(action.source))] for action in group)
+        yield Line(", ".join(folders), label=f"{_INDENT}from       ")
+        yield Line(" > ".join((*first.chain[:-1], EACH)), label=f"{_INDENT}needed by  ")
+        return
     places = _places(group)
     more = f" and {len(places) - _MOST_PLACES} more" if len(places) > _MOST_PLACES else ""
     yield Line(

@@ -79,7 +79,7 @@ def _output(run: VerificationRun, verbose: bool) -> Iterator[Line]:
     if run.ended is None or not (verbose or run.failure):
         return
     for name, text in (("stdout", run.ended.out), ("stderr", run.ended.err)):
-        lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+        lines = [line.rstrip().expandtabs() for line in text.splitlines() if line.strip()]
         for line in lines[-_MOST_LINES:]:
             yield Line(f"  {line}", f"{name:<7}", "cyan")
 
