@@ -31,11 +31,6 @@ def no_command(line: str) -> str:
     return _COMMAND.sub(_not_a_command, line) if "::" in line or "##[" in line else line
 
 
-def unicode(text: str) -> str:
-    """Return a text that can be encoded: of a name on disk that is no valid Unicode, the bytes are escaped."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def _shown_character(character: str) -> str:
     if character.isprintable() or character == _SPACE:
         return character
