@@ -143,7 +143,7 @@ def _show(file: PolicyFile | None, given: Mapping[str, Setting], dists: Sequence
     from depfix.policy.showing import policy_lines
 
     for dist in dists or ("",):
-        print_lines(policy_lines(dist, policy_for(dist, file, given)))
+        print_lines(policy_lines(dist, policy_for(dist, file, given)), wrap=False)
 
 
 # --- looking ---
