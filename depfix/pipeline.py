@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -14,10 +15,11 @@ from depfix.dist.tree import Tree, file_entry
 from depfix.env.fit import Need
 from depfix.env.protocol import EnvironmentInfo
 from depfix.errors import NoEnvironmentError
+from depfix.knowledge.rules import policy_rules
 from depfix.model.finding import Severity
 from depfix.model.names import fold
 from depfix.model.plan import Plan
-from depfix.model.report import Report
+from depfix.model.report import OwnSource, Report
 from depfix.repair.copying import Copied, quiet
 from depfix.repair.errors import RolledBackError
 from depfix.repair.journal import Record, records
@@ -96,7 +98,14 @@ def audit(path: str, options: Options, policy: Policy, *, inventory: bool = Fals
     if seen.tree is None:
         return seen
     found = check_policy(policy, Shipped(seen.tree, seen.graph, seen.inventory))
-    return replace(seen, report=replace(seen.report, findings=(*seen.report.findings, *found)))
+    own = (OwnSource(policy.file, os.path.abspath(policy.file)),) if policy.file else ()
+    report = replace(
+        seen.report,
+        findings=(*seen.report.findings, *found),
+        checked=(*seen.report.checked, *(code for code in policy_rules() if code not in policy.ignore)),
+        own=(*seen.report.own, *own),
+    )
+    return replace(seen, report=report)
 
 
 def diagnose(text: str, path: str, options: Options, log: str = "") -> tuple[Cause, ...]:

@@ -24,7 +24,6 @@ from tests.conftest import Cli, DistMaker, snapshot
 
 Run = Callable[..., Cli]
 SOURCE = "from . import core\n"
-OWN = ("text", "json")
 BROKEN_FORMS = """
 from depfix.reports.forms import Form
 
@@ -116,7 +115,7 @@ def test_what_was_accepted_stands_in_the_reports(cli: Run, broken: Path, tmp_pat
     text = (tmp_path / "depfix-report" / "report.txt").read_text("utf-8")
     assert "accepted DF101 missing-dll  need.dll" in text
     assert "by pyproject.toml until 2999-01-01: comes with the driver" in text
-    assert text.endswith("nothing else is missing for Windows 10; 1 accepted by pyproject.toml\n")
+    assert text.endswith("nothing else is missing for Windows 10; 1 accepted\n")
 
 
 def test_several_dists(cli: Run, make_dist: DistMaker, tmp_path: Path) -> None:
@@ -226,6 +225,7 @@ def test_github_actions_gets_annotations_and_a_summary(
     result = cli("audit", "main.dist", "--format", "json", cwd=tmp_path, environ=environ)
     assert result.code == 1
     assert re.search(r"(?m)^::error.*need\.dll", result.out)
+    assert "error    DF101" not in result.out  # once is enough
     text = summary.read_text("utf-8")
     assert text.startswith("before\n")
     assert "need.dll" in text
@@ -267,6 +267,22 @@ def test_budgets(make_dist: DistMaker) -> None:
     assert "3 files, 1 more than allowed" in found["DF701", "files"]
     assert objections(dist, Policy(budgets=Budgets(size, 3))) == {}
     assert objections(dist, Policy(budgets=Budgets(1, 1), ignore=("DF701",))) == {}
+
+
+def test_a_policy_is_where_its_findings_are(cli: Run, make_dist: DistMaker, tmp_path: Path) -> None:
+    make_dist()
+    (tmp_path / "depfix.toml").write_text('require-signature = "setup.exe"\n\n[budgets]\nmax-files = 1\n')
+    cli("audit", "main.dist", cwd=tmp_path, environ={"GITHUB_WORKSPACE": str(tmp_path)})
+    text = (tmp_path / "depfix-report" / "report.json").read_text("utf-8")
+    places = {one["rule"]: one["locations"] for one in json.loads(text)["findings"]}
+    assert places == {"DF701": [{"path": "depfix.toml", "line": 3}], "DF704": [{"path": "depfix.toml", "line": 1}]}
+    annotations = (tmp_path / "depfix-report" / "annotations.txt").read_text("utf-8")
+    assert "::error file=depfix.toml,line=3,title=DF701 over-budget::files: the dist has 2 files" in annotations
+    sarif = json.loads((tmp_path / "depfix-report" / "report.sarif").read_text("utf-8"))
+    place = sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
+    assert (place["artifactLocation"]["uri"], place["region"]["startLine"]) == ("depfix.toml", 3)
+    cases = (tmp_path / "depfix-report" / "junit.xml").read_text("utf-8")
+    assert 'name="DF702 forbidden-dll"' in cases  # it was checked, and passed
 
 
 def test_dlls(cli: Run, make_dist: DistMaker, tmp_path: Path) -> None:

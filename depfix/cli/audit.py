@@ -220,7 +220,8 @@ def _print(one: _Audited, judgement: Judgement, values: dict[str, Any], publishe
     from depfix.reports.audit import brief_lines, verdict_line
 
     report = replace(one.seen.report, findings=judgement.findings)
-    if not values["quiet"]:
+    annotated = publisher.is_annotating and not values["verbose"]  # then the log has the findings already
+    if not values["quiet"] and not annotated:
         most = len(report.findings) if values["verbose"] else _MOST_TOLD
         print_lines(brief_lines(report.findings, most, publisher.place_of(one.folder)))
     print_lines([verdict_line(one.path, report, judgement.verdict, judgement.accepted)])

@@ -39,11 +39,9 @@ def rules_unseen(select: Iterable[str], ignore: Iterable[str], *, policy: bool) 
 
     With `policy` it asks what a policy asks, too, whatever is selected.
     """
-    from depfix.knowledge.rules import rule, rules
-    from depfix.policy.judging import FAMILY
+    from depfix.knowledge.rules import policy_rules, rule, rules
 
-    every = {one.code for one in rules()}
-    asked = {code for code in every if code.startswith(FAMILY)}
+    every, asked = {one.code for one in rules()}, set(policy_rules())
     seen = ({rule(name).code for name in select} or every) - asked
     return frozenset(every - (seen | asked if policy else seen) | {rule(name).code for name in ignore})
 

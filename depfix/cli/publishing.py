@@ -34,6 +34,11 @@ class Publisher:
         for folder in folders:
             make_folder(folder)
 
+    @property
+    def is_annotating(self) -> bool:
+        """True if findings are printed as annotations of GitHub Actions."""
+        return os.environ.get("GITHUB_ACTIONS") == "true" and _ANNOTATIONS in form_names()
+
     def needs_inventory(self, policy: Policy) -> bool:
         return any(isinstance(one, Form) and one.needs_inventory for one in self._of(policy))
 
@@ -52,7 +57,7 @@ class Publisher:
             file_name = one.file_name if isinstance(one, Form) and one.file_name not in used else f"{name}.report"
             used.add(file_name)
             codes.append(self._write(name, one, material, os.path.join(folder, file_name)))
-        codes.append(_tell_actions(material))
+        codes.append(_tell_actions(material, annotate=self.is_annotating))
         return max(codes)
 
     def _of(self, policy: Policy) -> list[Form | DepfixError]:
@@ -118,18 +123,17 @@ def _remove(path: str) -> None:
         return
 
 
-def _tell_actions(material: Material) -> int:
+def _tell_actions(material: Material, *, annotate: bool) -> int:
     """Print annotations, and add to the summary of the job, if GitHub Actions runs this.
 
     Source: GitHub Docs, "Workflow commands for GitHub Actions"
     https://docs.github.com/actions/writing-workflows/choosing-what-your-workflow-does/workflow-commands-for-github-actions
     """
-    names = form_names()
     summary = os.environ.get("GITHUB_STEP_SUMMARY", "")
     try:
-        if os.environ.get("GITHUB_ACTIONS") == "true" and _ANNOTATIONS in names:
+        if annotate:
             print_text(form(_ANNOTATIONS).render(material))
-        if summary and _SUMMARY in names:
+        if summary and _SUMMARY in form_names():
             _append(summary, form(_SUMMARY).render(material))
     except Exception as error:  # as of a form that is written
         return _failed("for GitHub Actions", error)

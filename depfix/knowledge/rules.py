@@ -11,7 +11,8 @@ from depfix.errors import DataFileError, UnknownRuleError
 from depfix.knowledge.tables import read_data
 from depfix.model.finding import Severity
 
-_NOT_OF_A_SCAN = ("DF6", "DF7")  # of a run, and of a policy
+_OF_A_POLICY = "DF7"
+_NOT_OF_A_SCAN = ("DF6", _OF_A_POLICY)  # of a run, and of a policy
 _OF_SOURCES = ("DF301", "DF4")
 
 
@@ -45,6 +46,11 @@ def scan_rules(sources: bool) -> tuple[str, ...]:
         for entry in rules()
         if not entry.code.startswith(_NOT_OF_A_SCAN) and (sources or not entry.code.startswith(_OF_SOURCES))
     )
+
+
+def policy_rules() -> tuple[str, ...]:
+    """Return the codes of the rules by which a policy is kept; `--select` does not leave them out."""
+    return tuple(entry.code for entry in rules() if entry.code.startswith(_OF_A_POLICY))
 
 
 def rule(name: str) -> Rule:

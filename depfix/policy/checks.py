@@ -17,9 +17,9 @@ from depfix.pe.authenticode import Signature, read_signing
 from depfix.policy.globs import first_match, matches
 from depfix.policy.licences import Licences
 from depfix.policy.values import Policy
+from depfix.reports.words import count, size
 
 _MOST_NAMED = 4
-_MB = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,27 +49,37 @@ def check_policy(policy: Policy, shipped: Shipped) -> tuple[Finding, ...]:
 def _over_budget(policy: Policy, shipped: Shipped) -> Iterator[Finding]:
     entries = list(shipped.tree)
     budgets = policy.budgets
-    size = sum(entry.size for entry in entries)
-    if budgets.size is not None and size > budgets.size:
+    total = sum(entry.size for entry in entries)
+    if budgets.size is not None and total > budgets.size:
         largest = _largest(entries, by_size=True)
-        message = (
-            f"the dist has {_size(size)}, {_size(size - budgets.size)} more than the {_size(budgets.size)} allowed"
-        )
-        yield finding("over-budget", "size", f"{message}; most of it is {largest}")
+        message = f"the dist has {size(total)}, {size(total - budgets.size)} more than the {size(budgets.size)} allowed"
+        place = policy.place("budgets")
+        yield finding("over-budget", "size", f"{message}; most of it is {largest}", locations=place)
     if budgets.files is not None and len(entries) > budgets.files:
         largest = _largest(entries, by_size=False)
         message = f"the dist has {len(entries):,} files, {len(entries) - budgets.files:,} more than allowed"
-        yield finding("over-budget", "files", f"{message}; most of them are in {largest}")
+        place = policy.place("budgets")
+        yield finding("over-budget", "files", f"{message}; most of them are in {largest}", locations=place)
 
 
 def _components_over_budget(policy: Policy, shipped: Shipped) -> Iterator[Finding]:
     for component in shipped.inventory.components if shipped.inventory is not None else ():
         for pattern, limit in policy.budgets.components:
             if component.size > limit and fnmatchcase(component.name.lower(), pattern.lower()):
-                message = f"{component} has {_size(component.size)} in {len(component.files):,} files; "
-                message += f"{_size(limit)} are allowed"
-                yield finding("over-budget", component.name, message, chain=component.chain, identity="component")
+                yield _component(policy, component, limit)
                 break
+
+
+def _component(policy: Policy, component: Component, limit: int) -> Finding:
+    files = count(len(component.files), "file")
+    return finding(
+        "over-budget",
+        component.name,
+        f"{component} has {size(component.size)} in {files}; {size(limit)} are allowed",
+        locations=policy.place("budgets"),
+        chain=component.chain,
+        identity="component",
+    )
 
 
 def _largest(entries: list[FileEntry], *, by_size: bool) -> str:
@@ -78,13 +88,7 @@ def _largest(entries: list[FileEntry], *, by_size: bool) -> str:
         folder, slash, _ = entry.path.partition("/")
         total[folder + slash] += entry.size if by_size else 1
     rows = sorted(total.items(), key=lambda row: (-row[1], row[0]))[:_MOST_NAMED]
-    return ", ".join(f"{name} ({_size(number) if by_size else f'{number:,}'})" for name, number in rows)
-
-
-def _size(number: int) -> str:
-    if number >= _MB:
-        return f"{number / _MB:,.1f} MB"
-    return f"{number / 1000:,.1f} kB" if number >= 1000 else f"{number} bytes"
+    return ", ".join(f"{name} ({size(number) if by_size else f'{number:,}'})" for name, number in rows)
 
 
 # --- DLLs ---
@@ -134,6 +138,12 @@ def _licences(policy: Policy, shipped: Shipped) -> Iterator[Finding]:
     for component in shipped.inventory.components:
         if component.kind is not ComponentKind.PROGRAM and not licences.permits(component.licence):
             yield _licence(component)
+        for file in component.files:
+            inner = file.identity
+            if inner is not None and inner.licence and not licences.permits(inner.licence):
+                message = f"{inner} in {component} is under {inner.licence}, which the policy does not allow"
+                place = (Location(file.path),)
+                yield finding("forbidden-licence", file.path, message, locations=place, identity=inner.licence)
 
 
 def _licence(component: Component) -> Finding:
@@ -161,12 +171,15 @@ def _signatures(policy: Policy, shipped: Shipped) -> Iterator[Finding]:
     for pattern in policy.require_signature:
         if not any(matches(pattern, entry.path) for entry in images):
             message = f'require-signature of the policy has "{pattern}", and no image of the dist is called so'
-            yield finding("unsigned-file", pattern, message, severity=Severity.WARNING, identity="nothing")
+            place = policy.place("require-signature")
+            yield finding(
+                "unsigned-file", pattern, message, severity=Severity.WARNING, locations=place, identity="nothing"
+            )
     for entry in images:
         words = _unsigned(entry) if first_match(policy.require_signature, entry.path) else ""
         if words:
-            place = (Location(entry.path),)
-            yield finding("unsigned-file", entry.path, f"{entry.path} has to be signed, and {words}", locations=place)
+            message = f"{entry.path} has to be signed, and {words}"
+            yield finding("unsigned-file", entry.path, message, locations=(Location(entry.path),))
 
 
 def _unsigned(entry: FileEntry) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from depfix.checks.findings import finding
+from depfix.knowledge.rules import policy_rules
 from depfix.model.audit import Accepted, Verdict
 from depfix.model.finding import Finding, Location
 from depfix.policy.baseline import Baseline
@@ -14,7 +15,6 @@ from depfix.policy.globs import first_match
 from depfix.policy.values import Acceptance, Policy
 
 EXPIRED, UNUSED = "expired-acceptance", "unused-acceptance"
-FAMILY = "DF7"  # the codes of what a policy asks: --select does not leave them out
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,8 @@ def _is_judged(acceptance: Acceptance, policy: Policy) -> bool:
     """Return True if findings that it names would have been seen: not if this run looks at other rules alone."""
     if not acceptance.rules:
         return not policy.select
-    shown = set(policy.select) or set(acceptance.rules)
-    return any(code in shown or code.startswith(FAMILY) for code in set(acceptance.rules) - set(policy.ignore))
+    shown = set(policy.select) | set(policy_rules()) if policy.select else set(acceptance.rules)
+    return bool(shown & set(acceptance.rules) - set(policy.ignore))
 
 
 def _expired(acceptance: Acceptance, number: int) -> Finding:

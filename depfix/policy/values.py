@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from depfix.model.finding import Location
+
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
@@ -97,6 +99,11 @@ class Policy:
     forbid_licences: tuple[str, ...] = ()
     require_signature: tuple[str, ...] = ()
     origins: tuple[tuple[str, str], ...] = ()
+
+    def place(self, key: str) -> tuple[Location, ...]:
+        """Return where the policy file says something, as places of a finding; nothing if it is not said there."""
+        path, _, line = dict(self.origins).get(key, "").rpartition(", ")[2].rpartition(":")
+        return (Location(path, int(line)),) if self.file and path == self.file and line.isdigit() else ()
 
     @property
     def needs_inventory(self) -> bool:

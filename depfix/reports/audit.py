@@ -19,18 +19,18 @@ def brief_lines(findings: Sequence[Finding], most: int, elsewhere: str) -> Itera
     """Yield two lines for each finding that is no mere information, at most `most`; `elsewhere` has the others."""
     told = [one for one in findings if one.severity is not Severity.INFO or one.name == _ALWAYS]
     for one in told[:most]:
-        yield Line(f"  {one.rule} {one.name}  {one.subject}", f"{one.severity.value:<7}", _COLOUR[one.severity])
-        yield Line(f"{_INDENT}{one.message}")
+        yield Line(f"{one.rule} {one.name}  {one.subject}", f"{one.severity.value:<9}", _COLOUR[one.severity])
+        yield Line(one.message, label=_INDENT)
     if len(told) > most:
-        yield Line(f"{_INDENT}{len(told) - most} more are in {elsewhere}")
+        yield Line(f"{len(told) - most} more are in {elsewhere}", label=_INDENT)
 
 
 def verdict_line(name: str, report: Report, verdict: Verdict, accepted: Sequence[Accepted]) -> Line:
     """Return the line that says how the audit of a dist ended."""
     words = ", ".join(count(report.count(severity), severity.value) for severity in (Severity.ERROR, Severity.WARNING))
     more = f"; {accepted_words(accepted)}" if accepted else ""
-    lead, colour = ("failed", "red") if verdict.failed else ("passed", "green")
-    return Line(f"  {name}: {words}{more}", lead, colour)
+    lead, colour = ("failed  ", "red") if verdict.failed else ("passed  ", "green")
+    return Line(f"{name}: {words}{more}", lead, colour)
 
 
 def total_line(failed: int, passed: int, broken: int) -> Line:
