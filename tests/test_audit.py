@@ -243,7 +243,7 @@ def test_the_policy_in_effect_is_shown(cli: Run, tmp_path: Path) -> None:
     assert 'fail-on = "never"  # --fail-on' in lines
     assert 'output-dir = "depfix-report"  # default' in lines
     assert "[[accept]]  # depfix.toml:3" in lines
-    assert 'reason = "\\u001b[31mred"' in lines
+    assert 'reason = "\\U0000001b[31mred"' in lines
     assert "\x1b" not in result.out
 
 

@@ -29,7 +29,7 @@ class Publisher:
         self.written: list[str] = []
         self._forms: dict[str, Form | DepfixError] = {}
         for policy in policies:
-            for name in policy.formats or form_names():
+            for name in _names(policy):
                 self._forms.setdefault(name, _loaded(name, asked=bool(policy.formats)))
         for folder in folders:
             make_folder(folder)
@@ -53,7 +53,7 @@ class Publisher:
         material = Material(report, judgement.verdict, judgement.accepted, seen.inventory, seen.graph, verbose=verbose)
         codes = [CLEAN]
         used: set[str] = set()
-        for name, one in zip(policy.formats or form_names(), self._of(policy), strict=True):
+        for name, one in zip(_names(policy), self._of(policy), strict=True):
             file_name = one.file_name if isinstance(one, Form) and one.file_name not in used else f"{name}.report"
             used.add(file_name)
             codes.append(self._write(name, one, material, os.path.join(folder, file_name)))
@@ -61,7 +61,7 @@ class Publisher:
         return max(codes)
 
     def _of(self, policy: Policy) -> list[Form | DepfixError]:
-        return [self._forms[name] for name in policy.formats or form_names()]
+        return [self._forms[name] for name in _names(policy)]
 
     def _write(self, name: str, one: Form | DepfixError, material: Material, path: str) -> int:
         if isinstance(one, DepfixError):
@@ -97,6 +97,10 @@ def folders_of(dists: Sequence[str], output: str) -> list[str]:
         wanted = [name, *(f"{name}-{number}" for number in range(2, len(dists) + 1))]
         names.append(next(one for one in wanted if one.lower() not in taken))
     return [os.path.join(output, name) for name in names]
+
+
+def _names(policy: Policy) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(policy.formats or form_names()))
 
 
 def _loaded(name: str, *, asked: bool) -> Form | DepfixError:
