@@ -98,7 +98,7 @@ def _run(dists: tuple[str, ...], policies: list[Policy], values: dict[str, Any])
     publisher = Publisher(folders, policies)
     done, codes = _audited(dists, policies, folders, publisher, values)
     if update and len(done) == len(dists):
-        baselines = _updated(done, baselines)
+        baselines = _updated(done, baselines, quiet=values["quiet"])
     elif update:
         tell(" no baseline was written, for not every dist could be audited", "note:", "cyan")
     judged = _judgements(done, baselines)
@@ -194,7 +194,9 @@ def _judgements(done: Sequence[_Audited], baselines: Mapping[str, Baseline | Non
     return judge(cases, today)
 
 
-def _updated(done: Sequence[_Audited], before: Mapping[str, Baseline | None]) -> dict[str, Baseline | None]:
+def _updated(
+    done: Sequence[_Audited], before: Mapping[str, Baseline | None], *, quiet: bool
+) -> dict[str, Baseline | None]:
     """Write each baseline with the findings of today that the policy does not accept; return them."""
     from depfix.policy.baseline import updated
 
@@ -204,7 +206,7 @@ def _updated(done: Sequence[_Audited], before: Mapping[str, Baseline | None]) ->
         own = [index for index, one in enumerate(done) if one.policy.baseline == path]
         findings = [finding for index in own for finding in judged[index].findings]
         new = updated(path, findings, old, _unseen(done[index].policy for index in own))
-        write_baseline(new, old)
+        write_baseline(new, old, quiet=quiet)
         found[path] = new
     return found
 

@@ -46,14 +46,16 @@ def rules_unseen(select: Iterable[str], ignore: Iterable[str], *, policy: bool) 
     return frozenset(every - (seen | asked if policy else seen) | {rule(name).code for name in ignore})
 
 
-def write_baseline(baseline: Baseline, before: Baseline | None) -> None:
-    """Write a baseline, and tell how many findings it holds. Raises WriteError."""
+def write_baseline(baseline: Baseline, before: Baseline | None, *, quiet: bool) -> None:
+    """Write a baseline, and unless `quiet` tell how many findings it holds. Raises WriteError."""
     from depfix.policy.baseline import baseline_text
     from depfix.reports.text import count
 
     write_whole(baseline.path, baseline_text(baseline))
     known = before.fingerprints if before is not None else frozenset()
     new, gone = len(baseline.fingerprints - known), len(known - baseline.fingerprints)
+    if quiet:
+        return
     tell(f" {baseline.path} holds {count(len(baseline.rows), 'finding')}: {new} new, {gone} gone", "baseline:", "cyan")
 
 

@@ -65,7 +65,7 @@ def _accepted(report: Report, before: Baseline | None, values: dict[str, Any]) -
     baseline = before
     if values["update_baseline"]:
         baseline = updated(values["baseline"], report.findings, before, unseen)
-        write_baseline(baseline, before)
+        write_baseline(baseline, before, quiet=values["quiet"])
     elif before is not None and not values["quiet"]:
         tell_gone(before, report.findings, unseen)
     return without_accepted(report, baseline) if baseline is not None else (report, ())

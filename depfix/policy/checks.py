@@ -10,9 +10,10 @@ from fnmatch import fnmatchcase
 from depfix.checks.findings import finding
 from depfix.closure.graph import Graph, Node, NodeKind, chain_texts
 from depfix.dist.tree import FileEntry, Tree
+from depfix.knowledge.redistribution import redistribution
 from depfix.model.finding import Finding, Location, Severity
 from depfix.model.inventory import Component, ComponentKind, Inventory
-from depfix.model.names import fold
+from depfix.model.names import base_name, fold
 from depfix.pe.authenticode import Signature, read_signing
 from depfix.policy.globs import first_match, matches
 from depfix.policy.licences import Licences
@@ -150,7 +151,7 @@ def _licence(component: Component) -> Finding:
     if component.licence:
         message = f"{component} is under {component.licence}, which the policy does not allow"
     else:
-        message = f"nothing says under which licence {component} is, and the policy allows only some"
+        message = f"nothing says under which licence {component} is, and the policy allows only some{_terms(component)}"
     places = tuple(Location(file.path) for file in component.files[:_MOST_NAMED])
     told = component.licence or "unknown"
     return finding(
@@ -161,6 +162,13 @@ def _licence(component: Component) -> Finding:
         chain=component.chain,
         identity=told,
     )
+
+
+def _terms(component: Component) -> str:
+    """Return where the terms stand under which the DLLs of a known product are passed on."""
+    known = (redistribution(fold(base_name(file.path)), component.supplier) for file in component.files)
+    found = next(filter(None, known), None)
+    return f"; on what terms it is passed on stands at {found.source}" if found is not None else ""
 
 
 # --- signatures ---
