@@ -15,6 +15,8 @@ LATER = f"def later():\n{LOAD}"
 CLASS = f"class Thing:\n    def later(self):\n    {LOAD.replace(chr(10), chr(10) + '    ').rstrip(' ')}"
 CALLED = [("DF106", "error", "probable")]
 ASLEEP = [("DF106", "info", "possible")]
+ANY_MODULE = "import importlib\ndef __getattr__(name):\n    return importlib.import_module(f'pkg.{name}')\n"
+LOADS = "import ctypes\nctypes.CDLL('need.dll')\n"
 
 
 def found(make_dist: DistMaker, folder: Path, sources: dict[str, str], program: str) -> list[tuple[str, str, str]]:
@@ -79,6 +81,15 @@ def found(make_dist: DistMaker, folder: Path, sources: dict[str, str], program: 
             "from pkg import later; later()",
             CALLED,
         ),
+        # A module by a computed name is meant by code that asks its package for it.
+        ({"pkg/__init__.py": ANY_MODULE, "pkg/inner.py": LOADS}, "import pkg; pkg.inner.run()", CALLED),
+        (
+            {"pkg/__init__.py": ANY_MODULE, "pkg/inner.py": LOADS},
+            "from pkg import inner",
+            [("DF106", "error", "certain")],
+        ),
+        ({"pkg/__init__.py": ANY_MODULE, "pkg/inner.py": LOADS}, "import pkg; pkg.other", ASLEEP),
+        ({"pkg/__init__.py": ANY_MODULE, "pkg/inner.py": LOADS, "b.py": "x.inner"}, "import pkg, b", ASLEEP),
     ],
 )
 def test_who_calls_a_function(

@@ -365,6 +365,23 @@ def test_an_extension_module_that_only_compiled_code_imports(
         assert finding.chain[-2:] == ("pkg/core.pyd", "pkg._helper")
 
 
+def test_what_compiled_code_imports_is_missing_with_an_environment_too(
+    make_dist: DistMaker, make_conda: MakeConda, forge: Forge, tmp_path: Path
+) -> None:
+    sources = {"pkg/__init__.py": "from . import core", RECORD: "pkg/core.pyd,,\npkg/_helper.pyd,,\n", "os.py": ""}
+    dist = make_dist({}, sources)
+    put_text(tmp_path / "core.c", '__declspec(dllexport) const char *wanted(void) { return "pkg._helper"; }')
+    put(compile_c(tmp_path / "core.c", tmp_path / "core.dll"), dist / "pkg" / "core.pyd")
+    put_text(tmp_path / "program.py", "import pkg\n")
+    environment = make_conda({})
+    for name in ("__init__.py", "core.pyd"):
+        put(dist / "pkg" / name, environment / "Lib/site-packages/pkg" / name)
+    put(forge("_helper.pyd"), environment / "Lib/site-packages/pkg/_helper.pyd")
+    expected = {"DF204 error probable pkg._helper"}
+    assert rows(dist, entry=tmp_path / "program.py") == expected
+    assert rows(dist, f"conda:{environment}", tmp_path / "program.py") == expected
+
+
 def test_a_package_that_only_compiled_code_imports(make_dist: DistMaker, forge: Forge, tmp_path: Path) -> None:
     """Its own sources run then, and what they lack is missing: a source that stands in for a compiled module, say."""
     sources = {

@@ -78,9 +78,9 @@ class Liveness:
         scope = self._scopes[module]
         return scope is None or function not in scope.calls.functions or (module, function) in self._live
 
-    def mentions(self, name: str) -> bool:
-        """Return True if live code mentions an attribute of that name."""
-        return name in self._attributes
+    def takes(self, package: str, name: str) -> bool:
+        """Return True if live code that has a package in its hands mentions an attribute of that name."""
+        return any(name in self._attributes_of(user) for user in self._users.get(package, ()))
 
     def _attributes_of(self, module: str) -> set[str]:
         scope = self._scopes.get(module)

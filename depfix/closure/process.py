@@ -294,10 +294,13 @@ class Process:
 def _is_awake(liveness: Liveness, module: str, step: Step) -> bool:
     """Return True if something may call the function in which a step stands, and if its import is meant there.
 
-    Of modules that code imports by a computed name, those are meant whose name is mentioned somewhere.
+    Of modules that code imports by a computed name, those are meant that code which has their package asks it for, as
+    an attribute.
     """
-    if isinstance(step, ImportStep) and step.computed and not liveness.mentions(step.target.rpartition(".")[2]):
-        return False
+    if isinstance(step, ImportStep) and step.computed:
+        package, _, name = step.target.rpartition(".")
+        if not liveness.takes(package, name):
+            return False
     return liveness.is_live(module, step.where.function)
 
 
