@@ -61,6 +61,7 @@ _OWN = (
     ("github", "annotations.txt", "depfix.reports.github", "workflow_commands", False, False),
     ("gitlab", "gl-code-quality-report.json", "depfix.reports.gitlab", "code_quality", False, False),
     ("markdown", "report.md", "depfix.reports.markdown", "markdown", False, False),
+    ("cyclonedx", "sbom.cdx.json", "depfix.reports.sbom", "sbom_json", True, False),
 )
 
 
