@@ -16,7 +16,8 @@ from depfix.env.fit import Need
 from depfix.env.protocol import EnvironmentInfo
 from depfix.errors import NoEnvironmentError
 from depfix.knowledge.rules import policy_rules
-from depfix.model.finding import Severity
+from depfix.model.difference import Difference, Side
+from depfix.model.finding import Finding, Severity
 from depfix.model.names import fold
 from depfix.model.plan import Plan
 from depfix.model.report import OwnSource, Report
@@ -32,6 +33,7 @@ from depfix.session import Options, Session, environments_of
 if TYPE_CHECKING:
     from depfix.model.diagnosis import Cause
     from depfix.model.inventory import Inventory
+    from depfix.model.report import DistSummary
     from depfix.model.run import VerificationRun
     from depfix.policy.values import Policy
     from depfix.verify.verification import Settings
@@ -44,6 +46,7 @@ __all__ = [
     "audit",
     "closure_of",
     "diagnose",
+    "diff",
     "environments_for",
     "repair",
     "repairs",
@@ -106,6 +109,39 @@ def audit(path: str, options: Options, policy: Policy, *, inventory: bool = Fals
         own=(*seen.report.own, *own),
     )
     return replace(seen, report=report)
+
+
+def diff(old: str, new: str, options: Options, *, findings: bool = True) -> Difference:
+    """Return what the dist at `new` holds that the one at `old` does not, and the other way round.
+
+    Without `findings` neither is scanned: quicker. Raises InputError for a path, entry or environment that cannot be
+    worked with.
+    """
+    from depfix.inventory.comparing import compare_components, compare_files, compare_findings
+
+    (before, old_inventory, was), (now, new_inventory, found) = (
+        _compared(path, options, findings) for path in (old, new)
+    )
+    appeared, gone = compare_findings(was, found) if findings else (None, None)
+    return Difference(
+        Side(before, old_inventory.size),
+        Side(now, new_inventory.size),
+        compare_components(old_inventory, new_inventory),
+        compare_files(old_inventory, new_inventory),
+        appeared,
+        gone,
+    )
+
+
+def _compared(path: str, options: Options, findings: bool) -> tuple[DistSummary, Inventory, tuple[Finding, ...]]:
+    from depfix.inventory.taking import take_inventory
+
+    session = Session(path, options)
+    environments = session.environments()
+    examined = session.examine(session.dist.tree) if findings else None
+    closure = examined.closure if examined is not None else session.outline()
+    inventory = take_inventory(closure, environments, options.progress)
+    return session.summary, inventory, examined.findings if examined is not None else ()
 
 
 def diagnose(text: str, path: str, options: Options, log: str = "") -> tuple[Cause, ...]:

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from depfix.checks import run_checks
-from depfix.closure.build import Entry, build_closure
+from depfix.closure.build import Closure, Entry, build_closure
 from depfix.closure.distributions import present_distributions
 from depfix.closure.facts import Facts, Progress, no_progress
+from depfix.closure.graph import Graph, Node, NodeKind
 from depfix.closure.inside import Inside
 from depfix.closure.supply import Supply
+from depfix.closure.world import World
 from depfix.dist.identify import Dist, identify, open_dist
 from depfix.dist.tree import FileEntry, FileKind, Tree, read_tree
 from depfix.env.archives import Wanted
@@ -119,6 +121,11 @@ class Session:
         findings = tuple(finding for finding in run_checks(closure) if self.shown(finding))
         return Examined(closure, findings)
 
+    def outline(self) -> Closure:
+        """Return the world of the dist with nothing followed in it: for those who only ask whose its files are."""
+        world = World(self.dist, self.dist.tree, self._system, self._facts, self._project, self._supply, self.inside)
+        return Closure(Graph(Node(NodeKind.PROGRAM, self.dist.host.path)), world, from_program=False, native=())
+
     def examine_again(self, written: tuple[Action, ...]) -> Examined:
         """As `examine`, for the folder as it is on disk after these actions."""
         copies = {self._path_of(action): action.made or action.source for action in written}
@@ -138,6 +145,11 @@ class Session:
             contents = read_contents(self.dist, self.options.report)
             self._inside = Inside(contents, read_builtin(self.dist), self._target, packed_words(self.dist))
         return self._inside
+
+    @property
+    def summary(self) -> DistSummary:
+        """The dist as reports name it."""
+        return _summary(self.dist)
 
     @property
     def system(self) -> CleanSystem:
@@ -234,7 +246,7 @@ class Session:
         if not infos and not self._entries and not self.inside.knows_imports:
             inside += "; what else it imports, only --env, --report or --entry can tell"
         return Report(
-            _summary(self.dist),
+            self.summary,
             self._system.target.name,
             self._system.target.words,
             self._reach(),

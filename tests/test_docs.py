@@ -28,6 +28,7 @@ def _readme() -> str:
 
 
 COMMANDS = ("scan", "repair", "audit", "undo", "verify", "diagnose", "why", "tree", "envs", "explain")
+COMMANDS = ("scan", "repair", "undo", "verify", "diagnose", "diff", "why", "tree", "envs", "explain")
 
 
 def test_every_option_in_the_docs_exists_and_every_option_is_in_the_docs(cli: Callable[..., Cli]) -> None:

@@ -10,6 +10,7 @@ import click
 from depfix import __version__
 from depfix.cli.audit import audit
 from depfix.cli.diagnose import diagnose
+from depfix.cli.diff import diff
 from depfix.cli.envs import envs
 from depfix.cli.exits import CLEAN, INTERRUPTED, USAGE
 from depfix.cli.explain import explain
@@ -48,6 +49,7 @@ cli.add_command(audit)
 cli.add_command(undo)
 cli.add_command(verify)
 cli.add_command(diagnose)
+cli.add_command(diff)
 cli.add_command(why)
 cli.add_command(tree)
 cli.add_command(envs)

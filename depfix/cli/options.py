@@ -23,6 +23,12 @@ environment_option = click.option(
     "and conda packages, nothing installed) or, for DLLs alone, dir:FOLDER. Repeatable, in order of preference.",
 )
 _MOST_WORKERS = 8
+_REPORT = click.option(
+    "--report",
+    metavar="FILE",
+    default="",
+    help="Nuitka's compilation report of DIST; one that lies beside DIST is found.",
+)
 _SHARED = (
     click.option(
         "--entry",
@@ -38,12 +44,7 @@ _SHARED = (
         default="",
         help="Where the program's own modules are, if not beside the entry.",
     ),
-    click.option(
-        "--report",
-        metavar="FILE",
-        default="",
-        help="Nuitka's compilation report of DIST; one that lies beside DIST is found.",
-    ),
+    _REPORT,
     click.option(
         "--target",
         metavar="NAME",
@@ -110,6 +111,11 @@ def baseline_option(command: Command) -> Command:
 def baseline_options(command: Command) -> Command:
     """Add the options that name a baseline and write it."""
     return _BASELINE[0](_BASELINE[1](command))
+def shared_options(command: Command) -> Command:
+    """Add those options that decide what is looked at which may hold for several dists."""
+    for option in reversed([one for one in _SHARED if one is not _REPORT]):
+        command = option(command)
+    return command
 
 
 def report_options(command: Command) -> Command:

@@ -22,29 +22,33 @@ _TOLD = re.compile(r"v?(\d[\w.+-]*)", re.IGNORECASE)
 _GENERIC = re.compile(r"operating system", re.IGNORECASE)  # the product of each DLL of Windows
 _SPACES = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 _LONGEST = 120
+_THEMSELVES = (ComponentKind.PROGRAM, ComponentKind.PYTHON, ComponentKind.NATIVE, ComponentKind.RUNTIME)
 _VENDORED = (".libs", "_libs", ".dylibs")
 
 
 def identity_of(entry: FileEntry, about: About, world: World) -> Identity | None:
     """Return what an image is apart from the component that has it, None if it is a part of that and no more."""
-    if not fold(entry.name).endswith(".dll") or about.kind in (ComponentKind.PROGRAM, ComponentKind.UNKNOWN):
-        return None
-    if about.kind in (ComponentKind.NATIVE, ComponentKind.RUNTIME):
-        return None
-    if about.kind is ComponentKind.PYTHON:
+    if not fold(entry.name).endswith(".dll") or about.kind in _THEMSELVES:
         return None
     info = world.facts.version(entry)
     runtime = runtime_identity(entry, info)
     if runtime is not None:
         return runtime
     is_vendored = fold(parent(entry.path)).endswith(_VENDORED) or _MANGLED.fullmatch(entry.name) is not None
-    if info is not None and (info.product or info.description):
+    if info is not None and (is_anothers(info, about) or (is_vendored and (info.product or info.description))):
         name = native_name(entry, info)
-        if is_vendored or normalised(about.name) not in normalised(f"{name} {info.company}"):
-            return Identity(name, version_words(info), cleaned(info.company), "its version resource", _licence(entry))
+        return Identity(name, version_words(info), cleaned(info.company), "its version resource", _licence(entry))
     if is_vendored:
         return _named_identity(entry)
     return None
+
+
+def is_anothers(info: VersionInfo | None, about: About) -> bool:
+    """Return True if a version resource tells of a product that does not bear the name of a component."""
+    if info is None or not (info.product or info.description):
+        return False
+    told = normalised(f"{info.product} {info.description} {info.company}".replace(" ", "-"))
+    return normalised(about.name) not in told
 
 
 def runtime_identity(entry: FileEntry, info: VersionInfo | None) -> Identity | None:

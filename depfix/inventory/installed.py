@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from depfix.closure.distributions import Present, path_in_dist, records_of
 from depfix.closure.world import World
-from depfix.dist.tree import FileEntry
+from depfix.dist.tree import FileEntry, FileKind
 from depfix.env.licences import licence_of
 from depfix.env.records import fields, metadata_text
-from depfix.inventory.identities import cleaned
+from depfix.inventory.identities import cleaned, is_anothers
 from depfix.inventory.ledger import About, Key, Ledger
 from depfix.model.inventory import ComponentKind
 from depfix.model.names import base_name, fold, join, parent
@@ -62,13 +62,20 @@ def supplier_of(rows: Sequence[tuple[str, str]]) -> str:
 
 
 def claim_neighbours(ledger: Ledger, world: World) -> None:
-    """Give what lies in a folder of just one distribution to that: bytecode, generated files, extension modules."""
+    """Give what lies in a folder of just one distribution to that: bytecode, generated files, extension modules.
+
+    Not so a DLL that no record names and that says to be of another product.
+    """
     folders = _folders(ledger, world)
     roots = {fold(root) for root in ("", *world.dist.layout.search_path)}
     for entry in ledger.left():
         key = _owner_of_source(ledger, entry) or _owner_around(entry, folders, roots)
-        if key is not None:
+        if key is not None and not (_is_dll(entry) and is_anothers(world.facts.version(entry), ledger.about(key))):
             ledger.give(key, (entry.path,))
+
+
+def _is_dll(entry: FileEntry) -> bool:
+    return entry.kind is FileKind.IMAGE and fold(entry.name).endswith(".dll")
 
 
 def _folders(ledger: Ledger, world: World) -> dict[str, set[Key]]:

@@ -13,7 +13,7 @@ from depfix.closure.world import World
 from depfix.dist.tree import FileEntry, FileKind
 from depfix.env.protocol import Environment
 from depfix.inventory.compiled import claim_compiled
-from depfix.inventory.identities import identity_of
+from depfix.inventory.identities import identity_of, version_words
 from depfix.inventory.installed import claim_installed, claim_neighbours
 from depfix.inventory.ledger import Ledger
 from depfix.inventory.lent import claim_lent
@@ -93,4 +93,5 @@ def _file(entry: FileEntry, sha256: str, ledger: Ledger, world: World) -> Invent
     is_image = entry.kind is FileKind.IMAGE
     owner = ledger.owner(entry.path)
     identity = identity_of(entry, ledger.about(owner), world) if is_image and owner is not None else None
-    return InventoryFile(entry.path, entry.size, sha256, is_image, identity)
+    version = version_words(world.facts.version(entry)) if is_image else ""
+    return InventoryFile(entry.path, entry.size, sha256, is_image, identity, version)

@@ -45,6 +45,7 @@ class InventoryFile:
 
     `sha256` is empty if the file could not be read. `is_image` is True for a PE image. `identity` is what an image is
     by itself; None for a file of any other kind, and for an image that is nothing but a part of its component.
+    `version` is what an image's version resource says, whatever the component's is.
     """
 
     path: str
@@ -52,6 +53,7 @@ class InventoryFile:
     sha256: str
     is_image: bool
     identity: Identity | None = None
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ def scan_json(material: Material) -> str:
     value = report_value(material.report)
     if material.accepted:
         value["accepted"] = [
-            {"by": one.by, "reason": one.reason, "expires": one.expires, "finding": _finding(one.finding)}
+            {"by": one.by, "reason": one.reason, "expires": one.expires, "finding": finding_value(one.finding)}
             for one in material.accepted
         ]
     return encoded(value)
@@ -63,7 +63,7 @@ def report_value(report: Report) -> dict[str, object]:
             for one in report.environments
         ],
         "summary": {severity.value: report.count(severity) for severity in Severity},
-        "findings": [_finding(finding) for finding in report.findings],
+        "findings": [finding_value(finding) for finding in report.findings],
     }
     if report.plan is not None:
         value["plan"] = _plan(report.plan)
@@ -73,7 +73,8 @@ def report_value(report: Report) -> dict[str, object]:
     return value
 
 
-def _finding(finding: Finding) -> dict[str, object]:
+def finding_value(finding: Finding) -> dict[str, object]:
+    """Return a finding as JSON has it."""
     return {
         "rule": finding.rule,
         "name": finding.name,

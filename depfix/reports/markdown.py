@@ -7,7 +7,6 @@ It stays short enough for a comment (65,536 characters) and so for a job's summa
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from depfix.model.finding import Severity
 from depfix.model.names import base_name
 from depfix.model.shown import no_command, shown
 from depfix.reports.groups import BESIDE, Cure, Group, grouped
+from depfix.reports.markup import cells, code, prose
 from depfix.reports.words import accepted_words, count, sure_words, verdict
 
 if TYPE_CHECKING:
@@ -24,11 +24,7 @@ if TYPE_CHECKING:
     from depfix.reports.forms import Material
 
 _LONGEST = 60_000  # characters of all of it; GitHub takes 65,536 for a comment
-_LONGEST_CELL = 2_000
 _MOST_NAMES = 40
-_SPECIAL = re.compile(r"[\\`*_\[\]<>&|~$]")
-_MENTION = re.compile(r"(?<=@)|(?<=#)(?=\d)")
-_LINK = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)", re.I)
 _TITLES = {Severity.ERROR: "Errors", Severity.WARNING: "Warnings", Severity.INFO: "Possible, or for information"}
 _HEAD = ("| What | Why | What to do |", "| --- | --- | --- |")
 
@@ -73,11 +69,11 @@ class _Budget:
 def _head(material: Material) -> Iterator[str]:
     report = material.report
     mark = "failed" if material.verdict.failed else "passed"
-    yield f"## depfix {mark}: {_code(base_name(report.dist.root))}"
+    yield f"## depfix {mark}: {code(base_name(report.dist.root))}"
     yield ""
-    yield f"**{_prose(verdict(report, len(material.accepted)))}**"
+    yield f"**{prose(verdict(report, len(material.accepted)))}**"
     yield ""
-    yield _prose(_facts(report))
+    yield prose(_facts(report))
 
 
 def _facts(report: Report) -> str:
@@ -106,30 +102,30 @@ def _table(title: str, head: Sequence[str], taken: tuple[list[str], int]) -> Ite
 
 def _row(group: Group) -> str:
     first = group.first
-    subjects = ", ".join(map(_code, group.subjects[:_MOST_NAMES]))
+    subjects = ", ".join(map(code, group.subjects[:_MOST_NAMES]))
     hidden = len(group.subjects) - _MOST_NAMES
     what = f"{first.rule} {first.name}<br>{subjects}{f' and {hidden} more' if hidden > 0 else ''}{sure_words(first)}"
-    why = _prose(first.message)
+    why = prose(first.message)
     if group.chain:
-        why += f"<br>needed by {' → '.join(map(_code, group.chain))}"
-    return _cells(what, why, "<br>".join(filter(None, map(_cure, group.cures))))
+        why += f"<br>needed by {' → '.join(map(code, group.chain))}"
+    return cells(what, why, "<br>".join(filter(None, map(_cure, group.cures))))
 
 
 def _cure(cure: Cure) -> str:
-    names = f"{', '.join(map(_code, cure.subjects[:_MOST_NAMES]))}: " if cure.no_fix and len(cure.subjects) > 1 else ""
+    names = f"{', '.join(map(code, cure.subjects[:_MOST_NAMES]))}: " if cure.no_fix and len(cure.subjects) > 1 else ""
     if cure.no_fix:
-        return f"{names}{_prose(cure.no_fix)}"
+        return f"{names}{prose(cure.no_fix)}"
     if not cure.source:
         return ""
     number = f" ({len(cure.subjects)})" if len(cure.subjects) > 1 else ""
-    note = f"; {_prose(cure.note)}" if cure.note else ""
-    place = BESIDE if cure.destination == BESIDE else _code(cure.destination)
-    return f"copy from {_prose(cure.provider or 'a folder')}{number}: {_code(cure.source)}, to {place}{note}"
+    note = f"; {prose(cure.note)}" if cure.note else ""
+    place = BESIDE if cure.destination == BESIDE else code(cure.destination)
+    return f"copy from {prose(cure.provider or 'a folder')}{number}: {code(cure.source)}, to {place}{note}"
 
 
 def _accepted_row(accepted: Accepted) -> str:
     finding = accepted.finding
-    return _cells(f"{finding.rule} {finding.name}<br>{_code(shown(finding.subject))}", _prose(accepted_words(accepted)))
+    return cells(f"{finding.rule} {finding.name}<br>{code(shown(finding.subject))}", prose(accepted_words(accepted)))
 
 
 def _plan(plan: Plan, applied: bool, budget: _Budget) -> Iterator[str]:
@@ -137,36 +133,11 @@ def _plan(plan: Plan, applied: bool, budget: _Budget) -> Iterator[str]:
     head = ("| Action | File | From | Needed by |", "| --- | --- | --- | --- |")
     yield from _table(title, head, budget.taken((1, _action_row(action)) for action in plan.actions))
     if plan.declined:
-        declined = ((1, _cells(f"{row.rule} {_code(shown(row.subject))}", _prose(row.reason))) for row in plan.declined)
+        declined = ((1, cells(f"{row.rule} {code(shown(row.subject))}", prose(row.reason))) for row in plan.declined)
         head = ("| Not cured | Why |", "| --- | --- |")
         yield from _table(f"Without a cure ({len(plan.declined)})", head, budget.taken(declined))
 
 
 def _action_row(action: Action) -> str:
-    needed = " → ".join(_code(shown(step)) for step in action.chain)
-    return _cells(action.action, _code(shown(action.destination)), _prose(str(action.provider)), needed)
-
-
-def _cells(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _prose(text: str) -> str:
-    """Return a text that shows as it is: no markup, no link, no mention of a person or an issue."""
-    return _MENTION.sub("&#8203;", _LINK.sub(r"\\", _SPECIAL.sub(r"\\\g<0>", _short(text)))).replace("\\|", "&#124;")
-
-
-def _code(text: str) -> str:
-    """Return a text as code. What holds a `|`, which no table leaves alone, becomes prose (GFM, 4.10)."""
-    cut = _short(text)
-    if "|" in cut or not cut.strip():
-        return _prose(cut)
-    longest = max((len(run) for run in re.findall("`+", cut)), default=0)
-    fence = "`" * (longest + 1)
-    space = " " if cut[0] in "` " or cut[-1] in "` " else ""
-    return f"{fence}{space}{cut}{space}{fence}"
-
-
-def _short(text: str) -> str:
-    cut = shown(text)
-    return cut if len(cut) <= _LONGEST_CELL else f"{cut[:_LONGEST_CELL]} ..."
+    needed = " → ".join(code(shown(step)) for step in action.chain)
+    return cells(action.action, code(shown(action.destination)), prose(str(action.provider)), needed)

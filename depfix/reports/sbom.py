@@ -19,6 +19,7 @@ from depfix.inventory.redistribution import redistribution_notes, redistribution
 from depfix.model.finding import Confidence
 from depfix.model.inventory import Component, ComponentKind, Inventory, InventoryFile
 from depfix.model.names import base_name, normalised
+from depfix.model.shown import shown
 from depfix.reports.json import encoded
 
 if TYPE_CHECKING:
@@ -90,8 +91,8 @@ def _bom(inventory: Inventory, report: Report) -> Any:
     rows = {component.key: _component(component) for component in inventory.components}
     program = next((one for one in inventory.components if one.kind is ComponentKind.PROGRAM), None)
     facts = {"freezer": report.dist.freezer, "machine": report.dist.machine, "target": report.target}
-    properties = [Property(name=f"depfix:{name}", value=text(value)) for name, value in facts.items()]
-    properties += [Property(name="depfix:unread", value=text(f"{one.path}: {one.reason}")) for one in inventory.unread]
+    properties = [Property(name=f"depfix:{name}", value=shown(value)) for name, value in facts.items()]
+    properties += [Property(name="depfix:unread", value=shown(f"{one.path}: {one.reason}")) for one in inventory.unread]
     metadata = BomMetaData(
         tools=ToolRepository(components=[_tool()]),
         component=rows[program.key] if program is not None else None,
@@ -131,11 +132,11 @@ def _component(component: Component) -> Row:
     purl = _purl(component)
     is_release = component.kind is ComponentKind.PYTHON and _RELEASE.fullmatch(component.version)
     return Row(
-        name=text(component.name) or "unknown",
+        name=shown(component.name) or "unknown",
         type=_type(component),
-        version=text(component.version) or None,
-        bom_ref=text(component.key),
-        publisher=text(component.supplier) or None,
+        version=shown(component.version) or None,
+        bom_ref=shown(component.key),
+        publisher=shown(component.supplier) or None,
         licenses=_licences(component.licence),
         purl=purl,
         cpe=_CPE.format(component.version) if is_release else None,
@@ -157,11 +158,11 @@ def _purl(component: Component) -> PackageURL | None:
     """Return the package URL of what comes from an index of packages; DLLs that nobody claims have none."""
     from packageurl import PackageURL
 
-    name, version = text(component.name), text(component.version) or None
+    name, version = shown(component.name), shown(component.version) or None
     if component.kind is ComponentKind.DISTRIBUTION:
         return PackageURL("pypi", None, normalised(name), version)
     if component.kind is ComponentKind.CONDA:
-        return PackageURL("conda", None, name.lower(), version, {key: text(value) for key, value in component.details})
+        return PackageURL("conda", None, name.lower(), version, {key: shown(value) for key, value in component.details})
     if component.kind is ComponentKind.PYTHON:
         return PackageURL("generic", None, "python", version)
     return None
@@ -172,7 +173,7 @@ def _licences(licence: str) -> tuple[LicenseExpression | DisjunctiveLicense, ...
     from cyclonedx.model.license import DisjunctiveLicense, LicenseAcknowledgement, LicenseExpression
     from cyclonedx.spdx import fixup_id, is_expression
 
-    name, declared = text(licence), LicenseAcknowledgement.DECLARED
+    name, declared = shown(licence), LicenseAcknowledgement.DECLARED
     if not name:
         return ()
     plain = _LICENCE.sub("", name)
@@ -201,7 +202,7 @@ def _properties(component: Component) -> list[Property]:
 def _named(rows: list[tuple[str, str]]) -> list[Property]:
     from cyclonedx.model import Property
 
-    return [Property(name=f"depfix:{name}", value=text(value)) for name, value in rows if value]
+    return [Property(name=f"depfix:{name}", value=shown(value)) for name, value in rows if value]
 
 
 def _terms(note: Redistribution) -> str:
@@ -226,7 +227,7 @@ def _evidence(component: Component, purl: PackageURL | None) -> ComponentEvidenc
         technique = AnalysisTechnique.FILENAME
     sure = Decimal(_SURE[component.confidence])
     field = IdentityField.PURL if purl is not None else IdentityField.NAME
-    method = Method(technique=technique, confidence=sure, value=text(component.evidence))
+    method = Method(technique=technique, confidence=sure, value=shown(component.evidence))
     return ComponentEvidence(identity=[Identity(field=field, confidence=sure, methods=[method])])
 
 
@@ -245,21 +246,12 @@ def _file(component: Component, file: InventoryFile) -> Row:
         rows.append(("evidence", identity.evidence))
         rows += [("redistribution", _terms(note))] if note is not None else []
     return Row(
-        name=text(identity.name if identity is not None else base_name(file.path)) or "unnamed",
+        name=shown(identity.name if identity is not None else base_name(file.path)) or "unnamed",
         type=ComponentType.LIBRARY if identity is not None else ComponentType.FILE,
-        version=text(identity.version) or None if identity is not None else None,
-        publisher=text(identity.supplier) or None if identity is not None else None,
+        version=shown(identity.version) or None if identity is not None else None,
+        publisher=shown(identity.supplier) or None if identity is not None else None,
         licenses=_licences(identity.licence) if identity is not None else (),
-        bom_ref=text(f"file:{file.path}"),
+        bom_ref=shown(f"file:{file.path}"),
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=file.sha256)] if file.sha256 else (),
         properties=_named(rows),
     )
-
-
-def text(value: str) -> str:
-    """Return a text that every reader of JSON and XML takes: control characters and half surrogates are escaped."""
-    return "".join(one if _is_plain(one) else one.encode("unicode_escape").decode("ascii") for one in value)
-
-
-def _is_plain(one: str) -> bool:
-    return " " <= one < "\x7f" or ("\xa0" <= one < "\ud800") or (one > "\udfff" and one not in "\ufffe\uffff")
