@@ -147,6 +147,26 @@ def test_a_package_without_metadata_by_its_version_file(make_dist: DistMaker) ->
     assert "assets/logo.txt" in paths(named(found, "app.exe"))
 
 
+def test_a_dll_in_the_folder_of_a_package_that_says_to_be_anothers(make_dist: DistMaker) -> None:
+    """It lies in a folder of one distribution alone, is not in its RECORD, and names another product."""
+    dist = make_dist()
+    install(dist, "pkg", "1.0", {"pkg/__init__.py": b""})
+    shutil.copy(embedded_python() / "libssl-1_1.dll", dist / "pkg")
+    found = inventory(dist)
+    assert paths(named(found, "The OpenSSL Toolkit")) == ["pkg/libssl-1_1.dll"]
+    assert "pkg/libssl-1_1.dll" not in paths(named(found, "pkg"))
+
+
+def test_dlls_that_a_wheel_vendored_belong_to_the_package_of_that_name(make_dist: DistMaker) -> None:
+    name = "geos-601667c569b99092781bd4af7fecde0b.dll"
+    dist = make_dist({f"known.libs/{name}": (), f"loose.libs/{name}": ()}, {"known/__init__.py": ""})
+    found = inventory(dist)
+    known = named(found, "known")
+    assert paths(known) == ["known.libs/" + name, "known/__init__.py"]
+    assert [file.identity.name for file in known.files if file.identity is not None] == ["geos.dll"]
+    assert paths(named(found, "geos.dll")) == ["loose.libs/" + name]
+
+
 def test_what_the_project_has_is_the_programs(make_dist: DistMaker, tmp_path: Path) -> None:
     dist = make_dist({}, {"mine/__init__.py": ""})
     project = tmp_path / "project"
@@ -186,6 +206,7 @@ def test_python_and_what_it_brings(make_dist: DistMaker, tmp_path: Path) -> None
     assert paths(openssl) == ["libcrypto-1_1.dll", "libssl-1_1.dll"]
     runtime = named(found, "Visual C++ 2015-2022")
     assert (runtime.kind, runtime.version) == (ComponentKind.RUNTIME, "14.29.30139.0")
+    assert "Distributable Code" in runtime.licence
     assert runtime.supplier == "Microsoft Corporation" and runtime.chain[0] == "python.exe"
     assert named(found, "libffi-7.dll").licence == "MIT"
     assert runtime.key in python.needs and openssl.key in python.needs
@@ -230,7 +251,8 @@ def test_what_is_compiled_into_a_real_program(tmp_path: Path) -> None:
     shutil.copy(built / "main.report.xml", tmp_path)
     reported = inventory(tmp_path / "main.dist")
     assert not [one for one in alone.components if one.kind is ComponentKind.DISTRIBUTION]
-    assert named(alone, "markupsafe").kind is ComponentKind.UNKNOWN
+    unknown = {one.name: one.compiled_in for one in alone.components if one.kind is ComponentKind.UNKNOWN}
+    assert unknown == {"markupsafe": True, "six": True}
     for found, evidence in (
         (lent, "python:py311 has its modules"),
         (reported, "the compilation report main.report.xml"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from depfix.closure.distributions import path_in_dist, records_of
@@ -15,13 +17,16 @@ from depfix.model.finding import Confidence
 from depfix.model.inventory import ComponentKind
 from depfix.model.names import fold, join
 
+# What freezers put in to start the program: PyInstaller's modules and hooks, cx_Freeze's scripts.
+_STARTUP = re.compile(r"pyi(mod|boot|_)|__\w+__$|.*__main__|.*__(init|startup)__|BUILD_CONSTANTS")
 
-def claim_compiled(ledger: Ledger, world: World) -> None:
-    """Say of each module inside the program from which distribution it is, as far as anything tells."""
+
+def claim_compiled(ledger: Ledger, world: World, lenders: Sequence[Lender]) -> None:
+    """Say of each module inside the program from which distribution it is; what nothing tells of is unknown."""
     contents = world.inside.contents
     if contents is None:
         return
-    finders = (_Installed(world), _Reported(world), _Lent(world))
+    finders = (_Installed(world), _Reported(world, lenders), _Lent(world, lenders), _Unknown(world))
     for name, row in contents.modules.items():
         if name == PROGRAM or row.storage is Storage.EXCLUDED or ledger.owner_inside(name) is not None:
             continue
@@ -55,23 +60,24 @@ class _Installed:
 class _Lent:
     """Environments, by the module of that name."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, world: World, lenders: Sequence[Lender]) -> None:
+        self._supply = world.supply
+        self._lenders = {id(lender.environment): lender for lender in lenders}
 
     def about(self, module: FrozenModule) -> About | None:
-        found = self._world.supply.distribution_of(module.name)
-        if found is None:
+        found = self._supply.distribution_of(module.name)
+        lender = self._lenders.get(id(found[0])) if found is not None else None
+        if found is None or lender is None:
             return None
-        environment, distribution = found
-        return Lender(environment, self._world).words(distribution, "has its modules", Confidence.PROBABLE)
+        return lender.words(found[1], "has its modules", Confidence.PROBABLE)
 
 
 class _Reported:
     """The freezer's own report; licence and publisher are those of an environment that has the same version."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, lenders: Sequence[Lender]) -> None:
         contents = world.inside.contents
-        self._world = world
+        self._lenders = lenders
         self._found = contents.distributions if contents is not None else {}
         self._origin = contents.origin if contents is not None else ""
 
@@ -79,8 +85,24 @@ class _Reported:
         if module.name not in self._found:
             return None
         name, version = self._found[module.name]
-        lent = self._world.supply.distribution(name)
-        if lent is not None and lent[1].version == version:
-            known = Lender(lent[0], self._world).words(lent[1], "")
-            return replace(known, kind=ComponentKind.DISTRIBUTION, name=name, evidence=self._origin)
+        for lender in self._lenders:
+            lent = lender.environment.distribution(name)
+            if lent is not None and lent.version == version:
+                known = lender.words(lent, "")
+                return replace(known, kind=ComponentKind.DISTRIBUTION, name=name, evidence=self._origin)
         return About(ComponentKind.DISTRIBUTION, name, version, evidence=self._origin)
+
+
+class _Unknown:
+    """Nobody: a top-level package inside, the program's own or another's. Freezers' start-up code is left out."""
+
+    def __init__(self, world: World) -> None:
+        self._hides_code = world.dist.freezer.hides_code
+        self._builtin = world.inside.builtin
+
+    def about(self, module: FrozenModule) -> About | None:
+        top = module.name.partition(".")[0]
+        if not self._hides_code or top in self._builtin or module.storage is Storage.EXTENSION or _STARTUP.match(top):
+            return None
+        words = "modules inside the program of which nothing tells where they are from"
+        return About(ComponentKind.UNKNOWN, top, evidence=words, confidence=Confidence.POSSIBLE)

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from depfix.closure.world import World
 from depfix.dist.tree import FileEntry
 from depfix.inventory.ledger import About
-from depfix.knowledge.redistribution import runtime_name
+from depfix.knowledge.redistribution import redistribution, runtime_name
 from depfix.knowledge.tables import python_libraries
 from depfix.model.image import Version, VersionInfo
 from depfix.model.inventory import ComponentKind, Identity
@@ -28,7 +28,7 @@ _VENDORED = (".libs", "_libs", ".dylibs")
 
 def identity_of(entry: FileEntry, about: About, world: World) -> Identity | None:
     """Return what an image is apart from the component that has it, None if it is a part of that and no more."""
-    if not fold(entry.name).endswith(".dll") or about.kind in _THEMSELVES:
+    if not fold(entry.name).endswith(".dll") or about.kind in _THEMSELVES or plain_name(entry.name) == about.name:
         return None
     info = world.facts.version(entry)
     runtime = runtime_identity(entry, info)
@@ -56,7 +56,9 @@ def runtime_identity(entry: FileEntry, info: VersionInfo | None) -> Identity | N
     name = runtime_name(fold(plain_name(entry.name)))
     if not name or info is None or "microsoft" not in info.company.lower():
         return None
-    return Identity(name, version_words(info), cleaned(info.company), "its name and version resource", "", True)
+    terms = redistribution(fold(plain_name(entry.name)), info.company)
+    licence = terms.licence if terms is not None else ""
+    return Identity(name, version_words(info), cleaned(info.company), "its name and version resource", licence, True)
 
 
 def native_name(entry: FileEntry, info: VersionInfo | None) -> str:

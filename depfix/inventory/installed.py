@@ -33,7 +33,7 @@ def about_present(world: World, present: Present) -> About:
     rows = world.facts.remember(entry.source, "inventory", _fields) if entry is not None else ()
     return About(
         ComponentKind.DISTRIBUTION,
-        cleaned(present.name),
+        cleaned(present.name) or base_name(present.folder),
         cleaned(present.version),
         licence_of(rows),
         supplier_of(rows),

@@ -97,11 +97,6 @@ class Ledger:
         """Return whose a module inside the program is."""
         return self._inside.get(module)
 
-    def owners_below(self, folder: str) -> frozenset[Key]:
-        """Return whose the files below a folder are, as far as that is known."""
-        start = f"{fold(folder)}/"
-        return frozenset(key for path, key in self._owners.items() if path.startswith(start))
-
     def keys(self, kind: ComponentKind) -> tuple[Key, ...]:
         """Return the components of a kind."""
         return tuple(key for key in self._rows if key[0] is kind)

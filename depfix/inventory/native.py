@@ -17,8 +17,8 @@ def claim_runtimes(ledger: Ledger, world: World) -> None:
     for entry in _images(ledger):
         identity = runtime_identity(entry, world.facts.version(entry))
         if identity is not None:
-            evidence = f"version resource of {entry.name}"
-            about = About(ComponentKind.RUNTIME, identity.name, identity.version, "", identity.supplier, evidence)
+            known = (identity.name, identity.version, identity.licence, identity.supplier)
+            about = About(ComponentKind.RUNTIME, *known, f"version resource of {entry.name}")
             ledger.claim(about, (entry.path,))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 
 from depfix.closure.world import World
 from depfix.dist.tree import FileEntry, FileKind
@@ -19,14 +21,15 @@ _VERSION = re.compile(
 )
 _MODULES = (".py", ".pyc", ".pyd")
 _LARGEST = 1 << 18
+_LIBRARIES = ".libs"
 
 
-def claim_packages(ledger: Ledger, world: World) -> None:
+def claim_packages(ledger: Ledger, world: World, lenders: Sequence[Lender]) -> None:
     """Give the files of each import package that is left to a component of its own."""
-    lenders = [Lender(environment, world) for environment in world.supply.environments]
+    roots = sorted({"", world.dist.layout.packages, *world.dist.layout.search_path}, key=len, reverse=True)
     tops: dict[str, list[FileEntry]] = {}
     for entry in ledger.left():
-        top = _top(entry, world)
+        top = _top(entry, world, roots)
         if top:
             tops.setdefault(top, []).append(entry)
     for top, entries in tops.items():
@@ -34,14 +37,16 @@ def claim_packages(ledger: Ledger, world: World) -> None:
             ledger.claim(_about(top, entries, world, lenders), [entry.path for entry in entries])
 
 
-def _top(entry: FileEntry, world: World) -> str:
-    """Return the dist-relative folder of the import package that a file lies in, an empty string if in none."""
-    roots = sorted({"", world.dist.layout.packages, *world.dist.layout.search_path}, key=len, reverse=True)
+def _top(entry: FileEntry, world: World, roots: Sequence[str]) -> str:
+    """Return the dist-relative folder of the import package that a file lies in, or that has it in its `.libs`."""
     path = fold(entry.path)
     root = next(one for one in roots if not one or path.startswith(f"{fold(one)}/"))
     inner = entry.path[len(root) + 1 :] if root else entry.path
     first, slash, _ = inner.partition("/")
-    return join(root, first) if slash and first.isidentifier() else ""
+    top = first.removesuffix(_LIBRARIES)
+    if top != first and not world.tree.has_folder(join(root, top)):
+        return ""
+    return join(root, top) if slash and top.isidentifier() else ""
 
 
 def _is_own(top: str, world: World) -> bool:
@@ -49,7 +54,7 @@ def _is_own(top: str, world: World) -> bool:
     return world.authorship.project_source(name) is not None
 
 
-def _about(top: str, entries: list[FileEntry], world: World, lenders: list[Lender]) -> About:
+def _about(top: str, entries: list[FileEntry], world: World, lenders: Sequence[Lender]) -> About:
     name = top.rpartition("/")[2]
     version, where = _version(top, world)
     for lender in lenders:
@@ -57,9 +62,7 @@ def _about(top: str, entries: list[FileEntry], world: World, lenders: list[Lende
         if owner is not None:
             shown = f"{owner.name} {owner.version}"
             known = lender.words(owner, f"has other files at the places of {shown}", Confidence.POSSIBLE)
-            return About(
-                known.kind, known.name, version, known.licence, known.supplier, known.evidence, known.confidence
-            )
+            return replace(known, version=version, details=())
     if version:
         return About(ComponentKind.DISTRIBUTION, name, version, evidence=where, confidence=Confidence.POSSIBLE)
     words = f"the folder {top}, of which nothing tells where it is from"

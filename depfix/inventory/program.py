@@ -10,7 +10,7 @@ from depfix.dist.freezers import Freezer
 from depfix.dist.tree import FileEntry, FileKind
 from depfix.env.licences import PYTHON_LICENCE
 from depfix.imports.finder import COMPLETION_FOLDER
-from depfix.inventory.identities import version_words
+from depfix.inventory.identities import plain_name, version_words
 from depfix.inventory.ledger import About, Key, Ledger
 from depfix.knowledge.stdlib import stdlib_extensions, stdlib_modules
 from depfix.model.finding import Confidence
@@ -99,7 +99,6 @@ def claim_rest(ledger: Ledger, world: World) -> None:
     program = ledger.keys(ComponentKind.PROGRAM)[0]
     ledger.give(program, [entry.path for entry in ledger.left() if entry.kind is not FileKind.IMAGE])
     for entry in ledger.left():
-        words = f"nobody claims {entry.path}, and it has no version resource"
-        ledger.claim(
-            About(ComponentKind.UNKNOWN, entry.name, evidence=words, confidence=Confidence.POSSIBLE), (entry.path,)
-        )
+        words = f"nobody claims {entry.path}, and it does not say what it is"
+        name = plain_name(entry.name)
+        ledger.claim(About(ComponentKind.UNKNOWN, name, evidence=words, confidence=Confidence.POSSIBLE), (entry.path,))

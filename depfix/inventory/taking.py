@@ -16,7 +16,7 @@ from depfix.inventory.compiled import claim_compiled
 from depfix.inventory.identities import identity_of, version_words
 from depfix.inventory.installed import claim_installed, claim_neighbours
 from depfix.inventory.ledger import Ledger
-from depfix.inventory.lent import claim_lent
+from depfix.inventory.lent import Lender, claim_lent, claim_named
 from depfix.inventory.native import claim_native, claim_runtimes
 from depfix.inventory.needs import Needs
 from depfix.inventory.packages import claim_packages
@@ -34,9 +34,9 @@ def take_inventory(
 ) -> Inventory:
     """Return every file of the dist of a closure, by the component that it is from; the largest is first.
 
-    Who knows best is asked first: the program, the records of what is installed in the dist, Python and the runtimes by
-    their names, then `environments`, then what lies around a file, then the file itself. Each file is read once, for
-    its hash.
+    Who knows best is asked first: the program, the records of what is installed in the dist, Python by its names,
+    `environments`, the runtimes by their names, the freezer, then what lies around a file, then the file itself. Each
+    file is read once, for its hash.
     """
     world = closure.world
     hashes = _hashes(world, progress)
@@ -44,11 +44,13 @@ def take_inventory(
     claim_program(ledger, world)
     claim_installed(ledger, world)
     claim_python(ledger, world)
+    lenders = tuple(Lender(environment, world) for environment in environments)
+    claim_lent(ledger, lenders, hashes)
     claim_runtimes(ledger, world)
-    claim_lent(ledger, world, environments, hashes)
-    claim_compiled(ledger, world)
+    claim_named(ledger, lenders, hashes)
+    claim_compiled(ledger, world, lenders)
     claim_neighbours(ledger, world)
-    claim_packages(ledger, world)
+    claim_packages(ledger, world, lenders)
     claim_native(ledger, world)
     claim_rest(ledger, world)
     return _inventory(ledger, closure, hashes)

@@ -158,7 +158,9 @@ def _purl(component: Component) -> PackageURL | None:
     """Return the package URL of what comes from an index of packages; DLLs that nobody claims have none."""
     from packageurl import PackageURL
 
-    name, version = shown(component.name), shown(component.version) or None
+    name, version = shown(component.name).strip("/ "), shown(component.version) or None
+    if not normalised(name).strip("-"):
+        return None
     if component.kind is ComponentKind.DISTRIBUTION:
         return PackageURL("pypi", None, normalised(name), version)
     if component.kind is ComponentKind.CONDA:
