@@ -27,8 +27,7 @@ def _readme() -> str:
     return (ROOT / "README.md").read_text("utf-8")
 
 
-COMMANDS = ("scan", "repair", "audit", "undo", "verify", "diagnose", "why", "tree", "envs", "explain")
-COMMANDS = ("scan", "repair", "undo", "verify", "diagnose", "diff", "why", "tree", "envs", "explain")
+COMMANDS = ("scan", "repair", "audit", "undo", "verify", "diagnose", "diff", "why", "tree", "envs", "explain")
 
 
 def test_every_option_in_the_docs_exists_and_every_option_is_in_the_docs(cli: Callable[..., Cli]) -> None:

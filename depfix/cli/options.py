@@ -111,6 +111,8 @@ def baseline_option(command: Command) -> Command:
 def baseline_options(command: Command) -> Command:
     """Add the options that name a baseline and write it."""
     return _BASELINE[0](_BASELINE[1](command))
+
+
 def shared_options(command: Command) -> Command:
     """Add those options that decide what is looked at which may hold for several dists."""
     for option in reversed([one for one in _SHARED if one is not _REPORT]):

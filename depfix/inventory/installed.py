@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 
 from depfix.closure.distributions import Present, path_in_dist, records_of
 from depfix.closure.world import World
-from depfix.dist.tree import FileEntry, FileKind
+from depfix.dist.tree import FileEntry, FileKind, Tree
 from depfix.env.licences import licence_of
 from depfix.env.records import fields, metadata_text
 from depfix.inventory.identities import cleaned, is_anothers
@@ -22,9 +23,14 @@ def claim_installed(ledger: Ledger, world: World) -> None:
     """Give each distribution its metadata, and the files that its RECORD names."""
     for present in world.distributions:
         rows = records_of(world.tree, world.facts, present)
-        below = f"{fold(present.folder)}/"
-        own = [entry.path for entry in world.tree if fold(entry.path).startswith(below)]
+        own = _below(world.tree, present.folder)
         ledger.claim(about_present(world, present), [*own, *(path_in_dist(present, row) for row in rows)])
+
+
+def _below(tree: Tree, folder: str) -> Iterator[str]:
+    yield from (entry.path for entry in tree.files_in(folder))
+    for inner in tree.folders_in(folder):
+        yield from _below(tree, inner)
 
 
 def about_present(world: World, present: Present) -> About:
@@ -42,8 +48,6 @@ def about_present(world: World, present: Present) -> About:
 
 
 def _fields(source: str) -> tuple[tuple[str, str], ...]:
-    import os
-
     return tuple(fields(metadata_text(os.path.dirname(source))))
 
 

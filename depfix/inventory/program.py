@@ -10,7 +10,7 @@ from depfix.dist.freezers import Freezer
 from depfix.dist.tree import FileEntry, FileKind
 from depfix.env.licences import PYTHON_LICENCE
 from depfix.imports.finder import COMPLETION_FOLDER
-from depfix.inventory.identities import plain_name, version_words
+from depfix.inventory.identities import cleaned, plain_name, version_words
 from depfix.inventory.ledger import About, Key, Ledger
 from depfix.knowledge.stdlib import stdlib_extensions, stdlib_modules
 from depfix.model.finding import Confidence
@@ -33,7 +33,7 @@ def claim_program(ledger: Ledger, world: World) -> Key:
         ComponentKind.PROGRAM,
         base_name(dist.host.path),
         version_words(info) if not of_python else "",
-        supplier=info.company if info is not None and not of_python else "",
+        supplier=cleaned(info.company) if info is not None and not of_python else "",
         evidence=f"the {dist.freezer.words}" if dist.freezer is not Freezer.NONE else "the program's folder",
     )
     key = ledger.open(about)
