@@ -17,6 +17,7 @@ from fixtures import nuitka_lab
 from fixtures.fidelity.cases import complete_dist, read_cases
 from fixtures.windows_lab import embedded_python
 from tests.conftest import PYTHON_DLL, DistMaker, Forge
+from tests.test_archives import CODE, PYC, a_bundle, a_pyz, a_zip
 
 MakeConda = Callable[..., Path]
 
@@ -264,3 +265,31 @@ def test_what_is_compiled_into_a_real_program(tmp_path: Path) -> None:
     assert (named(lent, "six").licence, named(reported, "six").licence) == ("MIT", "")
     python = named(alone, "Python")
     assert (python.version, python.compiled_in) == ("3.11.9", True)
+
+
+def test_modules_in_the_archives_of_a_program(make_dist: DistMaker) -> None:
+    """A folder of PyInstaller: packages are in the exe, their extension modules beside it."""
+    dist = make_dist({"_internal/pkg/fast.pyd": (), "_internal/other/fast.pyd": ()})
+    modules = dict.fromkeys(("pkg", "other", "pure", "json"), (1, CODE))
+    entries = [
+        ("o", "pyi-contents-directory _internal", b"", False),
+        ("z", "PYZ.pyz", a_pyz(modules), False),
+        ("m", "struct", CODE, True),
+        ("m", "pyimod01_archive", CODE, True),
+        ("s", "pyiboot01_bootstrap", CODE, True),
+        ("s", "app", CODE, True),
+    ]
+    with (dist / "app.exe").open("ab") as program:
+        program.write(a_bundle(entries))
+    (dist / "_internal" / "base_library.zip").write_bytes(a_zip({"os.pyc": PYC}))
+    install(dist / "_internal", "real-name", "1.0", {}, "License: MIT")
+    with (dist / "_internal" / "real-name-1.0.dist-info" / "RECORD").open("a") as record:
+        record.write("pkg/__init__.py,,\n")
+    found = inventory(dist)
+    known = named(found, "real-name")
+    assert (known.kind, known.compiled_in, known.licence) == (ComponentKind.DISTRIBUTION, True, "MIT")
+    assert "_internal/pkg/fast.pyd" in paths(known)
+    unknown = {one.name: (paths(one), one.compiled_in) for one in found.components if one.kind is ComponentKind.UNKNOWN}
+    assert unknown == {"other": (["_internal/other/fast.pyd"], True), "pure": ([], True)}
+    python = named(found, "Python")
+    assert python.compiled_in and "_internal/base_library.zip" in paths(python)

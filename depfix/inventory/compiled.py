@@ -18,7 +18,7 @@ from depfix.model.inventory import ComponentKind
 from depfix.model.names import fold, join
 
 # What freezers put in to start the program: PyInstaller's modules and hooks, cx_Freeze's scripts.
-_STARTUP = re.compile(r"pyi(mod|boot|_)|__\w+__$|.*__main__|.*__(init|startup)__|BUILD_CONSTANTS")
+_STARTUP = re.compile(r"_?pyi(mod|boot|_)|__\w+__$|.*__main__|.*__(init|startup)__|BUILD_CONSTANTS")
 
 
 def claim_compiled(ledger: Ledger, world: World, lenders: Sequence[Lender]) -> None:

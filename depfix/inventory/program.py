@@ -72,7 +72,7 @@ def _is_pythons(entry: FileEntry, world: World) -> bool:
     folder, name = fold(parent(entry.path)), fold(entry.name)
     python = world.dist.python
     beside = fold(parent(python.path)) if python is not None else ""
-    if folder in ("", beside) and _OF_PYTHON.fullmatch(name):
+    if folder in ("", beside, fold(world.dist.layout.beside)) and _OF_PYTHON.fullmatch(name):
         return True
     standard = fold(world.dist.layout.stdlib)
     if standard and fold(entry.path).startswith(f"{standard}/") and world.dist.freezer is Freezer.PYTHON:
