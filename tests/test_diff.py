@@ -91,9 +91,16 @@ def test_what_became_of_packages() -> None:
 
 
 def test_another_licence_of_the_same_files_is_a_change() -> None:
-    one = package("x", "1", file("a.py", "1"))
+    one = replace(package("x", "1", file("a.py", "1")), licence="BSD")
     (row,) = compare_components(Inventory((one,)), Inventory((replace(one, licence="MIT"),)))
     assert row.change is Change.CHANGED
+
+
+def test_what_only_one_of_the_two_knows_is_no_change() -> None:
+    """Beside one build lies the compilation report, or an environment; of the other nothing tells."""
+    one = package("x", "1", file("a.py", "1"))
+    unknown = replace(one, version="", kind=ComponentKind.UNKNOWN)
+    assert compare_components(Inventory((unknown,)), Inventory((replace(one, licence="MIT"),))) == ()
 
 
 # --- the command ---

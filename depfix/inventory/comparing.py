@@ -83,10 +83,11 @@ def _paired(
 def _component_change(old: Component | None, new: Component | None) -> ComponentChange | None:
     if old is None or new is None:
         return ComponentChange(Change.ADDED if old is None else Change.REMOVED, old, new)
-    if old.version != new.version:
+    if old.version != new.version and old.version and new.version:  # one that nothing tells is no other version
         return ComponentChange(Change.VERSION, old, new)
     same = sorted(file.sha256 for file in old.files) == sorted(file.sha256 for file in new.files)
-    return None if same and old.licence == new.licence else ComponentChange(Change.CHANGED, old, new)
+    relicensed = old.licence != new.licence and old.licence and new.licence
+    return ComponentChange(Change.CHANGED, old, new) if relicensed or not same else None
 
 
 # --- files ---
