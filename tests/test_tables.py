@@ -30,6 +30,7 @@ COLUMNS = {
     **dict.fromkeys(("features.tsv", "python-targets.tsv", "stdlib-extensions.tsv"), 3),
     **dict.fromkeys(("feature-kinds.tsv", "process-starters.tsv", "redistributable-system.tsv", "vc-runtime.tsv"), 4),
     "frozen-calls.tsv": 6,
+    "redistribution.tsv": 7,
     "assemblies.tsv": 5,
     **dict.fromkeys(("known-dlls.tsv", "environment-places.tsv"), 1),
     **dict.fromkeys(("licence-classifiers.tsv", "python-libraries.tsv"), 2),
@@ -38,13 +39,14 @@ COLUMNS = {
     "text-configurations.tsv": 6,
     **dict.fromkeys(("opcodes.tsv", "targets.tsv"), 8),
 }
-# Columns that may be empty: an edition, emulation, DLLs of an assembly and what brings it, who carries a runtime, needs of two kinds.
+# Columns that may be empty: an edition, emulation, a maker that no resource names, DLLs of an assembly and what brings it, who carries a runtime, needs of two kinds.
 MAY_BE_EMPTY = {
     "targets.tsv": {3, 5},
     "assemblies.tsv": {2, 3},
     "vc-runtime.tsv": {2},
     "stdlib-extensions.tsv": {1, 2},
     "text-configurations.tsv": {1},
+    "redistribution.tsv": {3},
 }
 IN_ORDER_OF_AGE = {"python-targets.tsv", "stdlib-extensions.tsv", "targets.tsv"}
 GROUPED = {
@@ -129,7 +131,16 @@ def test_keys_are_unique_and_in_order(name: str) -> None:
     if name not in IN_ORDER_OF_AGE | GROUPED:
         assert keys == sorted(keys)
     if not name.startswith(
-        ("stdlib-", "opcodes", "licence-", "environment-places", "file-readers", "process-", "frozen-")
+        (
+            "stdlib-",
+            "opcodes",
+            "licence-",
+            "environment-places",
+            "file-readers",
+            "process-",
+            "frozen-",
+            "redistribution.",
+        )
     ):  # names of modules and instructions compare with case, names of DLLs do not
         assert [key for key in keys if key != key.lower()] == []
 
