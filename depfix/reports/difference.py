@@ -10,6 +10,7 @@ from depfix.model.difference import Change, ComponentChange, Difference, FileCha
 from depfix.model.finding import Finding, Severity
 from depfix.model.inventory import Component, InventoryFile
 from depfix.model.names import base_name
+from depfix.model.shown import no_command
 from depfix.reports.groups import Group, grouped
 from depfix.reports.json import encoded, finding_value
 from depfix.reports.markup import cells, code, prose
@@ -257,7 +258,7 @@ def difference_markdown(difference: Difference, *, verbose: bool) -> str:
     for title, findings in (("New findings", difference.appeared), ("Gone", difference.gone)):
         wanted = [one for one in findings or () if verbose or one.severity is not Severity.INFO]
         lines += _table(title, "| Severity | Rule | What | Why |", list(map(_group_row, grouped(wanted))))
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join(map(no_command, lines)).rstrip() + "\n"
 
 
 def _group_row(group: Group) -> str:
