@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Each file of tests in one process, in the order of tests/conftest.py.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo demo-torch test test-fast check bench fidelity clean wine browser
+.PHONY: demo demo-torch test test-fast check bench fidelity clean wine browser shells
 
 demo: $(STAMP)  ## the main job on small Windows binaries, offline once pip is done
 	$(BIN)/python -m fixtures.demo
@@ -14,7 +14,7 @@ demo: $(STAMP)  ## the main job on small Windows binaries, offline once pip is d
 demo-torch: $(STAMP)  ## the main job on the real torch for Windows (downloads about 200 MB once)
 	$(BIN)/python -m fixtures.demo --torch
 
-test: $(STAMP) wine browser  ## every test; installs what they need
+test: $(STAMP) wine browser shells  ## every test; installs what they need
 	$(BIN)/python -m pytest $(PARALLEL)
 
 test-fast: $(STAMP)  ## what needs neither Wine nor downloads
@@ -41,6 +41,10 @@ wine: $(STAMP)
 	@$(BIN)/python -m fixtures.windows_lab check >/dev/null 2>&1 || \
 		sh fixtures/apt_install.sh "The tests run real Windows programs" wine wine64 xvfb
 	@$(BIN)/python -m fixtures.windows_lab check
+
+shells:
+	@command -v zsh >/dev/null && command -v fish >/dev/null || \
+		sh fixtures/apt_install.sh "The tests complete commands in real shells" zsh fish
 
 browser:
 	@command -v chromium >/dev/null || \

@@ -22,6 +22,7 @@ PYTHON_DLL = "python310.dll"
 # The files that take minutes, longest first: where several processes test, the others fill the gaps.
 LONG = (
     "nuitka_programs",
+    "nuitka_plugin",
     "image_classifier",
     "torch",
     "verify_lab",

@@ -27,19 +27,34 @@ def _readme() -> str:
     return (ROOT / "README.md").read_text("utf-8")
 
 
-COMMANDS = ("scan", "repair", "audit", "undo", "verify", "diagnose", "diff", "why", "tree", "envs", "explain")
+COMMANDS = (
+    "scan",
+    "repair",
+    "audit",
+    "undo",
+    "verify",
+    "diagnose",
+    "diff",
+    "why",
+    "tree",
+    "envs",
+    "explain",
+    "nuitka-plugin",
+    "completion",
+)
 
 
 def test_every_option_in_the_docs_exists_and_every_option_is_in_the_docs(cli: Callable[..., Cli]) -> None:
     page = (ROOT / "docs" / "usage.md").read_text("utf-8")
-    helps = {name: cli(name, "--help").out for name in COMMANDS}
+    helps = {"": cli("--help").out} | {name: cli(name, "--help").out for name in COMMANDS}
     real = {option for text in helps.values() for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)}
     written = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page))
-    nuitka = {"--deployment", "--nofollow-import-to", "--include-module"}
+    nuitka = {"--deployment", "--nofollow-import-to", "--include-module", "--standalone", "--user-plugin"}
+    nuitka |= {"--depfix-fail-on", "--depfix-repair"}  # of the plugin
     pip = {"--platform", "--python-version", "--only-binary"}
     assert written <= real | nuitka | pip
     common = {"--help", "--all", "--quiet", "--verbose", "--output"}
-    assert real - written <= common
+    assert real - written <= common | nuitka
 
 
 def test_the_rule_page_is_the_catalogue() -> None:

@@ -10,6 +10,7 @@ from depfix.checks.conflicts import check_conflicts, check_openmp
 from depfix.checks.damaged import check_damaged
 from depfix.checks.data import check_data
 from depfix.checks.environments import check_environments
+from depfix.checks.extended import check_extended
 from depfix.checks.gpu import check_backends, check_gpu
 from depfix.checks.images import check_images
 from depfix.checks.metadata import check_metadata
@@ -29,7 +30,7 @@ from depfix.model.finding import Finding
 
 
 def run_checks(closure: Closure) -> tuple[Finding, ...]:
-    """Return every finding of a closure, worst first, then by rule and subject."""
+    """Return every finding of a closure, those of extensions too, worst first, then by rule and subject."""
     found = [*check_target(closure), *check_missing(closure), *check_modules(closure), *check_metadata(closure)]
     native = [*check_native_data(closure)]
     found += [*without_repeated(closure, check_data(closure), native), *native, *check_bound(closure)]
@@ -47,4 +48,5 @@ def run_checks(closure: Closure) -> tuple[Finding, ...]:
     found += check_environments(closure, found)
     found += check_skipped(closure)
     found += check_unreached(closure, {finding.subject for finding in found})
+    found += check_extended(closure)
     return tuple(sorted(found, key=lambda finding: (finding.severity.rank, finding.rule, finding.subject)))

@@ -7,19 +7,21 @@ import sys
 
 import click
 
-from depfix import __version__
 from depfix.cli.audit import audit
+from depfix.cli.completion import completion, prepare_completion
 from depfix.cli.diagnose import diagnose
 from depfix.cli.diff import diff
 from depfix.cli.envs import envs
 from depfix.cli.exits import CLEAN, INTERRUPTED, USAGE
 from depfix.cli.explain import explain
+from depfix.cli.plugin import nuitka_plugin
 from depfix.cli.repair import repair
 from depfix.cli.scan import scan
 from depfix.cli.terminal import hint, tell
 from depfix.cli.tree import tree
 from depfix.cli.undo import undo
 from depfix.cli.verify import verify
+from depfix.cli.version import print_version
 from depfix.cli.why import why
 from depfix.errors import DepfixError
 
@@ -27,7 +29,14 @@ _OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="depfix")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=print_version,
+    help="Show the version, those of the tables of facts, and the extensions.",
+)
 def cli() -> None:
     """Find and repair what a frozen Python program for Windows lacks.
 
@@ -54,6 +63,8 @@ cli.add_command(why)
 cli.add_command(tree)
 cli.add_command(envs)
 cli.add_command(explain)
+cli.add_command(nuitka_plugin)
+cli.add_command(completion)
 
 
 def main() -> None:
@@ -61,6 +72,7 @@ def main() -> None:
     import gc
 
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 50, 100)  # hardly anything that a scan keeps is garbage
+    prepare_completion()
     try:
         cli.main(prog_name="depfix", standalone_mode=False)
     except click.exceptions.Abort:

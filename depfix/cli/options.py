@@ -8,17 +8,27 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from depfix.cli.completing import (
+    complete_environments,
+    complete_files,
+    complete_folders,
+    complete_formats,
+    complete_rules,
+    complete_targets,
+)
+
 if TYPE_CHECKING:
     from depfix.pipeline import Options
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-dist_argument = click.argument("dist", type=click.Path(path_type=str), metavar="DIST")
+dist_argument = click.argument("dist", type=click.Path(path_type=str), metavar="DIST", shell_complete=complete_folders)
 environment_option = click.option(
     "--env",
     "environments",
     multiple=True,
     metavar="SPEC",
+    shell_complete=complete_environments,
     help="Where files can be taken from: conda:NAME, conda:FOLDER, venv:FOLDER, python:FOLDER, wheels:FOLDER (wheels "
     "and conda packages, nothing installed) or, for DLLs alone, dir:FOLDER. Repeatable, in order of preference.",
 )
@@ -27,6 +37,7 @@ _REPORT = click.option(
     "--report",
     metavar="FILE",
     default="",
+    shell_complete=complete_files,
     help="Nuitka's compilation report of DIST; one that lies beside DIST is found.",
 )
 _SHARED = (
@@ -35,6 +46,7 @@ _SHARED = (
         "entries",
         multiple=True,
         metavar="FILE",
+        shell_complete=complete_files,
         help="The program's own script: only what it reaches is checked. Repeatable.",
     ),
     click.option(
@@ -42,6 +54,7 @@ _SHARED = (
         "project",
         metavar="DIR",
         default="",
+        shell_complete=complete_folders,
         help="Where the program's own modules are, if not beside the entry.",
     ),
     _REPORT,
@@ -49,11 +62,24 @@ _SHARED = (
         "--target",
         metavar="NAME",
         default="",
+        shell_complete=complete_targets,
         help="The Windows that the program is to run on: win7, win8.1, win10, win11, each also with -n; server-core; "
         "with -x86, -amd64 or -arm64 for the machine. Default: win10, or what the Python of DIST needs.",
     ),
-    click.option("--select", multiple=True, metavar="RULE", help="Only this rule (code or name). Repeatable."),
-    click.option("--ignore", multiple=True, metavar="RULE", help="Not this rule (code or name). Repeatable."),
+    click.option(
+        "--select",
+        multiple=True,
+        metavar="RULE",
+        shell_complete=complete_rules,
+        help="Only this rule (code or name). Repeatable.",
+    ),
+    click.option(
+        "--ignore",
+        multiple=True,
+        metavar="RULE",
+        shell_complete=complete_rules,
+        help="Not this rule (code or name). Repeatable.",
+    ),
 )
 format_option = click.option(
     "--format",
@@ -69,6 +95,7 @@ every_form_option = click.option(
     metavar="NAME",
     default="text",
     show_default=True,
+    shell_complete=complete_formats,
     help="The form of the report: text, json, html, sarif, junit, github (annotations), gitlab (code quality) or "
     "markdown; or what an extension adds.",
 )
@@ -77,11 +104,19 @@ _BASELINE = (
         "--baseline",
         metavar="FILE",
         default="",
+        shell_complete=complete_files,
         help="Findings that this file names do not count: those of a past day.",
     ),
     click.option("--update-baseline", is_flag=True, help="Write the findings of today to the file of --baseline."),
 )
-output_option = click.option("-o", "--output", metavar="FILE", default="", help="Write the report to a file instead.")
+output_option = click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    default="",
+    shell_complete=complete_files,
+    help="Write the report to a file instead.",
+)
 _REPORTS = (
     output_option,
     click.option(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from depfix.env.archives import Wanted
 from depfix.env.conda import conda_problem, open_conda
 from depfix.env.discover import conda_prefixes, environment_name, find_by_name
+from depfix.env.extended import extension_schemes, open_extended
 from depfix.env.folder import open_folder
 from depfix.env.installed import open_python, open_venv, venv_problem
 from depfix.env.listing import host_folder
@@ -22,32 +23,34 @@ _OPENERS: dict[str, Callable[[str, str], Environment]] = {
     "python": open_python,
     "dir": open_folder,
 }
-_SCHEMES = ("conda", *_OPENERS, "wheels")
+SCHEMES = ("conda", *_OPENERS, "wheels")
 
 
 def open_environment(spec: str, environ: Mapping[str, str], wanted: Wanted | None = None) -> Environment:
-    """Return the environment that `spec` names: `conda:NAME`, or a kind with a folder.
+    """Return the environment that `spec` names: `conda:NAME`, a kind with a folder, or what an extension opens.
 
     `wanted` is what the dist takes, on which depends what of `wheels:FOLDER` can serve. Raises UnknownEnvironmentError
-    if there is none, WrongEnvironmentError if Windows files cannot come from it.
+    if there is none, WrongEnvironmentError if Windows files cannot come from it, ExtensionError.
     """
     scheme, colon, value = spec.partition(":")
     if not colon or len(scheme) == 1:  # a bare name or path, with a drive letter perhaps
         raise UnknownEnvironmentError(spec, "it does not say what kind it is", _guess(spec))
-    if scheme not in _SCHEMES:
-        near = difflib.get_close_matches(scheme, _SCHEMES, n=1)
+    if scheme not in SCHEMES and scheme not in extension_schemes():
+        near = difflib.get_close_matches(scheme, (*SCHEMES, *extension_schemes()), n=1)
         raise UnknownEnvironmentError(spec, f"unknown kind {scheme!r}", f"{near[0]}:{value}" if near else "")
     if not value:
         raise UnknownEnvironmentError(spec, "it names nothing")
     if scheme == "conda":
         return open_conda(_prefix(value, spec, environ), spec)
-    if scheme == "wheels":
-        if wanted is None:
-            raise UnknownEnvironmentError(spec, "what of it serves depends on the dist")
-        from depfix.env.wheel_folder import open_wheels
+    if scheme in _OPENERS:
+        return _OPENERS[scheme](value, spec)
+    if wanted is None:
+        raise UnknownEnvironmentError(spec, "what of it serves depends on the dist")
+    if scheme != "wheels":
+        return open_extended(scheme, value, spec, wanted)
+    from depfix.env.wheel_folder import open_wheels
 
-        return open_wheels(value, spec, wanted)
-    return _OPENERS[scheme](value, spec)
+    return open_wheels(value, spec, wanted)
 
 
 def active_environment(environ: Mapping[str, str]) -> Environment | None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import re
 from functools import lru_cache
 
 import msgspec
 
-from depfix.errors import DataFileError, UnknownRuleError
+from depfix.errors import DataFileError, ExtensionError, UnknownRuleError
+from depfix.extensions import CHECKS, Extension, extensions
 from depfix.knowledge.tables import read_data
 from depfix.model.finding import Severity
 
+_OWN_PREFIX = "DF"
+_CODE = re.compile(r"[A-Z]{2,8}\d{3}")
+_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _OF_A_POLICY = "DF7"
 _NOT_OF_A_SCAN = ("DF6", _OF_A_POLICY)  # of a run, and of a policy
 _OF_SOURCES = ("DF301", "DF4")
@@ -29,14 +34,57 @@ class Rule(msgspec.Struct, frozen=True):
     safety: str
 
 
-@lru_cache(maxsize=1)
+class ExtensionRules(msgspec.Struct, frozen=True):
+    """What a check of another distribution adds to the catalogue; `problem` says why it adds nothing."""
+
+    extension: Extension
+    rules: tuple[Rule, ...] = ()
+    problem: ExtensionError | None = None
+
+
 def rules() -> tuple[Rule, ...]:
-    """Return all rules in the order of their codes."""
+    """Return all rules in the order of their codes: depfix's own, then those of extensions."""
+    return _catalogue()
+
+
+@lru_cache(maxsize=1)
+def own_rules() -> tuple[Rule, ...]:
+    """Return depfix's own rules in the order of their codes. Raises DataFileError."""
     found = msgspec.json.decode(read_data("rules.json"), type=tuple[Rule, ...])
     codes = [rule.code for rule in found]
     if codes != sorted(set(codes)) or len({rule.name for rule in found}) != len(found):
         raise DataFileError("rules.json", "codes are not in order, or one stands there twice")
     return found
+
+
+@lru_cache(maxsize=1)
+def extension_rules() -> tuple[ExtensionRules, ...]:
+    """Return what each check of another distribution adds, by name. One that cannot be used adds nothing."""
+    taken = {text for rule in own_rules() for text in (rule.code, rule.name)}
+    found: list[ExtensionRules] = []
+    for extension in extensions(CHECKS):
+        found.append(_added(extension, taken))
+        taken.update(text for rule in found[-1].rules for text in (rule.code, rule.name))
+    return tuple(found)
+
+
+def _added(extension: Extension, taken: set[str]) -> ExtensionRules:
+    try:
+        return ExtensionRules(extension, _rules_of(extension, taken))
+    except ExtensionError as problem:
+        return ExtensionRules(extension, problem=problem)
+
+
+@lru_cache(maxsize=1)
+def _catalogue() -> tuple[Rule, ...]:
+    added = sorted((rule for row in extension_rules() for rule in row.rules), key=lambda rule: rule.code)
+    return (*own_rules(), *added)
+
+
+def provider_of(code: str) -> str:
+    """Return the distribution whose extension brings a rule, an empty string for depfix's own."""
+    rows = (row for row in extension_rules() if any(rule.code == code for rule in row.rules))
+    return next((row.extension.provider for row in rows), "")
 
 
 def scan_rules(sources: bool) -> tuple[str, ...]:
@@ -56,9 +104,39 @@ def policy_rules() -> tuple[str, ...]:
 def rule(name: str) -> Rule:
     """Return the rule with this code or name, in any case. Raises UnknownRuleError with the nearest name."""
     wanted = name.strip().lower()
+    for entry in own_rules():  # first, so that extensions are loaded only by who asks for one of theirs
+        if wanted in (entry.code.lower(), entry.name):
+            return entry
     for entry in rules():
         if wanted in (entry.code.lower(), entry.name):
             return entry
-    known = [entry.code.lower() for entry in rules()] + [entry.name for entry in rules()]
-    near = difflib.get_close_matches(wanted, known, n=1)
-    raise UnknownRuleError(name, near[0].upper() if near and near[0].startswith("df") else "".join(near))
+    codes = [entry.code.lower() for entry in rules()]
+    near = difflib.get_close_matches(wanted, codes + [entry.name for entry in rules()], n=1)
+    raise UnknownRuleError(name, near[0].upper() if near and near[0] in codes else "".join(near))
+
+
+def _rules_of(extension: Extension, taken: set[str]) -> tuple[Rule, ...]:
+    """Return the rules of a check. Raises ExtensionError if it cannot be loaded or its rules cannot be used."""
+    found = getattr(extension.load(), "rules", None)
+    if not isinstance(found, tuple) or not found or not all(isinstance(rule, Rule) for rule in found):
+        raise extension.failure("its rules are no tuple of Rule")
+    known = set(taken)
+    for rule in found:
+        problem = _problem(rule, known)
+        if problem:
+            raise extension.failure(f"its rule {rule.code!r} {problem}")
+        known.update((rule.code, rule.name))
+    return found
+
+
+def _problem(rule: Rule, taken: set[str]) -> str:
+    texts = (rule.code, rule.name, rule.summary, rule.why, rule.example, rule.cure, rule.safety)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(rule.severity, Severity):
+        return "has a field of the wrong type"
+    if not _CODE.fullmatch(rule.code) or rule.code.rstrip("0123456789") == _OWN_PREFIX:
+        return f"must have a code of two to eight capital letters, not {_OWN_PREFIX}, and three digits"
+    if not _NAME.fullmatch(rule.name):
+        return "must have a name of small letters, digits and hyphens"
+    if rule.code in taken or rule.name in taken:
+        return "has a code or name that is taken"
+    return ""

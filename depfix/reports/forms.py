@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
 from depfix.closure.graph import Graph
-from depfix.errors import ExtensionError, UnknownFormError
+from depfix.errors import UnknownFormError
 from depfix.extensions import FORMATS, Extension, extensions
 from depfix.model.audit import Accepted, Verdict
 from depfix.model.inventory import Inventory
+from depfix.model.names import unsafe_name
 from depfix.model.report import Report
 
 
@@ -67,7 +68,7 @@ _OWN = (
 
 def form_names() -> tuple[str, ...]:
     """Return the names of depfix's own forms, then those of extensions."""
-    return (*(row[0] for row in _OWN), *(extension.name for extension in _others()))
+    return (*(row[0] for row in _OWN), *dict.fromkeys(extension.name for extension in _others()))
 
 
 def form(name: str) -> Form:
@@ -107,5 +108,16 @@ def _others() -> tuple[Extension, ...]:
 def _loaded(extension: Extension) -> Form:
     found = extension.load()
     if not isinstance(found, Form):
-        raise ExtensionError(extension.name, extension.provider, f"{FORMATS} takes a Form, not {type(found).__name__}")
-    return found
+        raise extension.failure(f"{FORMATS} takes a Form, not {type(found).__name__}")
+    if found.name != extension.name:
+        raise extension.failure(f"its form is called {found.name!r}, its entry point {extension.name!r}")
+    if unsafe_name(found.file_name) or "/" in found.file_name:
+        raise extension.failure(f"its file name {found.file_name!r} is none")
+
+    def render(material: Material) -> str:
+        made = extension.call(found.render, material)
+        if not isinstance(made, str):
+            raise extension.failure(f"its form gave {type(made).__name__} for a text")
+        return made
+
+    return replace(found, render=render)

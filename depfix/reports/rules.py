@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from depfix.knowledge.rules import rule, rules
+from depfix.knowledge.rules import provider_of, rule, rules
 from depfix.reports.text import Line
 
 
@@ -29,3 +29,6 @@ def explanation_lines(name: str) -> Iterator[Line]:
         if title:
             yield Line(lead=title, colour="white")
         yield Line(text)
+    provider = provider_of(entry.code)
+    yield Line()
+    yield Line(provider or f"docs/rules.md#{entry.code.lower()}", "from  " if provider else "see   ", "white")

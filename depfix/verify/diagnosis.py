@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from depfix.knowledge.failures import UNKNOWN, causes
-from depfix.knowledge.rules import rules
+from depfix.knowledge.rules import own_rules
 from depfix.model.diagnosis import Cause
 from depfix.model.finding import Confidence
 from depfix.verify.messages import Hit, hits_of
@@ -54,7 +54,7 @@ def cause_words(cause: str, subject: str) -> str:
 def rule_code(cause: str) -> str:
     """Return the code of the rule that a cause is named after, an empty string if it is none."""
     name = "unguarded-multiprocessing" if cause == "multiprocessing" else cause
-    return next((rule.code for rule in rules() if rule.name == name), "")
+    return next((rule.code for rule in own_rules() if rule.name == name), "")
 
 
 def _rank(hit: Hit, told: Told) -> tuple[bool, bool, int, int, int]:

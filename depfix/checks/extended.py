@@ -1,0 +1,72 @@
+"""The checks of other distributions. What they cannot do is a finding, and takes nothing from depfix's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from depfix.checks.findings import finding
+from depfix.closure.build import Closure
+from depfix.errors import ExtensionError
+from depfix.extensions import CHECKS, Extension
+from depfix.knowledge.rules import ExtensionRules, Rule, extension_rules
+from depfix.model.finding import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class CheckExtension:
+    """What an entry point of `depfix.checks` names: rules of its own, and the check that finds by them.
+
+    `check` is called once for each closure that depfix looks at, for a repair several times, and must say the same of
+    the same closure. It changes nothing, and runs nothing of the dist.
+    """
+
+    rules: tuple[Rule, ...]
+    check: Callable[[Closure], Iterable[Finding]]
+
+
+def check_extended(closure: Closure) -> Iterator[Finding]:
+    """Yield what the checks of extensions find, and for each that failed a finding that says so."""
+    for row in extension_rules():
+        found, problem = _run(row, closure)
+        yield from found
+        if problem is not None:
+            message = f"{problem}; what it looks for is unknown"
+            provider = problem.provider.partition(" ")[0]
+            yield finding("not-looked-at", f"extension:{problem.name}", message, identity=provider)
+
+
+def _run(row: ExtensionRules, closure: Closure) -> tuple[list[Finding], ExtensionError | None]:
+    """Return what a check found before it failed, and why it failed, None if it did not."""
+    found: list[Finding] = []
+    if row.problem is not None:
+        return found, row.problem
+    try:
+        names = {rule.code: rule.name for rule in row.rules}
+        found.extend(_checked(row.extension, each, names) for each in _check_of(row.extension)(closure))
+    except ExtensionError as problem:
+        return found, problem
+    except (Exception, SystemExit) as error:  # other people's code
+        return found, row.extension.failure(error)
+    return found, None
+
+
+def _check_of(extension: Extension) -> Callable[[Closure], Iterable[Finding]]:
+    loaded = extension.load()
+    if not isinstance(loaded, CheckExtension):
+        raise extension.failure(f"{CHECKS} takes a CheckExtension, not {type(loaded).__name__}")
+    return loaded.check
+
+
+def _checked(extension: Extension, each: object, names: dict[str, str]) -> Finding:
+    """Return a finding whose fields are of the right types and whose rule is one of these. Raises ExtensionError."""
+    if not isinstance(each, Finding):
+        raise extension.failure(f"it gave {type(each).__name__} for a finding")
+    if names.get(each.rule) != each.name:
+        raise extension.failure(f"it gave a finding of {each.rule} {each.name}, which is no rule of its own")
+    try:
+        return msgspec.convert(msgspec.to_builtins(each), Finding)
+    except (msgspec.ValidationError, TypeError) as error:
+        raise extension.failure(f"it gave a finding that is none: {error}") from error
