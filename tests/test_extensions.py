@@ -53,6 +53,9 @@ def test_the_check_of_an_extension_is_like_one_of_depfix(cli: Run, broken: Path,
     assert rules_of(cli("scan", broken, "--format", "json", "--ignore", "exk101", environ=installed)) == {
         ("DF101", "need.dll")
     }
+    sarif = json.loads(cli("scan", broken, "--format", "sarif", environ=installed).out)["runs"][0]
+    described = {rule["id"]: rule for rule in sarif["tool"]["driver"]["rules"]}
+    assert "Whoever has the dist has the key" in described["EXK101"]["help"]["text"]
     assert rules_of(cli("scan", broken, "--format", "json")) == {("DF101", "need.dll")}
     dry = cli("repair", broken, "--dry-run", "--env", f"dir:{broken}", environ=installed)
     assert "leave the file out when the program is frozen" in dry.out
