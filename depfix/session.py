@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from depfix.checks import run_checks
+from depfix.checks.extended import unchecked
 from depfix.closure.build import Closure, Entry, build_closure
 from depfix.closure.distributions import present_distributions
 from depfix.closure.facts import Facts, Progress, no_progress
@@ -229,7 +230,9 @@ class Session:
 
     def shown(self, finding: Finding) -> bool:
         """Return True if the user wants to see findings of its rule."""
-        return self._chosen(finding.rule)
+        return self._chosen(finding.rule) or (
+            finding.rule not in self._ignored and not self._selected.isdisjoint(unchecked(finding))
+        )
 
     def _chosen(self, code: str) -> bool:
         return code not in self._ignored and (not self._selected or code in self._selected)
@@ -242,6 +245,8 @@ class Session:
     def report(self, findings: tuple[Finding, ...], environments: tuple[Environment, ...]) -> Report:
         """Return the report of a scan."""
         infos = [environment.info for environment in environments]
+        failed = {code for finding in findings for code in unchecked(finding)}
+        codes = (code for code in scan_rules(bool(self._sources())) if self._chosen(code) and code not in failed)
         inside = self.inside.words
         if not infos and not self._entries and not self.inside.knows_imports:
             inside += "; what else it imports, only --env, --report or --entry can tell"
@@ -253,7 +258,7 @@ class Session:
             tuple(EnvironmentSummary(info.spec, info.root, info.kind, info.python, info.caveat) for info in infos),
             findings,
             inside=inside,
-            checked=tuple(code for code in scan_rules(bool(self._sources())) if self._chosen(code)),
+            checked=tuple(codes),
             own=tuple(self._own_sources(findings)),
         )
 

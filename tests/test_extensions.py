@@ -181,6 +181,30 @@ def test_what_a_check_found_before_it_failed_is_kept(
     assert rules_of(result) == {("DF101", "need.dll"), ("BAD101", "first"), ("DF501", "extension:bad")}
 
 
+def test_a_rule_that_nobody_looked_for_is_not_told_to_have_passed(
+    cli: Run, broken: Path, distribution: Callable[..., dict[str, str]]
+) -> None:
+    text = "EXTENSION = CheckExtension((rule(),), lambda closure: {})"
+    whole = distribution("checks", text.format("()"))
+    passed = cli("scan", broken, "--format", "junit", environ=whole)
+    assert "BAD101" in passed.out
+    failing = distribution("checks", text.format("1 / 0"))
+    assert "BAD101" not in cli("scan", broken, "--format", "junit", environ=failing).out
+    selected = cli("scan", broken, "--format", "json", "--select", "BAD101", "--fail-on", "warning", environ=failing)
+    assert (selected.code, rules_of(selected)) == (1, {("DF501", "extension:bad")})
+
+
+def test_an_audit_takes_checks_and_formats_of_extensions(
+    cli: Run, broken: Path, tmp_path: Path, installed: dict[str, str]
+) -> None:
+    (tmp_path / "depfix.toml").write_text(
+        'select = ["EXK101"]\n[[accept]]\nrule = "shipped-private-key"\nreason = "a test key"\n'
+    )
+    done = cli("audit", broken, environ=installed, cwd=tmp_path)
+    assert (done.code, "1 accepted by depfix.toml" in done.out) == (0, True), done
+    assert (tmp_path / "depfix-report" / "findings.csv").read_text("utf-8").startswith("severity,confidence,rule,")
+
+
 OPENED = "EXTENSION = EnvironmentExtension('bad', lambda value, spec, wanted: {})"
 
 

@@ -14,6 +14,8 @@ from depfix.extensions import CHECKS, Extension
 from depfix.knowledge.rules import ExtensionRules, Rule, extension_rules
 from depfix.model.finding import Finding
 
+_FAILED = "extension:"  # with its name, the subject of the finding that says so
+
 
 @dataclass(frozen=True, slots=True)
 class CheckExtension:
@@ -35,7 +37,15 @@ def check_extended(closure: Closure) -> Iterator[Finding]:
         if problem is not None:
             message = f"{problem}; what it looks for is unknown"
             provider = problem.provider.partition(" ")[0]
-            yield finding("not-looked-at", f"extension:{problem.name}", message, identity=provider)
+            yield finding("not-looked-at", f"{_FAILED}{problem.name}", message, identity=provider)
+
+
+def unchecked(finding: Finding) -> frozenset[str]:
+    """Return the codes of the rules that nobody looked for, if a finding says that the check of an extension failed."""
+    if finding.name != "not-looked-at" or not finding.subject.startswith(_FAILED):
+        return frozenset()
+    rows = (row for row in extension_rules() if row.extension.name == finding.subject.removeprefix(_FAILED))
+    return frozenset(rule.code for row in rows for rule in row.rules)
 
 
 def _run(row: ExtensionRules, closure: Closure) -> tuple[list[Finding], ExtensionError | None]:

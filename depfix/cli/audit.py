@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from depfix.cli.baselines import opened_baseline, rules_unseen, tell_gone, write_baseline
+from depfix.cli.completing import complete_files, complete_folders, complete_formats
 from depfix.cli.exits import CLEAN, FINDINGS
 from depfix.cli.options import baseline_options, environment_option, options_from, scan_options
 from depfix.cli.terminal import ProgressBar, hint, print_lines, tell
@@ -41,11 +42,12 @@ class _Audited:
 
 
 @click.command()
-@click.argument("dists", nargs=-1, type=click.Path(path_type=str), metavar="DIST...")
+@click.argument("dists", nargs=-1, type=click.Path(path_type=str), metavar="DIST...", shell_complete=complete_folders)
 @click.option(
     "--config",
     metavar="FILE",
     default="",
+    shell_complete=complete_files,
     help="The policy: a depfix.toml, or a pyproject.toml with [tool.depfix]. Default: the nearest one, from here up.",
 )
 @click.option("--show-policy", is_flag=True, help="Print the policy in effect and where each value is from, and stop.")
@@ -57,9 +59,16 @@ class _Audited:
     "formats",
     multiple=True,
     metavar="NAME",
+    shell_complete=complete_formats,
     help="Only this form of report. Repeatable. Default: every form that there is.",
 )
-@click.option("--output-dir", metavar="DIR", default="", help="The folder for the reports. Default: depfix-report.")
+@click.option(
+    "--output-dir",
+    metavar="DIR",
+    default="",
+    shell_complete=complete_folders,
+    help="The folder for the reports. Default: depfix-report.",
+)
 @click.option(
     "--fail-on",
     type=click.Choice(["error", "warning", "never"]),
