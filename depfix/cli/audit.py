@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -196,6 +195,8 @@ def _as_options(policy: Policy) -> dict[str, Any]:
 
 
 def _judgements(done: Sequence[_Audited], baselines: Mapping[str, Baseline | None]) -> tuple[Judgement, ...]:
+    from datetime import datetime, timezone
+
     from depfix.policy.judging import Case, judge
 
     today = datetime.now(timezone.utc).date()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 from depfix.cli.terminal import print_text
@@ -31,11 +29,3 @@ def completion(shell: str) -> None:
     made = get_completion_class(shell)
     if made is not None:
         print_text(made(click.get_current_context().find_root().command, {}, "depfix", _VARIABLE).source())
-
-
-def prepare_completion() -> None:
-    """Make ready for a shell that asks for completions, if one does."""
-    if _VARIABLE in os.environ:
-        from depfix.cli.shells import register
-
-        register()

@@ -4,31 +4,50 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 
 import click
 
-from depfix.cli.audit import audit
-from depfix.cli.completion import completion, prepare_completion
-from depfix.cli.diagnose import diagnose
-from depfix.cli.diff import diff
-from depfix.cli.envs import envs
 from depfix.cli.exits import CLEAN, INTERRUPTED, USAGE
-from depfix.cli.explain import explain
-from depfix.cli.plugin import nuitka_plugin
-from depfix.cli.repair import repair
-from depfix.cli.scan import scan
 from depfix.cli.terminal import hint, tell
-from depfix.cli.tree import tree
-from depfix.cli.undo import undo
-from depfix.cli.verify import verify
 from depfix.cli.version import print_version
-from depfix.cli.why import why
 from depfix.errors import DepfixError
 
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000
+_COMMANDS = {
+    "scan": "depfix.cli.scan:scan",
+    "repair": "depfix.cli.repair:repair",
+    "audit": "depfix.cli.audit:audit",
+    "undo": "depfix.cli.undo:undo",
+    "verify": "depfix.cli.verify:verify",
+    "diagnose": "depfix.cli.diagnose:diagnose",
+    "diff": "depfix.cli.diff:diff",
+    "why": "depfix.cli.why:why",
+    "tree": "depfix.cli.tree:tree",
+    "envs": "depfix.cli.envs:envs",
+    "explain": "depfix.cli.explain:explain",
+    "nuitka-plugin": "depfix.cli.plugin:nuitka_plugin",
+    "completion": "depfix.cli.completion:completion",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class LateGroup(click.Group):
+    """Imports a command when it is asked for, so that each starts as quickly as it can alone."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted({*_COMMANDS, *super().list_commands(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, None if there is none of this name; then all are there, for click to name a near one."""
+        for name in (cmd_name,) if cmd_name in _COMMANDS else _COMMANDS:
+            if name not in self.commands:
+                module, _, attribute = _COMMANDS[name].partition(":")
+                self.add_command(getattr(import_module(module), attribute))
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=LateGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--version",
     is_flag=True,
@@ -52,27 +71,15 @@ def cli() -> None:
     """
 
 
-cli.add_command(scan)
-cli.add_command(repair)
-cli.add_command(audit)
-cli.add_command(undo)
-cli.add_command(verify)
-cli.add_command(diagnose)
-cli.add_command(diff)
-cli.add_command(why)
-cli.add_command(tree)
-cli.add_command(envs)
-cli.add_command(explain)
-cli.add_command(nuitka_plugin)
-cli.add_command(completion)
-
-
 def main() -> None:
     """Run the command line; turn depfix's exceptions into messages, hints and exit codes."""
     import gc
 
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 50, 100)  # hardly anything that a scan keeps is garbage
-    prepare_completion()
+    if "_DEPFIX_COMPLETE" in os.environ:
+        from depfix.cli.shells import register
+
+        register()
     try:
         cli.main(prog_name="depfix", standalone_mode=False)
     except click.exceptions.Abort:

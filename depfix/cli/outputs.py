@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
 
 from depfix.errors import WriteError
 
 
 def write_whole(path: str, text: str) -> None:
     """Write a file beside its place, then move it there. Raises WriteError."""
+    import tempfile  # here: `--version` and `--help` do without it
+
     folder, name = os.path.split(os.path.abspath(path))
     try:
         handle, scratch = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
@@ -29,6 +30,8 @@ def write_whole(path: str, text: str) -> None:
 
 def check_place(path: str) -> None:
     """Raise WriteError if a file cannot be written whole: told before the work, not after it."""
+    import tempfile
+
     if os.path.isdir(path):
         raise WriteError(path, "it is a folder")
     try:
