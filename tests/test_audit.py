@@ -194,7 +194,7 @@ def test_a_form_that_fails_does_not_lose_the_others(
     (tmp_path / "depfix-report" / "broken.txt").write_text("of an earlier run")
     result = cli("audit", "main.dist", cwd=tmp_path, environ=environ)
     assert result.code == 3
-    assert "the report broken could not be made: RuntimeError: no report today" in result.err
+    assert "the extension 'broken' of others 1.0 cannot be used: RuntimeError: no report today" in result.err
     assert "the report absent could not be made: the extension 'absent' of others 1.0 cannot be used" in result.err
     assert result.out.splitlines()[-1] == "failed  main.dist: 1 error, 0 warnings"
     assert not (tmp_path / "depfix-report" / "broken.txt").exists()
