@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from depfix.cli.completing import complete_folders
 from depfix.cli.exits import exit_code
 from depfix.cli.options import environment_option, options_from, output_option, shared_options
 from depfix.cli.terminal import ProgressBar, check_outputs, emit, print_lines
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("old", type=click.Path(path_type=str), metavar="OLD")
-@click.argument("new", type=click.Path(path_type=str), metavar="NEW")
+@click.argument("old", type=click.Path(path_type=str), metavar="OLD", shell_complete=complete_folders)
+@click.argument("new", type=click.Path(path_type=str), metavar="NEW", shell_complete=complete_folders)
 @environment_option
 @shared_options
 @click.option("--no-findings", is_flag=True, help="Do not scan the two: quicker.")
