@@ -365,6 +365,31 @@ def test_an_extension_module_that_only_compiled_code_imports(
         assert finding.chain[-2:] == ("pkg/core.pyd", "pkg._helper")
 
 
+def test_what_a_source_copes_without_and_compiled_code_imports(make_dist: DistMaker, tmp_path: Path) -> None:
+    guarded = "from . import core\ntry:\n    from . import _helper\nexcept ImportError:\n    pass\n"
+    dist = make_dist({}, {"pkg/__init__.py": guarded, RECORD: "pkg/core.pyd,,\npkg/_helper.pyd,,\n"})
+    put_text(tmp_path / "core.c", '__declspec(dllexport) const char *wanted(void) { return "pkg._helper"; }')
+    put(compile_c(tmp_path / "core.c", tmp_path / "core.dll"), dist / "pkg" / "core.pyd")
+    put_text(tmp_path / "program.py", "import pkg\n")
+    assert rows(dist, entry=tmp_path / "program.py") == {"DF204 error probable pkg._helper"}
+
+
+def test_one_of_several_modules_that_a_function_chooses_is_a_warning(make_dist: DistMaker, tmp_path: Path) -> None:
+    source = (
+        "import importlib\n_BACKENDS = {'a': 'pkg._first', 'b': 'pkg._second', 'c': 'pkg._third'}\n"
+        "def choose(name):\n    return importlib.import_module(_BACKENDS[name])\n"
+    )
+    record = "pkg/_first.pyd,,\npkg/_second.pyd,,\npkg/_third.pyd,,\n"
+    dist = make_dist(
+        {"pkg/_second.pyd": ("need.dll",), "pkg/_third.pyd": ()}, {"pkg/__init__.py": source, RECORD: record}
+    )
+    put_text(tmp_path / "program.py", "import sys, pkg\npkg.choose(sys.argv[1])\n")
+    assert rows(dist, entry=tmp_path / "program.py") == {
+        "DF204 warning probable pkg._first",
+        "DF101 warning probable need.dll",
+    }
+
+
 def test_what_compiled_code_imports_is_missing_with_an_environment_too(
     make_dist: DistMaker, make_conda: MakeConda, forge: Forge, tmp_path: Path
 ) -> None:

@@ -85,6 +85,12 @@ def surest_first(graph: Graph, edges: Iterable[Edge]) -> list[tuple[Strength, Ed
     return sorted(rows, key=lambda row: (-row[0], len(graph.chain(row[1].source)), row[1].source.name))
 
 
+def is_by_choice(closure: Closure, edge: Edge) -> bool:
+    """Return True if a need arises only if one of several modules is chosen: a backend, a format, a plugin."""
+    chain = (*closure.graph.chain(edge.source), edge)
+    return any(step.one_of_own or step.one_of_many for step in chain)
+
+
 def version_words(closure: Closure, path: str) -> str:
     """Return " (1.2.3.4)" for an image of the dist with a version resource, else an empty string."""
     entry = closure.world.tree.file(path)

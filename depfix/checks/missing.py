@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from depfix.checks.abi import is_another_python
-from depfix.checks.findings import confidence_of, finding, locations_of, severity_of, surest_first
+from depfix.checks.findings import confidence_of, finding, is_by_choice, locations_of, severity_of, surest_first
 from depfix.checks.runtimes import is_debug
 from depfix.closure.build import Closure
 from depfix.closure.graph import Edge, EdgeKind, Node, NodeKind, chain_texts
@@ -75,6 +75,8 @@ def _missing(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> 
     deciding = min(rows, key=lambda row: (weight(row)[0].rank, _kind_rank(row[1].kind)))
     edge = deciding[1]
     severity, confidence = weight(deciding)
+    if severity is Severity.ERROR and is_by_choice(closure, edge):
+        severity, confidence = Severity.WARNING, Confidence.PROBABLE
     alike = [row for row in rows if row[1].kind is edge.kind]
     needing = [row[1] for row in (deciding, *alike, *rows)]
     surer = [each for each in needing if each.kind is not EdgeKind.NAMED]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from depfix.checks.abi import unimportable_words
-from depfix.checks.findings import confidence_of, finding, needs_of, severity_of, surest_first
+from depfix.checks.findings import confidence_of, finding, is_by_choice, needs_of, severity_of, surest_first
 from depfix.checks.twins import absent_twins, split_rows, twin_finding
 from depfix.closure.build import Closure
 from depfix.closure.graph import Edge, EdgeKind, Node, NodeKind, chain_texts
@@ -69,6 +69,8 @@ def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> 
         severity, confidence = Severity.WARNING, Confidence.PROBABLE
     if lack in _FROM_ELSEWHERE and severity is Severity.ERROR and _is_doubtful(closure, edge):
         severity, confidence = Severity.WARNING, Confidence.PROBABLE
+    if severity is Severity.ERROR and is_by_choice(closure, edge):
+        severity, confidence = Severity.WARNING, Confidence.PROBABLE
     if severity is Severity.ERROR and _is_asked_by_a_function_of_stdlib(closure, edge):
         severity, confidence = Severity.WARNING, Confidence.PROBABLE
     foreign = closure.world.lacks.foreign_file(name)
@@ -104,9 +106,8 @@ def _is_asked_by_a_function_of_stdlib(closure: Closure, edge: Edge) -> bool:
 
 
 def _is_doubtful(closure: Closure, edge: Edge) -> bool:
-    """Return True for a word in compiled code, for what copes without, and for a plugin that may never be asked for."""
-    by_choice = any(step.one_of_own for step in closure.graph.chain(edge.source))
-    return edge.kind is EdgeKind.HIDDEN or bool(edge.note) or by_choice
+    """Return True for a word in compiled code, and for what copes without."""
+    return edge.kind is EdgeKind.HIDDEN or bool(edge.note)
 
 
 def _is_freezers_choice(closure: Closure, edge: Edge) -> bool:

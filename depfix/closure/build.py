@@ -195,10 +195,13 @@ def _run_absent(world: World, graph: Graph, process: Process) -> None:
     Where a source of that name stands in for one, its own imports tell whether it can.
     """
     absent, standing_in = _absent_extensions(world, process)
+    graph.settle()
     noted = {
         edge.target.name
         for edge in graph.edges()
-        if edge.target.kind is NodeKind.NO_MODULE and edge.kind is not EdgeKind.HIDDEN
+        if edge.target.kind is NodeKind.NO_MODULE
+        and edge.kind is not EdgeKind.HIDDEN
+        and (graph.edge_strength(edge) or Strength.POSSIBLE) >= Strength.PROBABLE
     }
     left = [name for name in absent if name not in noted]  # a source that imports it knows better how much it matters
     while standing_in:
