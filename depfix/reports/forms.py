@@ -63,6 +63,7 @@ _OWN = (
     ("gitlab", "gl-code-quality-report.json", "depfix.reports.gitlab", "code_quality", False, False),
     ("markdown", "report.md", "depfix.reports.markdown", "markdown", False, False),
     ("cyclonedx", "sbom.cdx.json", "depfix.reports.sbom", "sbom_json", True, False),
+    ("html", "report.html", "depfix.reports.page.page", "scan_html", True, True),
 )
 
 
