@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -119,7 +120,7 @@ class Opened:
 def opened(browser: Any, file: Path, **options: Any) -> Iterator[Opened]:
     """Open a file as a user would, in a window of its own with these options; nothing may go wrong in it."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB"} | options)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(120_000)  # on a machine that has more to do
     seen = Opened(context.new_page())
     seen.page.on("console", lambda message: seen.problems.append(f"{message.type}: {message.text}"))
     seen.page.on("pageerror", lambda error: seen.problems.append(str(error)))
@@ -131,6 +132,14 @@ def opened(browser: Any, file: Path, **options: Any) -> Iterator[Opened]:
         context.close()
     assert seen.problems == []
     assert [url for url in seen.requests if not url.startswith(("file:", "data:"))] == []
+
+
+def until(page: Any, expression: str) -> None:
+    """Wait until an expression is true; the page's policy forbids Playwright's own way, which evaluates text there."""
+    ending = time.monotonic() + 120
+    while not page.evaluate(expression):
+        assert time.monotonic() < ending, expression
+        page.wait_for_timeout(50)
 
 
 def axe_script() -> str:

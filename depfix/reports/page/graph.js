@@ -420,5 +420,11 @@
     observer.disconnect();
     requestAnimationFrame(() => setTimeout(start));
   }, { rootMargin: "200px" }).observe(byId("canvas"));
-  depfixPage.graph = { isDrawn: () => graph !== null, nodes: () => graph.nodes().map((node) => node.data("label")), focused: () => focused, show, tap: (number) => graph.$id(`n${number}`).emit("tap"), items };
+  depfixPage.graph = {
+    items,
+    isDrawn: () => graph !== null,
+    nodes: () => graph.nodes().map((node) => node.data("label")),
+    focused: () => focused,
+    tap: (number) => { graph.$id(`n${number}`).emit("tap"); },
+  };
 })();

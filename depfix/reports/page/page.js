@@ -216,9 +216,8 @@ const depfixPage = (() => {
       if (!document.execCommand("copy")) return;
       getSelection().removeAllRanges();
     }
-    const words = button.firstElementChild;
-    words.textContent = say("copied");
-    setTimeout(() => { words.textContent = say("copy"); }, 1600);
+    button.textContent = say("copied");
+    setTimeout(() => { button.textContent = say("copy"); }, 1600);
   }
 
   // --- table ---

@@ -104,10 +104,14 @@ def _environment(language: str) -> Environment:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
     from markupsafe import Markup
 
-    def words(key: str, *values: object) -> Markup:
+    def inner(key: str, *values: object) -> Markup:
+        """Return what stands in a tag from its name on, and its text: the tag itself then says the words."""
         told = [visible(str(value)) for value in values]
         text = said(language, key, *told)
-        return Markup('<span data-words="{}"{}>{}</span>').format(key, given("values", told), text)
+        return Markup(' data-words="{}"{}>{}').format(key, given("values", told), text)
+
+    def words(key: str, *values: object) -> Markup:
+        return Markup("<span{}</span>").format(inner(key, *values))
 
     def attribute(name: str, key: str, *values: object) -> Markup:
         told = [visible(str(value)) for value in values]
@@ -125,7 +129,7 @@ def _environment(language: str) -> Environment:
         undefined=StrictUndefined,
         finalize=_finalized,
     )
-    made.globals.update(t=words, a=attribute)
+    made.globals.update(t=words, w=inner, a=attribute)
     made.filters.update(
         size=size_words, inline=Markup, last_part=_last_part, singles=_singles, groups=_groups, library_words=_words_of
     )
