@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from depfix import __version__
 from depfix.model.finding import Severity
 from depfix.model.names import base_name
+from depfix.model.shown import shown
 from depfix.reports.page.libraries import Library, asset, libraries
 from depfix.reports.page.picture import Item, Picture, draw
 from depfix.reports.page.view import (
@@ -31,7 +32,7 @@ from depfix.reports.page.view import (
     what_next,
 )
 from depfix.reports.page.words import LANGUAGES, catalogue, said
-from depfix.reports.text import size as size_words
+from depfix.reports.words import size as size_words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 _TEMPLATE = "page.html.j2"
 _MOST_DIGITS = 11  # of a moment that a calendar has
 _SCRIPTS = ("page.js", "graph.js")
-# control characters, and those that reorder or hide what stands around them
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 _MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
 
 
@@ -70,14 +69,9 @@ def scan_html(material: Material) -> str:
     return text.rstrip() + "\n"
 
 
-def visible(text: str) -> str:
-    """Return a text whose control characters are written out: names in a dist can hold any."""
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
 def _material(material: Material, language: str) -> dict[str, Any]:
     report, inventory = material.report, material.inventory
-    shown = cards(report, inventory)
+    all_cards = cards(report, inventory)
     accepted = [one.finding for one in material.accepted]
     return {
         "report": report,
@@ -86,11 +80,11 @@ def _material(material: Material, language: str) -> dict[str, Any]:
         "counts": {severity.value: report.count(severity) for severity in Severity},
         "next": what_next(report),
         "repair": repair_command(report),
-        "cards": shown,
+        "cards": all_cards,
         "rules": broken_rules((*report.findings, *accepted)),
-        "rule_choices": choices(f"{card.finding.rule} {card.finding.name}" for card in shown),
-        "component_choices": choices(card.component for card in shown),
-        "confidences": choices(card.finding.confidence.value for card in shown),
+        "rule_choices": choices(f"{card.finding.rule} {card.finding.name}" for card in all_cards),
+        "component_choices": choices(card.component for card in all_cards),
+        "confidences": choices(card.finding.confidence.value for card in all_cards),
         "accepted": material.accepted,
         "inventory": inventory,
         "tiles": tiles(inventory) if inventory is not None else (),
@@ -106,7 +100,7 @@ def _environment(language: str) -> Environment:
 
     def inner(key: str, *values: object) -> Markup:
         """Return what stands in a tag from its name on, and its text: the tag itself then says the words."""
-        told = [visible(str(value)) for value in values]
+        told = [shown(str(value)) for value in values]
         text = said(language, key, *told)
         return Markup(' data-words="{}"{}>{}').format(key, given("values", told), text)
 
@@ -114,7 +108,7 @@ def _environment(language: str) -> Environment:
         return Markup("<span{}</span>").format(inner(key, *values))
 
     def attribute(name: str, key: str, *values: object) -> Markup:
-        told = [visible(str(value)) for value in values]
+        told = [shown(str(value)) for value in values]
         text = said(language, key, *told)
         return Markup('{0}="{1}" data-words-{0}="{2}"{3}').format(name, text, key, given(f"values-{name}", told))
 
@@ -138,7 +132,7 @@ def _environment(language: str) -> Environment:
 
 def _finalized(value: object) -> object:
     if isinstance(value, str) and not hasattr(value, "__html__"):
-        return visible(value)
+        return shown(value)
     return value
 
 
@@ -190,16 +184,16 @@ def _picture_value(picture: Picture) -> dict[str, object]:
         "items": [
             {
                 "kind": item.kind,
-                "name": visible(item.name),
-                "label": visible(item.label),
+                "name": shown(item.name),
+                "label": shown(item.label),
                 "state": item.state,
-                "needs": [(visible(row.name), row.words, visible(row.place)) for row in item.needs],
-                "by": [(visible(row.name), row.words, visible(row.place)) for row in item.needed_by],
+                "needs": [(shown(row.name), row.words, shown(row.place)) for row in item.needs],
+                "by": [(shown(row.name), row.words, shown(row.place)) for row in item.needed_by],
                 "allNeeds": item.all_needs,
                 "allBy": item.all_needed_by,
                 "count": item.count,
                 "members": item.members,
-                "names": [visible(name) for name in item.names],
+                "names": [shown(name) for name in item.names],
             }
             for item in picture.items
         ],
