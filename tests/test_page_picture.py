@@ -231,7 +231,7 @@ def test_libraries_are_what_npm_has() -> None:
 
 
 def test_scripts_that_are_inlined_hold_nothing_that_ends_them() -> None:
-    for name in (*(library.file for library in libraries()), "page.js", "graph.js", "start.js"):
+    for name in (*(library.file for library in libraries()), "page.js", "look.js", "graph.js", "start.js"):
         text = asset(name)
         assert "</script" not in text.lower() and "<!--" not in text and "\r" not in text
 

@@ -241,8 +241,18 @@ const depfixPage = (() => {
   // --- printing: everything opened ---
 
   let closed = [];
+  let screenTheme;
+
+  // The graph is painted before the printer's colours hold.
+  function paint(chosen) {
+    if (chosen === undefined) delete root.dataset.theme;
+    else root.dataset.theme = chosen;
+    document.dispatchEvent(new Event("depfix-theme"));
+  }
 
   function openForPrint() {
+    screenTheme = root.dataset.theme;
+    paint("light");
     quietly = true;
     closed = all("details:not([open])");
     for (const details of closed) details.open = true;
@@ -251,6 +261,7 @@ const depfixPage = (() => {
   function closeAfterPrint() {
     for (const details of closed) details.open = false;
     closed = [];
+    paint(screenTheme);
     setTimeout(() => { quietly = false; }, 200);
   }
 

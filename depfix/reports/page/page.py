@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _TEMPLATE = "page.html.j2"
 _MOST_DIGITS = 11  # of a moment that a calendar has
-_SCRIPTS = ("page.js", "graph.js")
+_SCRIPTS = ("page.js", "look.js", "graph.js")
 _MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
 
 
