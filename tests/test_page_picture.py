@@ -55,6 +55,9 @@ def test_a_small_graph_is_drawn_whole(small: Graph) -> None:
     assert [item.state for item in drawn] == ["", "", "", "error", ""]
     assert way(picture, 0) == ["app.exe", "imaging", "imaging/_core.pyd", "codec.dll"]
     assert (picture.total, picture.gathered, picture.left_out) == (5, 0, 0)
+    clean = draw(small, [])  # with no finding whose way would be drawn
+    joined = {(clean.items[line.source].name, clean.items[line.target].name) for line in clean.lines}
+    assert {("app.exe", "imaging"), ("imaging", "imaging/_core.pyd"), ("imaging/_core.pyd", "kernel32.dll")} <= joined
 
 
 def test_of_two_findings_about_one_name_each_has_its_own_way(small: Graph) -> None:

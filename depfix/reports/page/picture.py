@@ -199,6 +199,7 @@ class _Canvas:
 
     def __init__(self, graph: Graph, routes: Routes, states: Mapping[Node, Severity], naming: Naming) -> None:
         self._graph, self._routes, self._states, self._naming = graph, routes, states, naming
+        self._whole = len(graph.nodes()) <= _FEW
         self._numbers: dict[Node, int] = {}
         self._items: list[Item] = []
         self._lines: dict[tuple[int, int], Line] = {}
@@ -299,7 +300,7 @@ class _Canvas:
 
     def _tells(self, edge: Edge, single: Collection[Node]) -> bool:
         """Return True if a need says more than the ways do: one of what is wrong, or of a group."""
-        if edge.target not in single:
+        if edge.target not in single or self._whole:
             return True
         return edge.target in self._states if edge.source in single else edge.target.kind in ABSENT
 
