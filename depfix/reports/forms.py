@@ -23,9 +23,10 @@ class Material:
     """All that a report is made from.
 
     `inventory` and `graph` are there for forms that need them. `accepted` are findings that do not count and are not
-    among those of `report`. `verbose` asks for what is merely possible, too. `command` is what the user typed, for
-    hints; `language` is `en` or `zh`. `root` is the folder that paths in the repository begin at; where it is empty the
-    build's server or the `.git` above the current directory tells.
+    among those of `report`. `verbose` asks for what is merely possible, too. `language`, `en` or
+    `zh`, is what a page opens in where the reader's own is unknown. `root` is the
+    folder that paths in the repository begin at; where it is empty the build's server or the `.git` above the current
+    directory tells.
     """
 
     report: Report
