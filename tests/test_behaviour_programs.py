@@ -7,6 +7,7 @@ other users (https://learn.microsoft.com/windows/security/application-security/a
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -37,12 +38,19 @@ def copied(dist: Path, target: Path) -> Path:
     return target
 
 
-def run(dist: Path, *arguments: str) -> tuple[int | None, str, str, list[str]]:
-    """Run the program of a dist in its folder; return (exit code, stdout, stderr, lines of starts.txt)."""
+def run(dist: Path, *arguments: str, awaited: int = 0) -> tuple[int | None, str, str, list[str]]:
+    """Run the program of a dist in its folder; return (exit code, stdout, stderr, lines of starts.txt).
+
+    `awaited`: that many lines are waited for, since what the program starts may outlive it.
+    """
     program = next(dist / name for name in ("main.exe", "app.exe") if (dist / name).exists())
     done = windows_lab.run([program, *arguments], cwd=dist, timeout=60)
     starts = dist / "starts.txt"
     lines = starts.read_text().split() if starts.exists() else []
+    until = time.monotonic() + 60
+    while len(lines) < awaited and time.monotonic() < until:
+        time.sleep(0.5)
+        lines = starts.read_text().split() if starts.exists() else []
     starts.unlink(missing_ok=True)
     return done.code, done.out, done.err, lines
 
@@ -76,7 +84,7 @@ def rules(dist: Path, entry: Path) -> list[tuple[str, Severity]]:
 
 def test_nuitka_workers_without_a_guard(tmp_path: Path) -> None:
     dist = copied(compiled("unguarded.py"), tmp_path / "d")
-    _, _, _, starts = run(dist)
+    _, _, _, starts = run(dist, awaited=7)
     assert starts == ["__main__", *["__parents_main__"] * 6]  # where its own brake stopped it
     (finding,) = [one for one in scanned(dist, FOLDER / "unguarded.py") if one.severity is not Severity.INFO]
     assert (finding.rule, finding.severity, finding.subject) == ("DF401", Severity.ERROR, "unguarded.py")
@@ -99,7 +107,7 @@ def test_nuitka_workers_under_a_guard_need_no_freeze_support(tmp_path: Path) -> 
 def test_other_freezers_need_freeze_support(tmp_path: Path, build: object) -> None:
     assert callable(build)
     dist = copied(build("guarded.py"), tmp_path / "without")
-    _, out, _, starts = run(dist)
+    _, out, _, starts = run(dist, awaited=7)
     assert len(starts) == 7 and set(starts) == {"__main__"} and "worked" not in out
     (finding,) = [one for one in scanned(dist, FOLDER / "guarded.py") if one.severity is not Severity.INFO]
     assert (finding.rule, finding.severity, finding.locations[0].line) == ("DF402", Severity.ERROR, 19)
@@ -129,7 +137,7 @@ def test_nuitka_without_multiprocessing(tmp_path: Path, cli: Callable[..., Cli])
     shutil.copy(entry.with_name("crowd.py"), dist)
     repaired = cli("repair", dist, "--env", f"python:{nuitka_lab.environment()}", "--entry", entry, "--yes")
     assert "multiprocessing/" in repaired.out and "DF405" in repaired.out
-    _, out, _, starts = run(dist)
+    _, out, _, starts = run(dist, awaited=7)
     assert len(starts) == 7 and set(starts) == {"__main__"} and "worked" not in out
     (finding,) = [one for one in scanned(dist, entry) if one.severity is not Severity.INFO]
     assert (finding.rule, finding.severity, finding.subject) == ("DF405", Severity.WARNING, "crowd")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -132,7 +133,8 @@ class Clock:
         self._looks, self._end, self._text, self._at = 0, end, text, at
         self.streams = Streams(os.fdopen(self.reads, "rb"))
 
-    def ended(self, _wait: float) -> bool:
+    def ended(self, wait: float) -> bool:
+        time.sleep(wait)
         self._looks += 1
         if self._looks == self._at:
             os.write(self._writes, self._text)

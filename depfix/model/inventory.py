@@ -22,7 +22,7 @@ class ComponentKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a DLL is by itself, whoever brought it: OpenBLAS in a wheel of numpy.
+    """What a DLL is by itself, whoever brought it: an FFT library, say, in the wheel of a package.
 
     `version`, `supplier` and `licence` are empty if nothing tells them; `evidence` says how it is known ("its version
     resource", "its file name"). `is_runtime`: it is of a redistributable of Windows.
@@ -61,7 +61,7 @@ class Component:
     """One thing that a dist is put together from, with those of its files that are in it.
 
     `version` is empty if nothing tells it. `licence` is what its metadata say (an SPDX expression, or words), empty if
-    they say nothing. `evidence` says how it is known ("numpy-1.26.4.dist-info", "conda-meta of conda:app", "version
+    they say nothing. `evidence` says how it is known ("package-1.2.dist-info", "conda-meta of conda:app", "version
     resource of libfoo.dll"). `chain` are the steps from the program to the first file of it that is needed, empty if
     nothing is known to need it. `supplier` is its publisher as far as it is told. `compiled_in` is True if it, or a
     part of it, is inside the program itself. `confidence` says how sure it is that these files are that component.
