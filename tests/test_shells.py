@@ -161,7 +161,7 @@ def test_bash_completes_what_is_typed(bash: Typist) -> None:
 
 def test_zsh_completes_what_is_typed(place: Path) -> None:
     if shutil.which("zsh") is None:
-        pytest.skip("zsh is not installed; make test installs it")
+        pytest.fail("zsh is not installed; make test installs it")
     zsh = Typist(["zsh", "-f", "-i", "-o", "no_prompt_sp"], environ(place), place)
     zsh.command("autoload -Uz compinit && compinit -u")
     zsh.command('eval "$(depfix completion zsh)"')
@@ -173,7 +173,7 @@ def test_zsh_completes_what_is_typed(place: Path) -> None:
 
 def test_fish_completes_what_is_typed(place: Path) -> None:
     if shutil.which("fish") is None:
-        pytest.skip("fish is not installed; make test installs it")
+        pytest.fail("fish is not installed; make test installs it")
 
     def completed(typed: str) -> set[str]:
         script = "depfix completion fish | source; complete -C $argv[1]"

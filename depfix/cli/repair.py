@@ -134,13 +134,13 @@ def repair(
 def _accepted(report: Report, baseline: Baseline | None, values: dict[str, Any]) -> tuple[Report, tuple[Accepted, ...]]:
     """Return a report without what the baseline accepts, and that."""
     from depfix.policy.baseline import without_accepted
-    from depfix.reports.audit import accepted_words
+    from depfix.reports.audit import accepted_count_words
 
     if baseline is None:
         return report, ()
     report, accepted = without_accepted(report, baseline)
     if accepted and not values["quiet"]:
-        tell(f" {accepted_words(accepted)}; what has a cure is copied all the same", "note:", "cyan")
+        tell(f" {accepted_count_words(accepted)}; what has a cure is copied all the same", "note:", "cyan")
     return report, accepted
 
 

@@ -14,14 +14,14 @@ from depfix.closure.liveness import Liveness
 from depfix.closure.native_data import NativeNeed, run_native_data
 from depfix.closure.process import Process
 from depfix.closure.supply import Supply
-from depfix.closure.unseen import packages_of, run_listed, run_unseen, surely_used
+from depfix.closure.unseen import run_listed, run_unseen, surely_used
 from depfix.closure.world import World
 from depfix.dist.freezers import Freezer
 from depfix.dist.identify import Dist
 from depfix.dist.tree import FileEntry, Tree
 from depfix.frozen.contents import Storage
 from depfix.imports.finder import ModuleFile, ModuleKind, join_name
-from depfix.imports.naming import is_test
+from depfix.imports.naming import is_test, with_packages
 from depfix.imports.steps import ImportStep
 from depfix.imports.uses import Strength
 from depfix.loader.system import CleanSystem
@@ -217,9 +217,8 @@ def _run_absent(world: World, graph: Graph, process: Process) -> None:
 def _run_spelled(graph: Graph, process: Process, names: Iterable[str]) -> None:
     """Import modules that compiled code names, and with them the packages that they are in."""
     for name in names:
-        for package in packages_of(name):
-            graph.add(_start_edge(graph, Node(NodeKind.MODULE, package), Strength.PROBABLE, EdgeKind.HIDDEN))
-        graph.add(_start_edge(graph, Node(NodeKind.MODULE, name), Strength.PROBABLE, EdgeKind.HIDDEN))
+        for step in with_packages(name):
+            graph.add(_start_edge(graph, Node(NodeKind.MODULE, step), Strength.PROBABLE, EdgeKind.HIDDEN))
         process.fork().run(name)
 
 

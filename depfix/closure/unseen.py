@@ -11,6 +11,7 @@ from depfix.closure.liveness import Liveness
 from depfix.closure.process import Process
 from depfix.closure.world import World
 from depfix.imports.finder import ModuleFile, ModuleKind
+from depfix.imports.naming import with_packages
 from depfix.imports.uses import Strength
 from depfix.knowledge.stdlib import stdlib_needs
 from depfix.model.names import normalised
@@ -35,9 +36,8 @@ def run_unseen(world: World, graph: Graph, process: Process, liveness: Liveness)
         if not unseen:
             return
         for name, edge in sorted(unseen.items()):
-            for package in packages_of(name):
-                graph.add(replace(edge, target=world.module_node(package)))
-            graph.add(edge)
+            for step in with_packages(name):
+                graph.add(replace(edge, target=world.module_node(step)))
             if edge.strength is Strength.PROBABLE and world.walker.find(name) is not None:
                 process.run(name, liveness)
 
@@ -97,12 +97,6 @@ def _spelled_by(world: World, module: ModuleFile, imported: set[str]) -> Iterato
         absent = world.lacks.absent_stdlib | world.supply.absent_requirements(top.name, world.walker.find)
         named = world.facts.whole_strings(module.entry, absent)
         yield from ((name, Strength.PROBABLE) for name in named if name not in imported)
-
-
-def packages_of(name: str) -> tuple[str, ...]:
-    """Return the packages that a module is in, the outermost first: they are imported before it."""
-    parts = name.split(".")
-    return tuple(".".join(parts[:end]) for end in range(1, len(parts)))
 
 
 def surely_used(world: World, graph: Graph) -> Iterator[ModuleFile]:

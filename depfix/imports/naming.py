@@ -60,3 +60,9 @@ def is_test(name: str) -> bool:
     """
     parts = name.split(".")
     return "tests" in parts or "test" in parts[1:] or parts[-1] == "conftest" or parts[-1].startswith("test_")
+
+
+def with_packages(name: str) -> tuple[str, ...]:
+    """Return a module's name after those of the packages that it is in, in the order in which Python imports them."""
+    parts = name.split(".")
+    return tuple(".".join(parts[:end]) for end in range(1, len(parts) + 1))

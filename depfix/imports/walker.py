@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from depfix.dist.tree import FileEntry
 from depfix.imports.finder import ModuleFile, ModuleFinder, ModuleKind, join_name
+from depfix.imports.naming import with_packages
 from depfix.imports.steps import AS_THEY_ARE, ImportStep, Step
 from depfix.imports.uses import (
     ImportUse,
@@ -222,8 +223,7 @@ class ModuleWalker:
         """Return the extension modules that the standard library imports for a statement."""
         if use.level or self.find(use.module.partition(".")[0]) is not None:
             return []
-        parts = use.module.split(".")
-        names = [".".join(parts[: count + 1]) for count in range(len(parts))]
+        names = [*with_packages(use.module)]
         names += [join_name(use.module, name) for name in use.names]
         steps: dict[str, ImportStep] = {}
         for name in names:
@@ -241,8 +241,7 @@ class ModuleWalker:
         base = absolute_name(module, use)
         if base is None:
             return []
-        parts = base.split(".")
-        wanted = [".".join(parts[: count + 1]) for count in range(len(parts))] if base else []
+        wanted = [*with_packages(base)] if base else []
         for name in use.names if "*" not in use.names else ():
             if not self._is_bound_instead(base, name):
                 wanted.append(join_name(base, name))

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from depfix.model.audit import Accepted, Verdict
 from depfix.model.finding import Finding, Severity
 from depfix.model.report import Report
-from depfix.reports.text import Line, count
+from depfix.reports.text import COLOUR, Line, count
 
 _INDENT = " " * 9
-_COLOUR = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _ALWAYS = "unused-acceptance"  # info, and yet for the one who reads this
 
 
@@ -19,7 +18,7 @@ def brief_lines(findings: Sequence[Finding], most: int, elsewhere: str) -> Itera
     """Yield two lines for each finding that is no mere information, at most `most`; `elsewhere` has the others."""
     told = [one for one in findings if one.severity is not Severity.INFO or one.name == _ALWAYS]
     for one in told[:most]:
-        yield Line(f"{one.rule} {one.name}  {one.subject}", f"{one.severity.value:<9}", _COLOUR[one.severity])
+        yield Line(f"{one.rule} {one.name}  {one.subject}", f"{one.severity.value:<9}", COLOUR[one.severity])
         yield Line(one.message, label=_INDENT)
     if len(told) > most:
         yield Line(f"{len(told) - most} more are in {elsewhere}", label=_INDENT)
@@ -28,7 +27,7 @@ def brief_lines(findings: Sequence[Finding], most: int, elsewhere: str) -> Itera
 def verdict_line(name: str, report: Report, verdict: Verdict, accepted: Sequence[Accepted]) -> Line:
     """Return the line that says how the audit of a dist ended."""
     words = ", ".join(count(report.count(severity), severity.value) for severity in (Severity.ERROR, Severity.WARNING))
-    more = f"; {accepted_words(accepted)}" if accepted else ""
+    more = f"; {accepted_count_words(accepted)}" if accepted else ""
     lead, colour = ("failed  ", "red") if verdict.failed else ("passed  ", "green")
     return Line(f"{name}: {words}{more}", lead, colour)
 
@@ -39,7 +38,7 @@ def total_line(failed: int, passed: int, broken: int) -> Line:
     return Line(f"{count(failed + passed + broken, 'dist')}: {failed} failed, {passed} passed{more}")
 
 
-def accepted_words(accepted: Sequence[Accepted]) -> str:
+def accepted_count_words(accepted: Sequence[Accepted]) -> str:
     """Return "3 accepted (2 by depfix.toml, 1 by baseline.json)", an empty string if nothing was."""
     by = Counter(one.by for one in accepted)
     if len(by) < 2:

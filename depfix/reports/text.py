@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 _INDENT = " " * 9
-_COLOUR = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+COLOUR = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def _labelled(label: str, text: str) -> Line:
 
 
 def _colour(finding: Finding) -> str:
-    return _COLOUR[finding.severity]
+    return COLOUR[finding.severity]
 
 
 def _matters(finding: Finding) -> bool:
