@@ -12,7 +12,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from depfix.imports.commands import commands
 from depfix.imports.conditions import argument_of, is_met
@@ -60,6 +60,7 @@ _TESTED = re.compile(
     rb"(?:is\b|and\b|or\b|if\b|:|\)|,|==|!=)|getattr\(\s*sys\s*,\s*['\"](stdout|stderr|stdin)"
 )
 _ITERATING = frozenset(f"builtins.{name}" for name in ("enumerate", "iter", "list", "tuple", "zip", "map", "next"))
+ITERATING_CALLS = _ITERATING | {"multiprocessing.get_context", "__enter__"}
 # A program with one of these is run from a terminal, waits by itself, or has windows of its own.
 _STAYS = re.compile(
     rb"\binput\(|getch|getpass|[\"']pause[\"']|sys\.argv|argparse|\bclick\b|\btyper\b|\bfire\b|docopt|while\s+(?:True|1)"
@@ -77,8 +78,16 @@ class Conduct:
 
     def __init__(self, data: bytes, *, own: bool) -> None:
         self._own = own
-        self._tested = {(one or other).decode() for one, other in _TESTED.findall(data)}
-        self._stays = _STAYS.search(data) is not None
+        self._data = data
+
+    @cached_property
+    def _tested(self) -> frozenset[str]:
+        """The streams that the source asks for before it uses them."""
+        return frozenset((one or other).decode() for one, other in _TESTED.findall(self._data))
+
+    @cached_property
+    def _stays(self) -> bool:
+        return _STAYS.search(self._data) is not None
 
     def of_call(
         self,

@@ -32,6 +32,7 @@ _STATEMENT_LIKE = frozenset(("builtins.__import__", "importlib.__import__"))
 IMPORT_FUNCTIONS = _STATEMENT_LIKE | {"importlib.import_module"}
 _RUNS = frozenset(("runpy.run_module", "runpy._run_module_as_main"))
 _LOOKS = frozenset(("importlib.util.find_spec", "pkgutil.find_loader", "pkgutil.get_loader"))
+IMPORT_CALLS = IMPORT_FUNCTIONS | _RUNS | _LOOKS | {"runpy.run_path", "pkgutil.resolve_name"}
 _MAPS = frozenset(("builtins.map", "builtins.filter"))
 
 _SPELLED = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)(?::[\w.]+)?", re.ASCII)

@@ -20,6 +20,7 @@ _RUNNING = frozenset(
 )
 _ONE_BY_ONE = {"asyncio.create_subprocess_exec": 0, "os.execl": 1, "os.execlp": 1, "os.spawnl": 2, "os.spawnlp": 2}
 _LISTED = {"os.execv": 1, "os.execvp": 1, "os.execve": 1, "os.spawnv": 2, "os.spawnve": 2, "os.spawnvp": 2}
+COMMAND_CALLS = _RUNNING | _ONE_BY_ONE.keys() | _LISTED.keys()
 _BY_NAME = re.compile(r"(?:.*[\\/])?(?:pythonw?|py|pip)(?:3(?:\.\d+)?)?(?:\.exe)?", re.IGNORECASE)
 _FOR_PYTHON = re.compile(r"-[mcuEsSIBOXWbdiqvx].*|.*\.pyw?")
 

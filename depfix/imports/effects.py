@@ -8,6 +8,7 @@ Sources: "ctypes", Loading shared libraries https://docs.python.org/3/library/ct
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -29,12 +30,15 @@ from depfix.imports.values import (
     made_of,
 )
 
+_OPTION = re.compile(r"--?[A-Za-z]")
 LOADER_CLASSES = frozenset(f"ctypes.{name}" for name in ("CDLL", "WinDLL", "OleDLL", "PyDLL"))
 LOADER_OBJECTS = frozenset(f"ctypes.{name}" for name in ("cdll", "windll", "oledll", "pydll"))
 _LIBRARY_LOADERS = frozenset(f"{name}.LoadLibrary" for name in LOADER_OBJECTS)
 _LOAD_LIBRARY = frozenset(("LoadLibraryW", "LoadLibraryA"))
 _LOAD_LIBRARY_EX = frozenset(("LoadLibraryExW", "LoadLibraryExA", "LoadLibraryEx"))
 _SET_DIRECTORY = frozenset(("SetDllDirectoryW", "SetDllDirectoryA", "SetDllDirectory"))
+LOAD_CALLS = LOADER_CLASSES | LOADER_OBJECTS | _LIBRARY_LOADERS | _LOAD_LIBRARY | _LOAD_LIBRARY_EX | _SET_DIRECTORY
+LOAD_CALLS |= {"dlopen", "os.add_dll_directory", "AddDllDirectory", "SetDefaultDllDirectories"}
 
 
 def loaded_library(name: str, arguments: list[Value], keywords: dict[str, Value]) -> tuple[Value, int | None] | None:
@@ -102,7 +106,7 @@ def given_options(tree: ast.Module) -> Iterator[SettingUse]:
         if isinstance(node, (ast.List, ast.Tuple)):
             texts = [one.value if isinstance(one, ast.Constant) else None for one in node.elts]
             for option, value in pairwise(texts):
-                if isinstance(option, str) and option.startswith("-") and isinstance(value, str):
+                if isinstance(option, str) and isinstance(value, str) and _OPTION.match(option):
                     yield SettingUse(Where(node.lineno), option, value)
 
 

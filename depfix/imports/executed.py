@@ -33,6 +33,7 @@ from depfix.imports.values import (
 _SOURCE = (".py", ".pyw")
 _ENCODED = 65536  # bytes of a configuration that is worth a look
 _READS = frozenset(("read", "read_text", "read_bytes", "getvalue"))
+EXECUTING_CALLS = _READS | {"exec", "compile", "open"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,11 @@ _ITSELF = re.compile(rb"modules\s*\[\s*__name__\s*\]\s*=(?!=)")
 _BRANCHES = (ast.If, ast.Try, ast.With)
 
 
+def may_be_lazy(data: bytes) -> bool:
+    """Return True if a package may say by code what a name is, by the words in its source."""
+    return b"__getattr__" in data or _ITSELF.search(data) is not None
+
+
 def is_lazy(data: bytes, names: object) -> bool:
     """Return True for a package that says by code what a name is: `__getattr__`, or an object in its own place."""
     return (isinstance(names, dict) and "__getattr__" in names) or _ITSELF.search(data) is not None

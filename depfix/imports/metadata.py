@@ -20,6 +20,7 @@ _RESOURCES = "pkg_resources."
 _BY_REQUIREMENT = frozenset(("get_distribution", "require", "get_provider", "working_set.require", "get_entry_map"))
 _BY_GROUP = frozenset(("iter_entry_points", "working_set.iter_entry_points"))
 _BY_ENTRY = frozenset(("load_entry_point", "get_entry_info"))  # distribution, group, name
+METADATA_CALLS = _BY_NAME | _BY_REQUIREMENT | _BY_GROUP | _BY_ENTRY | {"entry_points", "select", "get", "by_key"}
 ENTRY_POINTS = Reference("importlib.metadata.entry_points()")
 _ABSENT = frozenset(("PackageNotFoundError", "ModuleNotFoundError", "ImportError", "Exception", "BaseException"))
 _UNRESOLVED = frozenset(("DistributionNotFound", "ResolutionError", "Exception", "BaseException"))

@@ -22,6 +22,7 @@ _BY_CODE = (
     b"meta_path",
     b"_convert",
 )
+_PASSING = (b"global", b":=", b"match", b"type ")
 # What gives attributes to another module. A read of sys.modules, or a method that sets those of `self`, does not.
 _TO_MODULES = re.compile(rb"modules\s*\[[^\]\n]*\]\s*=(?!=)|modules\.(?:update|setdefault)\b|setattr\((?!self\b|cls\b)")
 
@@ -37,8 +38,10 @@ def sets_attribute(data: bytes, name: str) -> bool:
     return _TO_MODULES.search(data) is not None or re.search(assigned, data) is not None
 
 
-def bound_in_passing(tree: ast.Module) -> Iterator[str]:
-    """Yield names that a module may bind by other means than those that are followed."""
+def bound_in_passing(tree: ast.Module, data: bytes) -> Iterator[str]:
+    """Yield names that a module may bind by other means than those that are followed; `data` is its source."""
+    if not any(word in data for word in _PASSING):
+        return
     for node in ast.walk(tree):
         if isinstance(node, ast.Global):
             yield from node.names

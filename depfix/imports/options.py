@@ -25,6 +25,7 @@ from depfix.imports.values import (
 OPTIONS = "options()"  # what parse_args gives
 _ADDS = frozenset(("add_argument", "add_option"))
 _DECORATORS = frozenset(("option", "argument", "Option", "Argument"))
+OPTION_CALLS = _ADDS | _DECORATORS | {"set_defaults"}
 _NO_OPTIONS: dict[str, Value] = {}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -30,9 +29,11 @@ from depfix.imports.effects import (
 )
 from depfix.imports.executed import content_of, executed_uses, namespace_item
 from depfix.imports.interpreter import Interpreter
-from depfix.imports.lazy import is_lazy, lazy_names, lazy_stars, stub_name
+from depfix.imports.lazy import is_lazy, lazy_names, lazy_stars, may_be_lazy, stub_name
 from depfix.imports.metadata import asks_metadata, entry_points_value, indexed_uses, metadata_uses
 from depfix.imports.naming import binds_by_code, bound_in_passing
+from depfix.imports.noted import noted_calls
+from depfix.imports.outline import may_give_options, outline
 from depfix.imports.reading import FileNotes, data_uses, may_read, weighed
 from depfix.imports.searching import (
     ADDS,
@@ -92,7 +93,6 @@ _INTERESTING = (
     b"runpy",
     b"resolve_name",
 )
-_OPTION = re.compile(rb"['\"]--?[a-z]")
 _COOKIE = "dll directory"  # what os.add_dll_directory returns
 
 
@@ -107,11 +107,9 @@ def read_source(
     Never raises: a source that cannot be parsed gives the reason in `error`, and the imports that its lines name.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(data)
+        evaluating = is_own or is_program or is_interesting(data, is_own=is_own)
+        tree = _parsed(data) if evaluating or (is_package and may_be_lazy(data)) else _outlined(data, is_package)
         conduct = Conduct(data, own=is_own or is_program)
-        evaluating = is_own or is_program or _is_interesting(data, is_own)
         reader = _Reader(target, evaluating, is_program, is_package, conduct)
         reader.read(tree)
         if is_program and starts_processes(reader.uses):
@@ -128,9 +126,7 @@ def read_source(
 def read_constants(data: bytes, target: SourceTarget) -> dict[str, Text]:
     """Return the texts that a module binds, `Class.name` for those of its classes; nothing if it cannot be parsed."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(data)
+        tree = _parsed(data)
         reader = _Reader(target, True, False, False, Conduct(data, own=False))
         reader.read(tree)
     except (SyntaxError, RecursionError, MemoryError, ValueError):
@@ -142,7 +138,25 @@ def read_constants(data: bytes, target: SourceTarget) -> dict[str, Text]:
     return found
 
 
-def _is_interesting(data: bytes, is_own: bool) -> bool:
+def _parsed(data: bytes) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(data)
+
+
+def _outlined(data: bytes, is_package: bool) -> ast.Module:
+    """Return the tree of what in a source has a say in its imports; that of all if this cannot be told."""
+    text = outline(data, keeps_names=is_package)
+    if text is None:
+        return _parsed(data)
+    try:
+        return _parsed(text)
+    except (SyntaxError, ValueError):
+        return _parsed(data)
+
+
+def is_interesting(data: bytes, *, is_own: bool) -> bool:
+    """Return True if expressions of a source are to be evaluated: what it does is not said by its statements alone."""
     if any(word in data for word in _INTERESTING) or asks_metadata(data) or changes_search(data):
         return True
     return may_read(data, own=is_own) or may_behave(data)
@@ -162,16 +176,16 @@ def _facts(
     reader.uses[:] = weighed(reader.uses, reader.files)
     if is_program:
         reader.uses += _mentioned_modules(tree)
-    if _OPTION.search(data):
+    if may_give_options(data):
         reader.uses += given_options(tree)
     spelled = spelled_names(tree) if reader.unknown else ()
     reader.uses += [SpelledUse(where, spelled) for where in reader.unknown if spelled]
-    calls = read_calls(tree) if target.calls else None
+    calls = read_calls(_parsed(data)) if target.calls else None
     lazy = is_package and is_lazy(data, reader.scopes[0])
     return SourceFacts(
         tuple(dict.fromkeys(_with_computed(reader))),
         "",
-        _bound(tree, reader) if is_package else {},
+        _bound(tree, data, reader) if is_package else {},
         _adds_names(data, reader),
         calls,
         lazy_names(tree) if lazy else {},
@@ -191,10 +205,10 @@ def _with_computed(reader: _Reader) -> Iterator[Use]:
             yield use
 
 
-def _bound(tree: ast.Module, reader: _Reader) -> dict[str, str]:
+def _bound(tree: ast.Module, data: bytes, reader: _Reader) -> dict[str, str]:
     bound = {name: _imported_as(value) for name, value in reader.scopes[0].items()}
     bound.pop("__name__", None)  # every module has one
-    return dict.fromkeys(bound_in_passing(tree), "") | bound
+    return dict.fromkeys(bound_in_passing(tree, data), "") | bound
 
 
 def _imported_as(value: Value) -> str:
@@ -244,11 +258,19 @@ class _Reader(Interpreter):
         self._conduct = conduct
         self.named: dict[int, set[str]] = {}  # by line: the modules that a call imports by name
         self.files = FileNotes(self.asked)
+        self._noted = noted_calls()
 
     def effect(
         self, call: ast.Call, called: Reference | Method, arguments: list[Value], keywords: dict[str, Value]
     ) -> Value | None:
-        name, where = called.name, self.where(call)
+        if not self._evaluating:
+            return None
+        name = called.name
+        if name.rpartition(".")[2].removesuffix("()") not in self._noted:
+            if arguments and isinstance(called, Reference):
+                self.uses += executed_uses(called, arguments, self.where(call), self.scopes)
+            return None
+        where = self.where(call)
         found = tuple(imports_by_name(name, arguments, keywords, where))
         if not found and is_unknown_import(name, arguments):
             self.unknown.append(where)

@@ -35,7 +35,7 @@ from depfix.imports.values import (
 from depfix.knowledge.file_readers import KEYWORD_ONLY, Argument, FileCall, file_calls
 
 # Packages read what lies beside their code; what else they read, their users give them.
-_ANCHORS = re.compile(rb"__file__|__path__|\bresources\b|\bpkgutil\b|\bpkg_resources\b|\bimportlib_resources\b")
+_ANCHORS = (b"__file__", b"__path__", b"resources", b"pkgutil")
 _WORDS = re.compile(
     rb"\b(?:open|read_text|read_bytes|get_data|listdir|iterdir|resource_string|resource_stream|resource_listdir|"
     rb"read_binary|open_text|open_binary|loadtxt|imread|read_csv|load)\("
@@ -65,7 +65,7 @@ def may_read(data: bytes, *, own: bool = False) -> bool:
     """Return True if a source may read files, by the words in it; `own`: it is one of the program itself."""
     if own:
         return _own_words().search(data) is not None
-    return _WORDS.search(data) is not None and _ANCHORS.search(data) is not None
+    return any(word in data for word in _ANCHORS) and _WORDS.search(data) is not None
 
 
 @lru_cache(maxsize=1)

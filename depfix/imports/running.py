@@ -77,6 +77,8 @@ class Running(Circumstanced):
         self.scopes.pop()
         self._stack.pop()
         returned = self._returns.pop()
+        if not self._evaluating:
+            return UNKNOWN  # what it returns is not followed
         return choice(returned) if returned else Constant(None)
 
     def _may_run(self, node: ast.AST) -> bool:
@@ -179,6 +181,8 @@ class Running(Circumstanced):
 
     def set_member(self, receiver: Class | Instance, name: str, value: Value) -> None:
         """Give an object something; another object of its class may have been given something else by that name."""
+        if not self._evaluating:
+            return  # not all that they are given is followed
         members = self._members.setdefault(id(receiver.node), {})
         known = [one for one in alternatives(members.get(name, value)) if one not in (Constant(None), UNKNOWN)]
         if name in members or len(members) < _MOST_MEMBERS:

@@ -29,6 +29,7 @@ from depfix.imports.values import (
 ADDS = frozenset(("append", "insert", "extend"))
 _NAMESPACES = frozenset(("pkgutil.extend_path", "pkg_resources.declare_namespace"))
 _SITES = frozenset(("site.addsitedir", "site.addpackage"))
+SEARCH_CALLS = _NAMESPACES | _SITES
 _CHANGES = re.compile(
     rb"path(?:__)?\s*(?:\[[^\]\n]*\]\s*)?\+?=(?!=)|path(?:__)?\s*\.\s*(?:append|insert|extend)\b|addsitedir|extend_path"
     rb"|declare_namespace|modules\s*\[[^\]\n]*\]\s*=(?!=)|modules\s*\.\s*(?:setdefault|update)\b"

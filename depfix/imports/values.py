@@ -228,6 +228,8 @@ def alternatives(value: Value) -> tuple[Value, ...]:
 
 def choice(values: list[Value]) -> Value:
     """Return one value that can be any of these; nothing is known of containers that have grown too large."""
+    if len(values) == 1 and not isinstance(values[0], (Choice, Items, Table)):
+        return values[0]
     flat = list(dict.fromkeys(UNKNOWN if _is_huge(one) else one for value in values for one in alternatives(value)))
     if not flat:
         return UNKNOWN

@@ -14,6 +14,7 @@ BESIDE = "beside the program"
 CURRENT = "in the current directory"
 _OPENS = frozenset(("builtins.open", "io.open", "codecs.open", "gzip.open", "bz2.open", "lzma.open", "zipfile.ZipFile"))
 _PATH_WRITES = frozenset(("write_text", "write_bytes", "touch", "mkdir"))
+WRITING_CALLS = _OPENS | _PATH_WRITES
 _ELSEWHERE = re.compile(r"[A-Za-z]:|[\\/~%$<:]|\w+://|(?i:nul|con|aux)\b")
 
 
