@@ -351,7 +351,8 @@ class _Reader(Interpreter):
         return path
 
     def attribute_effect(self, node: ast.Attribute, name: str) -> Value | None:
-        self.uses += self._conduct.of_attribute(name, self.where(node), self.state.caught)
+        if name.startswith("sys."):
+            self.uses += self._conduct.of_attribute(name, self.where(node), self.state.caught)
         library = loader_attribute(name)
         if library is None:
             return None
@@ -373,7 +374,10 @@ class _Reader(Interpreter):
 
     def assigned(self, target: ast.expr, value: Value) -> None:
         """Take note of `os.environ[name] = value`, of names in sys.modules, of new search paths, and of streams."""
-        self.uses += self._conduct.of_assignment(target, self.where(target))
+        if isinstance(target, ast.Attribute):
+            self.uses += self._conduct.of_assignment(target, self.where(target))
+        elif isinstance(target, ast.Name) and target.id != "__path__":
+            return
         owner = self.evaluate(target.value) if isinstance(target, ast.Subscript) else None
         if isinstance(target, ast.Subscript) and owner == Reference("sys.modules"):
             self.modules += named_module(self.evaluate(target.slice), value)
