@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from depfix.cache.store import Cache
 from depfix.checks import run_checks
 from depfix.checks.extended import unchecked
 from depfix.closure.build import Closure, Entry, build_closure
@@ -18,6 +19,7 @@ from depfix.closure.distributions import present_distributions
 from depfix.closure.facts import Facts, Progress, no_progress
 from depfix.closure.graph import Graph, Node, NodeKind
 from depfix.closure.inside import Inside
+from depfix.closure.kept import KeptFacts
 from depfix.closure.supply import Supply
 from depfix.closure.world import World
 from depfix.dist.identify import Dist, identify, open_dist
@@ -66,6 +68,7 @@ class Options:
     workers: int = 1
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     progress: Progress = no_progress
+    cache: Cache = field(default_factory=Cache)
 
 
 class Session:
@@ -93,7 +96,7 @@ class Session:
         problem = report_problem(options.report) if options.report else ""
         if problem:
             raise ReportNotReadError(options.report, problem)
-        self._facts = Facts(target, options.workers, options.progress)
+        self._facts = Facts(target, options.workers, options.progress, options.cache)
         self._target = target
         if options.target:
             windows = target_named(options.target)
@@ -144,7 +147,8 @@ class Session:
         if self._inside is None:
             self.options.progress("reading the program", 0, 1)
             contents = read_contents(self.dist, self.options.report)
-            self._inside = Inside(contents, read_builtin(self.dist), self._target, packed_words(self.dist))
+            kept = KeptFacts(self.options.cache, self._target)
+            self._inside = Inside(contents, read_builtin(self.dist), self._target, packed_words(self.dist), kept)
         return self._inside
 
     @property

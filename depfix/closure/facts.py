@@ -10,10 +10,13 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
+from depfix.cache.store import Cache
+from depfix.closure.kept import KeptFacts, digest_of, manner
 from depfix.dist.tree import FileEntry
 from depfix.imports.lazy import read_stub
 from depfix.imports.reader import read_constants, read_source
 from depfix.imports.skim import skim
+from depfix.imports.stored import decode_facts, encode_facts
 from depfix.imports.uses import SourceFacts, SourceTarget
 from depfix.imports.values import Text
 from depfix.model.image import Exports, ImageOrProblem, ImageProblem, ImportedDll, VersionInfo
@@ -36,10 +39,13 @@ def no_progress(_what: str, _done: int, _total: int) -> None:
 
 
 class Facts:
-    """Images and sources by the file that holds them; nothing is read twice."""
+    """Images and sources by the file that holds them; nothing is read twice, and no source that the cache knows."""
 
-    def __init__(self, target: SourceTarget, workers: int = 1, progress: Progress = no_progress) -> None:
+    def __init__(
+        self, target: SourceTarget, workers: int = 1, progress: Progress = no_progress, cache: Cache | None = None
+    ) -> None:
         self._target = target
+        self._kept = KeptFacts(cache or Cache(), target)
         self._workers = workers
         self._progress = progress
         self._images: dict[str, ImageOrProblem] = {}
@@ -158,9 +164,18 @@ class Facts:
         """Return what a Python source uses; `is_own`: it is one of the program's, although it lies in the dist."""
         again = is_own and not self._target.is_own_path(entry.source) and entry.source not in self._own
         if entry.source not in self._sources or again:
-            self._sources[entry.source] = _read(entry.source, self._target, is_program, is_own)
+            self._sources[entry.source] = self._read(entry.source, is_program, is_own)
             self._own.update((entry.source,) if is_own else ())
         return self._sources[entry.source]
+
+    def _read(self, path: str, is_program: bool, is_own: bool) -> SourceFacts:
+        target = self._target
+        content = _content(path)
+        if isinstance(content, SourceFacts):
+            return content
+        own = is_own or target.is_own_path(path)
+        how = manner(path, is_program=is_program, is_own=own)
+        return self._kept.read(content, how, lambda: _facts_of(content, path, target, is_program, own))
 
     def constants(self, entry: FileEntry) -> dict[str, Text]:
         """Return the texts that a source binds."""
@@ -215,13 +230,25 @@ class Facts:
         """Read many sources at once, in several processes where that pays."""
         wanted = [entry for entry in entries if entry.source not in self._sources]
         total = len(wanted)
-        if self._workers > 1 and sum(entry.size for entry in wanted) > _WORTH_A_POOL:
-            self._read_in_pool([entry.source for entry in sorted(wanted, key=lambda entry: -entry.size)])
+        unknown = [entry for entry in wanted if not self._is_kept(entry.source)]
+        if self._workers > 1 and sum(entry.size for entry in unknown) > _WORTH_A_POOL:
+            self._read_in_pool([entry.source for entry in sorted(unknown, key=lambda entry: -entry.size)])
         for done, entry in enumerate(wanted):
             self.source(entry)
             if done % 64 == 0:
                 self._progress("reading sources", done, total)
         self._progress("reading sources", total, total)
+
+    def _is_kept(self, path: str) -> bool:
+        """Take what the cache has of a source; return False if it has nothing."""
+        content = _content(path) if self._kept.is_on else b""
+        if not self._kept.is_on or isinstance(content, SourceFacts):
+            return False
+        how = manner(path, is_program=False, is_own=self._target.is_own_path(path))
+        found = self._kept.find(digest_of(content), how)
+        if found is not None:
+            self._sources[path] = found
+        return found is not None
 
     def _read_in_pool(self, paths: list[str]) -> None:
         chunks = [paths[start :: max(1, len(paths) // _CHUNK)] for start in range(max(1, len(paths) // _CHUNK))]
@@ -232,11 +259,19 @@ class Facts:
                 for chunk, found in zip(
                     chunks, pool.map(_read_many, chunks, [self._target] * len(chunks)), strict=True
                 ):
-                    self._sources.update(zip(chunk, found, strict=True))
+                    for path, (digest, encoded) in zip(chunk, found, strict=True):
+                        self._take(path, digest, encoded)
                     done += len(chunk)
                     self._progress("reading sources", done, len(paths))
         except (BrokenProcessPool, OSError):
             return  # no processes to be had here: the caller reads the rest itself
+
+    def _take(self, path: str, digest: bytes, encoded: bytes) -> None:
+        """Take what another process read of a source; without a digest it could not read it."""
+        self._sources[path] = decode_facts(encoded)
+        if digest:
+            how = manner(path, is_program=False, is_own=self._target.is_own_path(path))
+            self._kept.keep(digest, how, encoded)
 
 
 def _by_name(rows: tuple[ImportedDll, ...]) -> dict[str, ImportedDll]:
@@ -254,25 +289,37 @@ def _by_name(rows: tuple[ImportedDll, ...]) -> dict[str, ImportedDll]:
     return found
 
 
-def _read_many(paths: list[str], target: SourceTarget) -> list[SourceFacts]:
+def _read_many(paths: list[str], target: SourceTarget) -> list[tuple[bytes, bytes]]:
+    """Return (digest of its content, its facts as bytes) of each source; no digest of one that cannot be read."""
     import gc
 
     gc.disable()  # syntax trees are full of cycles that live only for one source
-    found = [_read(path, target, is_program=False) for path in paths]
+    found = [_read_one(path, target) for path in paths]
     gc.enable()
     return found
 
 
-def _read(path: str, target: SourceTarget, is_program: bool, is_own: bool = False) -> SourceFacts:
+def _read_one(path: str, target: SourceTarget) -> tuple[bytes, bytes]:
+    content = _content(path)
+    if isinstance(content, SourceFacts):
+        return b"", encode_facts(content)
+    facts = _facts_of(content, path, target, False, target.is_own_path(path))
+    return digest_of(content), encode_facts(facts)
+
+
+def _content(path: str) -> bytes | SourceFacts:
+    """Return the content of a source, or what stands for one that cannot be read."""
     try:
         with open(path, "rb") as file:
-            data = file.read()
+            return file.read()
     except OSError as error:
         return SourceFacts((), f"it cannot be read ({(error.strerror or str(error)).lower()})")
+
+
+def _facts_of(content: bytes, path: str, target: SourceTarget, is_program: bool, is_own: bool) -> SourceFacts:
     is_package = os.path.splitext(os.path.basename(path))[0] == "__init__"
     if path.lower().endswith(".pyc"):
         from depfix.imports.bytecode import read_pyc
 
-        return read_pyc(data, target, is_package=is_package)
-    own = is_own or target.is_own_path(path)
-    return read_source(data, target, is_program=is_program, is_package=is_package, is_own=own)
+        return read_pyc(content, target, is_package=is_package)
+    return read_source(content, target, is_program=is_program, is_package=is_package, is_own=is_own)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Set
-from functools import cached_property
+from functools import cached_property, partial
 
+from depfix.closure.kept import KeptFacts
 from depfix.frozen.contents import Contents, FrozenModule, Storage, Usage
 from depfix.imports.bytecode import read_code
 from depfix.imports.finder import ModuleFile
@@ -34,11 +35,13 @@ class Inside:
         builtin: frozenset[str] = frozenset(),
         target: SourceTarget | None = None,
         packed: str = "",
+        kept: KeptFacts | None = None,
     ) -> None:
         self.contents = contents
         self.builtin = builtin | {alias for alias, name in _ALIASES.items() if name in builtin}
         self.packed = packed
         self._target = target
+        self._kept = kept
         self._facts: dict[str, SourceFacts] = {}
         self._lacking: dict[str, bool] = {}
 
@@ -110,7 +113,7 @@ class Inside:
         """Return the inside as it is once the loader no longer refuses to import these modules."""
         if self.contents is None:
             return self
-        return Inside(_Lifted(self.contents, names), self.builtin, self._target, self.packed)
+        return Inside(_Lifted(self.contents, names), self.builtin, self._target, self.packed, self._kept)
 
     def is_machine_code(self, name: str) -> bool:
         """Return True for a module that is compiled into the program."""
@@ -145,11 +148,17 @@ class Inside:
         if row is None or self.contents is None or self._target is None:
             return SourceFacts(())
         if row.storage is Storage.BYTECODE:
-            code, text = self.contents.code(module.name), self.contents.source(module.name)
-            if text is not None:
-                return read_source(text, self._target, is_package=module.is_package)
-            return read_code(code, self._target, is_package=module.is_package) if code is not None else SourceFacts(())
+            return self._of_bytecode(self.contents, module, self._target)
         return self._of_machine_code(self.contents, module.name, is_importable)
+
+    def _of_bytecode(self, contents: Contents, module: ModuleFile, target: SourceTarget) -> SourceFacts:
+        code, text = contents.code(module.name), contents.source(module.name)
+        content = text if text is not None else code
+        if content is None:
+            return SourceFacts(())
+        read = partial(read_source if text is not None else read_code, content, target, is_package=module.is_package)
+        how = f"{'source' if text is not None else 'code'} inside, package={module.is_package}"
+        return self._kept.read(content, how, read) if self._kept is not None else read()
 
     def _of_machine_code(self, contents: Contents, name: str, is_importable: Callable[[str], bool]) -> SourceFacts:
         strings = contents.strings(name)
