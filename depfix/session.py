@@ -79,6 +79,7 @@ class Session:
         self._selected = {rule(name).code for name in options.select}
         self._ignored = {rule(name).code for name in options.ignore}
         self.dist = open_dist(path)
+        self._cache = options.cache if _is_outside(options.cache.path, self.dist.root) else Cache()
         python = self.dist.python
         self._entries = tuple(_entry(one) for one in options.entries)
         if options.project and not os.path.isdir(options.project):
@@ -96,7 +97,7 @@ class Session:
         problem = report_problem(options.report) if options.report else ""
         if problem:
             raise ReportNotReadError(options.report, problem)
-        self._facts = Facts(target, options.workers, options.progress, options.cache)
+        self._facts = Facts(target, options.workers, options.progress, self._cache)
         self._target = target
         if options.target:
             windows = target_named(options.target)
@@ -147,7 +148,7 @@ class Session:
         if self._inside is None:
             self.options.progress("reading the program", 0, 1)
             contents = read_contents(self.dist, self.options.report)
-            kept = KeptFacts(self.options.cache, self._target)
+            kept = KeptFacts(self._cache, self._target)
             self._inside = Inside(contents, read_builtin(self.dist), self._target, packed_words(self.dist), kept)
         return self._inside
 
@@ -294,6 +295,11 @@ def need_of(dist: Dist) -> Need:
     if python is None:
         return Need(dist.machine)
     return Need(dist.machine, python.version, python.free_threaded, python.debug)
+
+
+def _is_outside(path: str, folder: str) -> bool:
+    """Return True for a file that does not lie in a folder: what is shipped gets nothing of depfix's own."""
+    return not os.path.realpath(path).startswith(os.path.realpath(folder) + os.sep)
 
 
 def _summary(dist: Dist) -> DistSummary:

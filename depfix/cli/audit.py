@@ -173,7 +173,7 @@ def _audited(
         warn_if_unfinished(dist)
         try:
             with ProgressBar(values["quiet"]) as show:
-                options = options_from(_as_options(policy), progress=show)
+                options = options_from(_as_options(policy, values), progress=show)
                 seen = pipeline.audit(dist, options, policy, inventory=publisher.needs_inventory(policy))
         except DepfixError as error:
             if len(dists) == 1:
@@ -186,9 +186,9 @@ def _audited(
     return done, codes
 
 
-def _as_options(policy: Policy) -> dict[str, Any]:
+def _as_options(policy: Policy, values: dict[str, Any]) -> dict[str, Any]:
     names = ("target", "entry", "env", "project_dir", "report", "select", "ignore")
-    return {_OF_FILE.get(name, name): getattr(policy, name) for name in names}
+    return {_OF_FILE.get(name, name): getattr(policy, name) for name in names} | {"no_cache": values["no_cache"]}
 
 
 # --- judging ---

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from depfix.cli.caching import no_cache_option
 from depfix.cli.options import environment_option, format_option, options_from, output_option
 from depfix.cli.terminal import ProgressBar, check_outputs, emit, print_lines, tell, write_report
 from depfix.errors import LogNotReadError
@@ -25,6 +26,7 @@ _A_NAME = re.compile(r"(?:[A-Za-z]:)?(?:[^\s:*?\"<>|]+\.[A-Za-z]{2,5}|[^\n:*?\"<
 @click.option("--dist", metavar="DIST", default="", help="The folder of the program that failed: tells the exact file.")
 @environment_option
 @click.option("--entry", "entries", multiple=True, metavar="FILE", help="The program's own script. Repeatable.")
+@no_cache_option
 @format_option
 @output_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress; of a text report only the cause.")

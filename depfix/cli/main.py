@@ -25,6 +25,7 @@ _COMMANDS = {
     "why": "depfix.cli.why:why",
     "tree": "depfix.cli.tree:tree",
     "envs": "depfix.cli.envs:envs",
+    "cache": "depfix.cli.cache:cache",
     "explain": "depfix.cli.explain:explain",
     "nuitka-plugin": "depfix.cli.plugin:nuitka_plugin",
     "completion": "depfix.cli.completion:completion",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from depfix.cli.caching import cache_for, no_cache_option
 from depfix.cli.completing import (
     complete_environments,
     complete_files,
@@ -80,6 +81,7 @@ _SHARED = (
         shell_complete=complete_rules,
         help="Not this rule (code or name). Repeatable.",
     ),
+    no_cache_option,
 )
 format_option = click.option(
     "--format",
@@ -166,6 +168,7 @@ def options_from(values: dict[str, Any], **more: Any) -> Options:
     """Return the pipeline's options for the values that click collected."""
     from depfix.pipeline import Options  # here, so that `--version` and `--help` start quickly
 
+    more.setdefault("cache", cache_for(values))
     return Options(
         target=values["target"],
         entries=tuple(values["entries"]),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from depfix.cli.baselines import opened_baseline, rules_unseen, tell_gone, write_baseline
+from depfix.cli.caching import cache_for
 from depfix.cli.exits import exit_code, fails
 from depfix.cli.options import (
     baseline_options,
@@ -18,9 +20,12 @@ from depfix.cli.options import (
     report_options,
     scan_options,
 )
-from depfix.cli.terminal import ProgressBar, check_outputs, emit, hint, print_lines, write_report
+from depfix.cli.terminal import ProgressBar, check_outputs, emit, hint, print_lines, tell, write_report
 from depfix.cli.unfinished import warn_if_unfinished
 from depfix.model.shell import quoted
+
+# The options that a report depends on, beside DIST.
+_CHOICES = ("environments", "entries", "project", "report", "target", "select", "ignore")
 
 if TYPE_CHECKING:
     from depfix.model.audit import Accepted
@@ -38,7 +43,6 @@ if TYPE_CHECKING:
 @report_options
 def scan(dist: str, **values: Any) -> None:
     """Find what is missing, misplaced or wrong in the folder DIST. Nothing is changed."""
-    from depfix import pipeline
     from depfix.model.audit import Verdict
     from depfix.reports.forms import Material, form
 
@@ -47,14 +51,42 @@ def scan(dist: str, **values: Any) -> None:
     before = opened_baseline(values["baseline"], update=values["update_baseline"])
     warn_if_unfinished(dist)
     with ProgressBar(values["quiet"]) as show:
-        options = options_from(values, progress=show)
-        seen = pipeline.assess(dist, options, inventory=wanted.needs_inventory, graph=wanted.needs_graph)
-    report, accepted = _accepted(seen.report, before, values)
+        if wanted.needs_inventory or wanted.needs_graph:
+            from depfix import pipeline
+
+            options = options_from(values, progress=show)
+            seen = pipeline.assess(dist, options, inventory=wanted.needs_inventory, graph=wanted.needs_graph)
+            found, inventory, graph = seen.report, seen.inventory, seen.graph
+        else:
+            found, inventory, graph = _report(dist, values, show), None, None
+    report, accepted = _accepted(found, before, values)
     verdict = Verdict(fails(report.findings, values["fail_on"]), values["fail_on"])
-    material = Material(report, verdict, accepted, seen.inventory, seen.graph, verbose=values["verbose"])
+    material = Material(report, verdict, accepted, inventory, graph, verbose=values["verbose"])
     _print_scan(wanted, material, values)
     _scan_hints(dist, report, values)
     sys.exit(exit_code(report.findings, values["fail_on"]))
+
+
+def _report(dist: str, values: dict[str, Any], show: ProgressBar) -> Report:
+    """Return the report of a scan: that of an earlier one, if nothing has changed of all that it came from."""
+    from depfix.cache.reports import KeptReport
+
+    folder = dist if os.path.isdir(dist) else os.path.dirname(os.path.abspath(dist))
+    projects = [values["project"], *(os.path.dirname(os.path.abspath(entry)) for entry in values["entries"])]
+    cache = cache_for(values, folder)
+    kept = KeptReport(
+        cache, {name: values[name] for name in _CHOICES} | {"dist": dist}, (folder, *filter(None, projects)), os.environ
+    )
+    report = kept.find()
+    if report is None:
+        from depfix import pipeline
+
+        kept.start()
+        report = pipeline.scan(dist, options_from(values, progress=show, cache=cache, environ=kept.variables))
+        reason = kept.keep(report)
+        if values["verbose"] and reason and cache.is_on:
+            tell(f" the report is not kept for the next run: {reason}", "note:", "cyan")
+    return report
 
 
 def _accepted(report: Report, before: Baseline | None, values: dict[str, Any]) -> tuple[Report, tuple[Accepted, ...]]:
