@@ -23,14 +23,14 @@ def opened_baseline(path: str, *, update: bool) -> Baseline | None:
 
     Raises BaselineError, and WriteError if it is to be written and cannot be.
     """
-    from depfix.policy.baseline import read_baseline
-
     if update and not path:
         raise click.UsageError("--update-baseline needs to know the file: --baseline FILE")
     if update:
         check_place(path)
     if not path or (update and not os.path.exists(path)):
         return None
+    from depfix.policy.baseline import read_baseline
+
     return read_baseline(path)
 
 

@@ -91,6 +91,8 @@ def _report(dist: str, values: dict[str, Any], show: ProgressBar) -> Report:
 
 def _accepted(report: Report, before: Baseline | None, values: dict[str, Any]) -> tuple[Report, tuple[Accepted, ...]]:
     """Return a report without what the baseline accepts, and that; write the baseline first if it is to be written."""
+    if before is None and not values["update_baseline"]:
+        return report, ()
     from depfix.policy.baseline import updated, without_accepted
 
     unseen = rules_unseen(values["select"], values["ignore"], policy=False)
@@ -118,7 +120,7 @@ def _print_scan(wanted: Form, material: Material, values: dict[str, Any]) -> Non
 
 
 def _scan_hints(dist: str, report: Report, values: dict[str, Any]) -> None:
-    from depfix.repair.decisions import copied_in
+    from depfix.repair.curable import copied_in
 
     if values["quiet"] or not fails(report.findings, "warning"):
         return

@@ -10,10 +10,15 @@ from depfix.errors import DepfixError
 
 def warn_if_unfinished(dist: str) -> None:
     """Tell the user if the last repair of a folder was cut off."""
+    from depfix.repair.state import state_path
+
+    root = os.path.abspath(dist)
+    if not os.path.isdir(dist) or not os.path.isdir(state_path(root)):
+        return
     from depfix.repair.journal import unfinished
 
     try:
-        cut_off = os.path.isdir(dist) and unfinished(os.path.abspath(dist))
+        cut_off = unfinished(root)
     except DepfixError as error:
         tell(f" {error}", "warning:", "yellow")
         return

@@ -17,6 +17,7 @@ from depfix.model.finding import Finding
 from depfix.model.names import fold
 from depfix.model.plan import Action
 from depfix.model.source import Provider
+from depfix.repair.curable import ABI, BY_COPY, BY_REPLACEMENT, DATA, METADATA, MODULES, copied_in
 from depfix.repair.cures import (
     NO_FITTING_FILE,
     Choice,
@@ -34,26 +35,7 @@ from depfix.repair.rebinding import Rewritten, rewritten
 Decision: TypeAlias = "Choice | Delivery | Rewritten | frozenset[str] | str"
 
 DIST = Provider("dist")
-_BY_REPLACEMENT = frozenset(("wrong-machine", "missing-symbol", "damaged-file"))
-_MODULES = frozenset(("missing-module", "missing-extension-module", "missing-stdlib-module", "hidden-module"))
-_ABI = "abi-mismatch"  # with an identity it is of a file that is loaded, else of a module that is not found
-BY_COPY = frozenset(
-    "missing-dll missing-delay-dll misplaced-dll missing-runtime-dll missing-vc-runtime absent-on-target".split()
-)
-_DELIVERED = {
-    "missing-metadata": deliver_metadata,
-    "missing-package-data": deliver_data,
-    "missing-data-file": deliver_data,
-}
-
-
-def copied_in(finding: Finding) -> bool:
-    """Return True if a file that an environment may have could cure a finding of this kind."""
-    if finding.name in ("wrong-machine", "damaged-file", _ABI) and (finding.identity or finding.name != _ABI):
-        return fold(finding.identity).endswith((".dll", ".pyd"))  # no program, and not what the target does not run
-    if finding.name == "absent-on-target" and finding.identity:
-        return False  # the target is too old for Python itself
-    return finding.name in BY_COPY | _BY_REPLACEMENT | _MODULES | _DELIVERED.keys() | {_ABI}
+_DELIVERED = {METADATA: deliver_metadata} | dict.fromkeys(DATA, deliver_data)
 
 
 class Decider:
@@ -74,10 +56,10 @@ class Decider:
             return special
         if finding.identity.endswith("\0target"):
             return rule(finding.rule).cure  # the program is for another machine than the target
-        of_file = finding.identity and finding.name in ("missing-vc-runtime", _ABI)
-        if of_file or finding.name in _BY_REPLACEMENT:
+        of_file = finding.identity and finding.name in ("missing-vc-runtime", ABI)
+        if of_file or finding.name in BY_REPLACEMENT:
             return replacement(closure, self._environments, finding) if copied_in(finding) else rule(finding.rule).cure
-        if finding.name in _MODULES or finding.name == _ABI:
+        if finding.name in MODULES or finding.name == ABI:
             return self._decide_module(closure, finding)
         if finding.name in _DELIVERED:
             return _DELIVERED[finding.name](closure, self._environments, finding.subject)

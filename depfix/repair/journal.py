@@ -5,7 +5,6 @@ Version 1 had no `when`, `depfix`, `summary` and `linked`, and is read as versio
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,11 +15,10 @@ import msgspec
 
 from depfix.repair.disk import sync_folder
 from depfix.repair.errors import StateDamagedError
+from depfix.repair.state import state_path
 
 VERSION = 2
 _JOURNAL = "journal.json"
-_LONGEST_NAME = 240  # bytes; most file systems take 255
-_KEPT_OF_NAME = 50
 _MOST_NAMED = 3  # files of a journal without a summary
 
 
@@ -76,15 +74,8 @@ class Record:
 
 
 def state_folder(root: str) -> Path:
-    """Return the folder beside the dist that holds the state of its repairs: `<dist>.depfix`.
-
-    A name that would be too long for a file system is cut, and a hash of it added.
-    """
-    path = Path(root.rstrip("/\\"))
-    name = path.name
-    if len(os.fsencode(name)) > _LONGEST_NAME:
-        name = f"{name[:_KEPT_OF_NAME]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}"
-    return path.with_name(name + ".depfix")
+    """Return the folder beside the dist that holds the state of its repairs, see `state_path`."""
+    return Path(state_path(root))
 
 
 def transactions(root: str) -> list[Path]:

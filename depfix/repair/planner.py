@@ -23,8 +23,9 @@ from depfix.repair.completion import (
     modules_to_patch,
     patched,
 )
+from depfix.repair.curable import BY_COPY, copied_in
 from depfix.repair.cures import Choice
-from depfix.repair.decisions import BY_COPY, DIST, Decider, copied_in
+from depfix.repair.decisions import DIST, Decider
 from depfix.repair.deliveries import Delivery, Piece
 from depfix.repair.rebinding import Rewritten
 from depfix.repair.slim import unneeded

@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from depfix.closure.graph import Graph
 from depfix.errors import UnknownFormError
 from depfix.extensions import FORMATS, Extension, extensions
 from depfix.model.audit import Accepted, Verdict
-from depfix.model.inventory import Inventory
 from depfix.model.names import unsafe_name
 from depfix.model.report import Report
+
+if TYPE_CHECKING:
+    from depfix.closure.graph import Graph
+    from depfix.model.inventory import Inventory
 
 
 @dataclass(frozen=True, slots=True)
