@@ -35,6 +35,16 @@ def state_of(path: str, *, follow: bool = True) -> State:
         return ()
 
 
+def names_in(folder: str) -> bytes:
+    """Return what the names in a folder come to, and which of them are folders; nothing if it cannot be listed."""
+    try:
+        with os.scandir(folder) as found:
+            rows = sorted((entry.name, entry.is_dir()) for entry in found)
+    except (OSError, ValueError):
+        return b""
+    return sha256(_bytes(rows)).digest()
+
+
 def newest_of(state: State) -> int:
     """Return the latest time of a state in ns."""
     return max(state[2:4], default=0)

@@ -16,10 +16,10 @@ from functools import cached_property
 from hashlib import sha256
 
 from depfix.cache.codec import Codec, DecodingError
-from depfix.cache.prints import State, UnknownError, newest_of, state_of, take_print
+from depfix.cache.prints import UnknownError, newest_of, state_of, take_print
 from depfix.cache.store import Cache
 from depfix.cache.version import code_version
-from depfix.cache.watching import Watch, WatchedVariables
+from depfix.cache.watching import Seen, Watch, WatchedVariables
 from depfix.extensions import all_extensions
 from depfix.model.finding import Confidence, Finding, Fix, Location, Severity
 from depfix.model.report import DistSummary, EnvironmentSummary, OwnSource, Report
@@ -38,7 +38,7 @@ class Origin:
 
     roots: tuple[str, ...]
     digest: bytes
-    opened: tuple[tuple[str, State], ...]
+    seen: Seen
     variables: tuple[tuple[str, str | None], ...]
 
 
@@ -79,10 +79,8 @@ class KeptReport:
     def _holds(self, origin: Origin) -> bool:
         if any(self._environ.get(name) != value for name, value in origin.variables):
             return False
-        if any(state_of(path) != state for path, state in origin.opened):
-            return False
         try:
-            return take_print(origin.roots).digest == origin.digest
+            return origin.seen.is_still() and take_print(origin.roots).digest == origin.digest
         except UnknownError:
             return False
 
@@ -98,23 +96,23 @@ class KeptReport:
 
     def keep(self, report: Report) -> str:
         """Keep the report of the scan that began with `start`; return why it was not, an empty string if it was."""
-        opened = self._watch.stop()
+        seen = self._watch.stop()
         if not self._before:
             return "there is no cache, or a folder cannot be looked at whole"
         roots = tuple(dict.fromkeys((*self._roots, *(one.root for one in report.environments), report.dist.root)))
         try:
-            seen, now = take_print(roots), take_print(self._roots)
+            whole, now = take_print(roots), take_print(self._roots)
         except UnknownError as error:
             return str(error)
-        opened = {path: state for path, state in opened.items() if not _is_below(path, roots, seen.links)}
-        newest = max([seen.newest, *map(newest_of, opened.values())])
+        seen = seen.without(lambda path: _is_below(path, roots, whole.links))
+        newest = max([whole.newest, *map(newest_of, seen.opened.values())])
         if newest > self._began - _YOUNG:
             return "a file or folder had just been changed"
-        if now.digest != self._before or any(state_of(path) != state for path, state in opened.items()):
+        if now.digest != self._before or not seen.is_still():
             return "a file or folder was changed meanwhile"
         if _is_below(self._cache.path, roots, ()):
             return "the cache lies in a folder that was scanned"
-        origin = Origin(roots, seen.digest, tuple(opened.items()), self.variables.asked())
+        origin = Origin(roots, whole.digest, seen, self.variables.asked())
         self._cache.put(self._key, _codec().encode(Kept(origin, report)))
         return ""
 
@@ -152,6 +150,6 @@ def _is_below(path: str, roots: tuple[str, ...], links: tuple[str, ...]) -> bool
 
 def _codec() -> Codec:
     return Codec(
-        *(Kept, Origin, Report, DistSummary, EnvironmentSummary, OwnSource),
+        *(Kept, Origin, Seen, Report, DistSummary, EnvironmentSummary, OwnSource),
         *(Finding, Severity, Confidence, Location, Fix),
     )
