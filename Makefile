@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Each file of tests in one process, in the order of tests/conftest.py.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo demo-torch test test-fast check bench fidelity vendor clean wine browser shells
+.PHONY: demo demo-torch test test-fast check bench fidelity vendor clean wine browser shells strace
 
 demo: $(STAMP)  ## the main job on small Windows binaries, offline once pip is done
 	$(BIN)/python -m fixtures.demo
@@ -14,7 +14,7 @@ demo: $(STAMP)  ## the main job on small Windows binaries, offline once pip is d
 demo-torch: $(STAMP)  ## the main job on the real torch for Windows (downloads about 200 MB once)
 	$(BIN)/python -m fixtures.demo --torch
 
-test: $(STAMP) wine browser shells  ## every test; installs what they need
+test: $(STAMP) wine browser shells strace  ## every test; installs what they need
 	$(BIN)/python -m pytest $(PARALLEL)
 
 test-fast: $(STAMP)  ## what needs neither Wine nor downloads
@@ -48,6 +48,10 @@ wine: $(STAMP)
 shells:
 	@command -v zsh >/dev/null && command -v fish >/dev/null || \
 		sh fixtures/apt_install.sh "The tests complete commands in real shells" zsh fish
+
+strace:
+	@test "$$(uname)" != Linux || command -v strace >/dev/null || \
+		sh fixtures/apt_install.sh "The tests watch what a scan asks the system for" strace
 
 browser:
 	@command -v chromium >/dev/null || \

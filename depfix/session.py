@@ -79,7 +79,7 @@ class Session:
         self._selected = {rule(name).code for name in options.select}
         self._ignored = {rule(name).code for name in options.ignore}
         self.dist = open_dist(path)
-        self._cache = options.cache if _is_outside(options.cache.path, self.dist.root) else Cache()
+        self._cache = Cache() if options.cache.is_in(self.dist.root) else options.cache
         python = self.dist.python
         self._entries = tuple(_entry(one) for one in options.entries)
         if options.project and not os.path.isdir(options.project):
@@ -295,11 +295,6 @@ def need_of(dist: Dist) -> Need:
     if python is None:
         return Need(dist.machine)
     return Need(dist.machine, python.version, python.free_threaded, python.debug)
-
-
-def _is_outside(path: str, folder: str) -> bool:
-    """Return True for a file that does not lie in a folder: what is shipped gets nothing of depfix's own."""
-    return not os.path.realpath(path).startswith(os.path.realpath(folder) + os.sep)
 
 
 def _summary(dist: Dist) -> DistSummary:

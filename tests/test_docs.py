@@ -38,6 +38,9 @@ COMMANDS = (
     "why",
     "tree",
     "envs",
+    "cache",
+    "cache info",
+    "cache clear",
     "explain",
     "nuitka-plugin",
     "completion",
@@ -46,7 +49,7 @@ COMMANDS = (
 
 def test_every_option_in_the_docs_exists_and_every_option_is_in_the_docs(cli: Callable[..., Cli]) -> None:
     page = (ROOT / "docs" / "usage.md").read_text("utf-8")
-    helps = {"": cli("--help").out} | {name: cli(name, "--help").out for name in COMMANDS}
+    helps = {"": cli("--help").out} | {name: cli(*name.split(), "--help").out for name in COMMANDS}
     real = {option for text in helps.values() for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)}
     written = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page))
     nuitka = {"--deployment", "--nofollow-import-to", "--include-module", "--standalone", "--user-plugin"}

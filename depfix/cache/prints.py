@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
 _MOST = 300_000  # files and folders
+_stat = os.stat  # also while a run is watched
 _REPARSE_POINT = 0x400  # of Windows' file attributes: junctions have it
 
 # (mode, size, mtime and ctime in ns, number of the file, device), empty for what is not there
@@ -27,10 +29,26 @@ class Print:
     links: tuple[str, ...]
 
 
-def state_of(path: str, *, follow: bool = True) -> State:
+def state_of(path: str) -> State:
     """Return how the file or folder at a path looks, an empty tuple if there is none."""
+    return _looked_at(path, follow=True)
+
+
+def _asked_for(path: str) -> State:
+    """As `state_of`; of a folder only that it is one: what is in it, only listing tells."""
+    state = _looked_at(path, follow=True)
+    return state[:1] if state and stat.S_ISDIR(state[0]) else state
+
+
+def _asked_for_itself(path: str) -> State:
+    """As `_asked_for`, of a link the link itself."""
+    state = _looked_at(path, follow=False)
+    return state[:1] if state and stat.S_ISDIR(state[0]) else state
+
+
+def _looked_at(path: str, *, follow: bool) -> State:
     try:
-        return _state(os.stat(path, follow_symlinks=follow))
+        return _state(_stat(path, follow_symlinks=follow))
     except (OSError, ValueError):
         return ()
 
@@ -48,6 +66,14 @@ def names_in(folder: str) -> bytes:
 def newest_of(state: State) -> int:
     """Return the latest time of a state in ns."""
     return max(state[2:4], default=0)
+
+
+LOOKS: Mapping[str, Callable[[str], object]] = {
+    "open": state_of,
+    "list": names_in,
+    "stat": _asked_for,
+    "lstat": _asked_for_itself,
+}
 
 
 def take_print(roots: tuple[str, ...]) -> Print:

@@ -11,12 +11,13 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 
 from depfix.cache.codec import Codec, DecodingError
-from depfix.cache.prints import UnknownError, newest_of, state_of, take_print
+from depfix.cache.prints import UnknownError, state_of, take_print
 from depfix.cache.store import Cache
 from depfix.cache.version import code_version
 from depfix.cache.watching import Seen, Watch, WatchedVariables
@@ -61,7 +62,7 @@ class KeptReport:
         self._roots = tuple(map(os.path.abspath, roots))
         self._environ = environ
         self.variables = WatchedVariables(environ)
-        self._watch = Watch((_CODE, _LIBRARY))
+        self._watch = Watch((_CODE, _LIBRARY, *filter(None, [cache.path])))
         self._before = b""
         self._began = 0
 
@@ -105,12 +106,11 @@ class KeptReport:
         except UnknownError as error:
             return str(error)
         seen = seen.without(lambda path: _is_below(path, roots, whole.links))
-        newest = max([whole.newest, *map(newest_of, seen.opened.values())])
-        if newest > self._began - _YOUNG:
+        if max(whole.newest, seen.newest) > self._began - _YOUNG:
             return "a file or folder had just been changed"
         if now.digest != self._before or not seen.is_still():
             return "a file or folder was changed meanwhile"
-        if _is_below(self._cache.path, roots, ()):
+        if any(map(self._cache.is_in, roots)):
             return "the cache lies in a folder that was scanned"
         origin = Origin(roots, whole.digest, seen, self.variables.asked())
         self._cache.put(self._key, _codec().encode(Kept(origin, report)))
@@ -138,6 +138,16 @@ class KeptReport:
             sorted(self._choices.items()),
         )
         return sha256(b"report " + repr(told).encode("utf-8", "surrogatepass")).digest()
+
+
+def kept_reports(cache: Cache) -> tuple[Kept, ...]:
+    """Return all reports of a cache that can be read."""
+    found = []
+    for content in cache.values():
+        with suppress(DecodingError):
+            value = _codec().decode(content)
+            found += [value] if isinstance(value, Kept) else []
+    return tuple(found)
 
 
 def _is_below(path: str, roots: tuple[str, ...], links: tuple[str, ...]) -> bool:

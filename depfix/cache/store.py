@@ -23,6 +23,8 @@ _WAIT = 2.0  # seconds for another process that is writing
 _LARGEST_ROW = 64_000_000
 _MOST_WAITING = 64_000_000  # bytes that are held back until they are written
 _STALE = 86_400  # seconds after which the use of a row is noted again
+# In SQLite's words for what is no damage. Source: SQLite, sqlite3ErrStr https://sqlite.org/src/file/src/main.c
+_PASSING = ("locked", "readonly", "unable to open", "disk I/O", "is full", "out of memory", "access permission")
 _APPLICATION = 0x64666978  # of SQLite's header: whose file it is
 _TABLE = "CREATE TABLE rows (key BLOB PRIMARY KEY, used INTEGER NOT NULL, value BLOB NOT NULL)"
 
@@ -46,6 +48,7 @@ class Cache:
 
     def __init__(self, path: str = "", *, most: int = MOST_BYTES) -> None:
         self.path = path
+        self._real = os.path.realpath(path)
         self.problem = ""
         self._most = most
         self._open: Connection | None = None
@@ -58,6 +61,10 @@ class Cache:
     def is_on(self) -> bool:
         """True if something can be kept."""
         return bool(self.path) and not self.problem
+
+    def is_in(self, folder: str) -> bool:
+        """Return True if the file lies in a folder: what is shipped or scanned gets nothing of depfix's own."""
+        return bool(self.path) and self._real.startswith(os.path.realpath(folder).rstrip(os.sep) + os.sep)
 
     def get(self, key: bytes) -> bytes | None:
         """Return what was put under a key, None if there is nothing."""
@@ -77,6 +84,14 @@ class Cache:
         if not 0 <= self._now - used < _STALE:
             self._used.add(key)
         return value[_SUM:]
+
+    def values(self) -> tuple[bytes, ...]:
+        """Return every value that was saved."""
+        rows = []
+        with self._guarded():
+            connection = self._connected(make=False)
+            rows = connection.execute("SELECT key, value FROM rows").fetchall() if connection is not None else []
+        return tuple(value[_SUM:] for key, value in rows if value[:_SUM] == _checksum(key, value[_SUM:]))
 
     def put(self, key: bytes, value: bytes) -> None:
         """Keep a value, from `save` on."""
@@ -161,12 +176,11 @@ class Cache:
             yield
         except _UnusableError as error:
             self._give_up(str(error))
-        except (sqlite3.OperationalError, sqlite3.NotSupportedError) as error:  # locked, read-only, full
+        except (sqlite3.Error, ValueError) as error:
             self._give_up(str(error))
-        except (sqlite3.Error, ValueError) as error:  # no database, or a damaged one
-            self._give_up(str(error))
-            with suppress(OSError):
-                self.clear()
+            if not any(words in str(error) for words in _PASSING):  # no database, or a damaged one
+                with suppress(OSError):
+                    self.clear()
         except OSError as error:
             self._give_up(error.strerror or str(error))
 
@@ -176,6 +190,8 @@ class Cache:
 
     def _connected(self, *, make: bool) -> Connection | None:
         """Return the open file; None if there is none yet and none is to be made."""
+        if not self.is_on:
+            return None
         if self._open is None:
             if not os.path.exists(self.path):
                 if not make:

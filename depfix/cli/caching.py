@@ -20,23 +20,18 @@ no_cache_option = click.option(
 
 def cache_for(values: dict[str, Any], *folders: str) -> Cache:
     """Return the cache for a command with these values, the same one each time; nothing is kept in these folders."""
-    path = cache_file(os.environ)
-    if values.get("no_cache") or any(_is_in(path, folder) for folder in folders):
-        return Cache()
     context = click.get_current_context()
+    if values.get("no_cache"):
+        return Cache()
     if _OPEN not in context.meta:
-        cache = Cache(path)
+        cache = Cache(cache_file(os.environ))
         context.meta[_OPEN] = cache
         context.call_on_close(lambda: _close(cache, verbose=bool(values.get("verbose"))))
     opened: Cache = context.meta[_OPEN]
-    return opened
+    return Cache() if any(map(opened.is_in, folders)) else opened
 
 
 def _close(cache: Cache, *, verbose: bool) -> None:
     cache.close()
     if verbose and cache.problem:
         tell(f" the cache {cache.path} is not used: {cache.problem}", "note:", "cyan")
-
-
-def _is_in(path: str, folder: str) -> bool:
-    return os.path.realpath(path).startswith(os.path.realpath(folder) + os.sep)
