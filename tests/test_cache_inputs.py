@@ -24,6 +24,7 @@ from depfix.cache.store import Cache
 from fixtures import archive_lab, nuitka_lab
 from fixtures.archives import write_wheel
 from tests.conftest import DistMaker
+from tests.test_inventory import COMPILED
 
 pytestmark = pytest.mark.lab
 
@@ -71,6 +72,7 @@ def unknown_inputs(folder: Path, *arguments: str | Path, **environ: str) -> set[
     (kept,) = kept_reports(Cache(str(next(cache.iterdir()))))
     origin = kept.origin
     known = {path for _, path in origin.seen.looks}
+    listed = {path for how, path in origin.seen.looks if how == "list"}
     own = (sys.prefix, sys.base_prefix, sysconfig.get_path("stdlib"), str(Path(depfix.__file__).parent))
     roots = (*origin.roots, *_SYSTEM, *own, str(cache), str(scratch))
     starts = (*origin.roots, *own, *known, str(cache), str(folder))
@@ -79,7 +81,7 @@ def unknown_inputs(folder: Path, *arguments: str | Path, **environ: str) -> set[
         path
         for path in touched(log, folder)
         if not below(path, roots) and path not in known | above and not path.endswith(_FOR_THE_COMMAND)
-        if not _OF_PYTHON.fullmatch(path)
+        if not _OF_PYTHON.fullmatch(path) and os.path.dirname(path) not in listed  # with the kind of each name in it
     } - {str(folder), *filter(os.path.isdir, sys.path)}
 
 
@@ -131,7 +133,7 @@ def test_the_active_environment_is_known(place: Path) -> None:
 def test_what_lies_beside_a_real_program_of_nuitka_is_known(tmp_path: Path, options: tuple[str, ...]) -> None:
     """Its report, its build folder, and the environment that those name."""
     requirements = ("markupsafe==3.0.4", "six==1.17.0")
-    built = nuitka_lab.build("import six\n", (), requirements=requirements)
+    built = nuitka_lab.build(COMPILED, (), requirements=requirements)
     assert unknown_inputs(tmp_path, built / "main.dist", *(option.format(built) for option in options)) == set()
 
 

@@ -7,7 +7,6 @@ server of a build an order is escaped here, before anything is printed.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -35,7 +34,7 @@ def colours(stream: Any) -> bool:
 def print_lines(lines: Iterable[Line], *, wrap: bool = True) -> None:
     """Print a text report to stdout; on a terminal lines are wrapped to its width, and go on below their text."""
     coloured = colours(sys.stdout)
-    width = shutil.get_terminal_size().columns if wrap and sys.stdout.isatty() else 0
+    width = _width() if wrap and sys.stdout.isatty() else 0
     for line in lines:
         lead, label, text = shown(line.lead), shown(line.label), shown(line.text)
         first, *others = wrapped(lead + label, text, width)
@@ -43,6 +42,12 @@ def print_lines(lines: Iterable[Line], *, wrap: bool = True) -> None:
             lead = click.style(lead, fg=line.colour or None, bold=True) if lead else ""
             label = click.style(label, dim=True) if label.strip() else label
         _write(sys.stdout, "\n".join([lead + label + first, *others]))
+
+
+def _width() -> int:
+    import shutil  # with all its compressions: only where somebody watches
+
+    return shutil.get_terminal_size().columns
 
 
 def tell(message: str, lead: str = "", colour: str = "") -> None:
