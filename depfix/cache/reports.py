@@ -63,6 +63,7 @@ class KeptReport:
         self._environ = environ
         self.variables = WatchedVariables(environ)
         self._watch = Watch((_CODE, _LIBRARY, *filter(None, [cache.path])))
+        self._seen = Seen({})
         self._before = b""
         self._began = 0
 
@@ -95,9 +96,12 @@ class KeptReport:
         if self._before:
             self._watch.start()
 
+    def stop(self) -> None:
+        """Take note no more: to be called whatever became of the scan."""
+        self._seen = self._watch.stop()
+
     def keep(self, report: Report) -> str:
-        """Keep the report of the scan that began with `start`; return why it was not, an empty string if it was."""
-        seen = self._watch.stop()
+        """Keep the report of the scan between `start` and `stop`; return why it was not, an empty string if it was."""
         if not self._before:
             return "there is no cache, or a folder cannot be looked at whole"
         roots = tuple(dict.fromkeys((*self._roots, *(one.root for one in report.environments), report.dist.root)))
@@ -105,7 +109,7 @@ class KeptReport:
             whole, now = take_print(roots), take_print(self._roots)
         except UnknownError as error:
             return str(error)
-        seen = seen.without(lambda path: _is_below(path, roots, whole.links))
+        seen = self._seen.without(lambda path: _is_below(path, roots, whole.links))
         if max(whole.newest, seen.newest) > self._began - _YOUNG:
             return "a file or folder had just been changed"
         if now.digest != self._before or not seen.is_still():

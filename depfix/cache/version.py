@@ -23,7 +23,9 @@ def code_version(cache: Cache, folder: str = _FOLDER) -> bytes:
     The files are only read where the cache does not know them by their times. Raises OSError if they cannot be.
     """
     files = sorted(_files(folder), key=lambda row: row[0])
-    rows = [(path[len(folder) :], stat.st_size, stat.st_mtime_ns, stat.st_ino) for path, stat in files]
+    rows = [
+        (path[len(folder) :], stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino) for path, stat in files
+    ]
     known_by = sha256(repr(("code", folder, rows, sys.version)).encode("utf-8", "surrogatepass")).digest()
     known = cache.get(known_by)
     if known is not None:

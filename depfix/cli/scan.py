@@ -71,18 +71,19 @@ def _report(dist: str, values: dict[str, Any], show: ProgressBar) -> Report:
     """Return the report of a scan: that of an earlier one, if nothing has changed of all that it came from."""
     from depfix.cache.reports import KeptReport
 
-    folder = dist if os.path.isdir(dist) else os.path.dirname(os.path.abspath(dist))
-    projects = [values["project"], *(os.path.dirname(os.path.abspath(entry)) for entry in values["entries"])]
-    cache = cache_for(values, folder)
-    kept = KeptReport(
-        cache, {name: values[name] for name in _CHOICES} | {"dist": dist}, (folder, *filter(None, projects)), os.environ
-    )
+    projects = (values["project"], *(os.path.dirname(os.path.abspath(entry)) for entry in values["entries"]))
+    cache = cache_for(values, dist)
+    choices = {name: values[name] for name in _CHOICES} | {"dist": dist}
+    kept = KeptReport(cache, choices, tuple(filter(os.path.isdir, (dist, *projects))), os.environ)
     report = kept.find()
     if report is None:
         from depfix import pipeline
 
         kept.start()
-        report = pipeline.scan(dist, options_from(values, progress=show, cache=cache, environ=kept.variables))
+        try:
+            report = pipeline.scan(dist, options_from(values, progress=show, cache=cache, environ=kept.variables))
+        finally:
+            kept.stop()
         reason = kept.keep(report)
         if values["verbose"] and reason and cache.is_on:
             tell(f" the report is not kept for the next run: {reason}", "note:", "cyan")
