@@ -1,8 +1,9 @@
 """The headers of a PE image, and its bytes by RVA.
 
-pefile parses the headers; it is given a map of the file and never closed, because `PE.close()` runs a full garbage
-collection. What lies behind them is read here: pefile makes several objects for each symbol, stops at 8,192 symbols of
-an import directory, and replaces DLL names that are not plain ASCII by `*invalid*`.
+Headers as linkers write them are unpacked here; whatever is odd about them goes to pefile, which knows many ways in
+which headers are broken and takes a millisecond for them. It is given a map of the file and never closed, because
+`PE.close()` runs a full garbage collection. What lies behind the headers is read here: pefile makes several objects for
+each symbol, stops at 8,192 symbols of an import directory, and replaces DLL names that are not plain ASCII.
 
 Source of all offsets: Microsoft Learn, "PE Format" https://learn.microsoft.com/windows/win32/debug/pe-format
 """
@@ -14,19 +15,32 @@ import struct
 import sys
 from array import array
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import pefile
+if TYPE_CHECKING:
+    import pefile
 
 Data: TypeAlias = mmap.mmap | bytes
+_Row: TypeAlias = tuple[int, ...]  # of the section table
 
-_PE32_PLUS = 0x20B
+_PE32, _PE32_PLUS = 0x10B, 0x20B
+_DOS_HEADER = 64
+_PE_OFFSET = struct.Struct("<60xI")
+_COFF = struct.Struct("<4sHH12xHH")  # signature, machine, sections, size of the optional header, characteristics
+# Magic, linker, image base, both alignments, version of the subsystem, size of headers, subsystem, flags, directories.
+_OPTIONAL = {_PE32: struct.Struct("<HBB24xIII8xHH8xI4xHH20xI"), _PE32_PLUS: struct.Struct("<HBB20xQII8xHH8xI4xHH36xI")}
+_SECTION = struct.Struct("<8xIIII12xI")  # virtual size, RVA, raw size, raw offset, flags
+_MOST_SECTIONS = 96
+_DIRECTORY = struct.Struct("<II")
 _DIRECTORIES = 16
 _SECTOR = 0x200
 _PAGE = 0x1000
 _IMAGE_FILE_DLL = 0x2000
+_RVA = attrgetter("rva")
 
 EXPORTS, IMPORTS, RESOURCES, EXCEPTIONS = 0, 1, 2, 3
 CERTIFICATES, RELOCATIONS, DEBUG, LOAD_CONFIGURATION, BOUND_IMPORTS, DELAY_IMPORTS = 4, 5, 6, 10, 11, 13
@@ -94,7 +108,10 @@ class Headers:
 
     def string(self, rva: int, longest: int) -> str:
         """Return the text at an RVA up to its NUL, cut at `longest` bytes. Raises ValueError as `place`."""
-        return text_of(self.read(rva, longest).partition(b"\0")[0])
+        start, end = self.place(rva)
+        end = min(end, start + longest)
+        stop = self.data.find(b"\0", start, end)
+        return text_of(self.data[start : stop if stop >= 0 else end])
 
     def numbers(self, rva: int, count: int, code: str) -> array[int]:
         """Return `count` little-endian numbers of array type `code`, fewer where the section ends."""
@@ -141,11 +158,66 @@ def parse_headers(data: Data) -> Headers:
     """Return the headers. Raises ValueError or struct.error if they are damaged, NoImageError if there are none."""
     if data[:2] != b"MZ":
         raise NoImageError("it does not begin with MZ")
+    found = _regular_headers(data)
+    return found if found is not None else _odd_headers(data)
+
+
+def _regular_headers(data: Data) -> Headers | None:
+    """Return headers that stand whole in the file, with sections that do; None for all others."""
+    if len(data) < _DOS_HEADER:
+        return None
+    (at,) = _PE_OFFSET.unpack_from(data)
+    if at + _COFF.size + 2 > len(data):
+        return None
+    signature, machine, count, optional_size, characteristics = _COFF.unpack_from(data, at)
+    optional = at + _COFF.size
+    form = _OPTIONAL.get(int.from_bytes(data[optional : optional + 2], "little"))
+    table = optional + optional_size
+    whole = max(table + count * _SECTION.size, optional + _OPTIONAL[_PE32_PLUS].size + _DIRECTORIES * _DIRECTORY.size)
+    if signature != b"PE\0\0" or form is None or not 0 < count <= _MOST_SECTIONS or whole > len(data):
+        return None
+    magic, major, minor, base, page, unit, *version, header_size, subsystem, flags, number = form.unpack_from(
+        data, optional
+    )
+    rows = tuple(_SECTION.iter_unpack(data[table : table + count * _SECTION.size]))
+    if not unit or not all(_is_regular(row, unit, len(data)) for row in rows):
+        return None
+    start = optional + form.size
+    used = min(number & 0x7FFFFFFF, _DIRECTORIES)  # as pefile counts them
+    directories = tuple(_DIRECTORY.iter_unpack(data[start : start + used * _DIRECTORY.size]))
+    sections = _sections(rows, page)
+    return Headers(
+        data=data,
+        machine=machine,
+        is_dll=bool(characteristics & _IMAGE_FILE_DLL),
+        wide=magic == _PE32_PLUS,
+        base=base,
+        linker=(major, minor),
+        subsystem=subsystem,
+        subsystem_version=(version[0], version[1]),
+        dll_flags=flags,
+        pe_offset=at,
+        header_size=header_size,
+        directories=directories + ((0, 0),) * (_DIRECTORIES - used),
+        sections=sections,
+        _starts=tuple([section.rva for section in sections]),
+    )
+
+
+def _is_regular(row: _Row, unit: int, size: int) -> bool:
+    """Return True for a section whose bytes are all in the file, where its alignment wants them."""
+    return any(row) and row[2] + row[3] <= size and not row[3] % unit
+
+
+def _odd_headers(data: Data) -> Headers:
+    """Return what pefile makes of headers."""
+    import pefile
+
     try:
         pe = pefile.PE(data=data, fast_load=True)
         optional, coff = pe.OPTIONAL_HEADER, pe.FILE_HEADER
         directories = [(entry.VirtualAddress, entry.Size) for entry in optional.DATA_DIRECTORY[:_DIRECTORIES]]
-        sections = _sections(pe, optional.SectionAlignment)
+        sections = _sections(_rows(pe), optional.SectionAlignment)
         return Headers(
             data=data,
             machine=coff.Machine,
@@ -169,15 +241,24 @@ def parse_headers(data: Data) -> Headers:
         raise ValueError(f"{type(error).__name__} in the headers") from error
 
 
-def _sections(pe: pefile.PE, alignment: int) -> tuple[Section, ...]:
-    found = []
-    for one in pe.sections:
-        raw, raw_size = one.PointerToRawData, one.SizeOfRawData
-        # Windows maps whole sectors: it rounds the offset down, unless the image has sections smaller than a page.
-        start = raw // _SECTOR * _SECTOR if alignment >= _PAGE else raw
-        size = max(one.Misc_VirtualSize, raw_size)
-        found.append(Section(one.VirtualAddress, size, start, raw_size if raw else 0, one.Characteristics))
-    return tuple(sorted(found, key=lambda section: section.rva))
+def _rows(pe: pefile.PE) -> list[_Row]:
+    return [
+        (one.Misc_VirtualSize, one.VirtualAddress, one.SizeOfRawData, one.PointerToRawData, one.Characteristics)
+        for one in pe.sections
+    ]
+
+
+def _sections(rows: Iterable[_Row], alignment: int) -> tuple[Section, ...]:
+    """Return the sections in the order of their RVAs.
+
+    Windows maps whole sectors: it rounds the offset down, unless the image has sections smaller than a page.
+    """
+    mask = -_SECTOR if alignment >= _PAGE else -1
+    found = [
+        Section(rva, max(size, raw_size), raw & mask, raw_size if raw else 0, flags)
+        for size, rva, raw_size, raw, flags in rows
+    ]
+    return tuple(sorted(found, key=_RVA))
 
 
 def text_of(name: bytes) -> str:
