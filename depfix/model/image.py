@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 from depfix.model.machine import Machine
@@ -121,14 +123,41 @@ class Forwarder:
     target: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Exports:
-    """An export directory: all names, every ordinal that has an address, the forwarders by their ordinals.
+    """An export directory: its names as they stand in the file, each ended by a NUL, and the forwarders.
 
-    `internal_name` is the file name that the linker gave the DLL: where it differs, the file was renamed.
+    `addresses` has four bytes for each function; those of zero export nothing. `internal_name` is the file name that
+    the linker gave the DLL: where it differs, the file was renamed. Names and ordinals are cut out when somebody asks:
+    a DLL has up to a hundred thousand, and most are asked for none.
     """
 
-    names: frozenset[str]
-    ordinals: frozenset[int]
+    text: bytes
+    base: int
+    addresses: bytes
     forwarders: tuple[Forwarder, ...]
     internal_name: str
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """All names; what is no UTF-8 in them stays visible as escapes."""
+        if not self.text:
+            return frozenset()
+        if self.text.isascii():
+            return frozenset(self.text[:-1].decode("ascii").split("\0"))
+        return frozenset(name.decode("utf-8", "backslashreplace") for name in self.text[:-1].split(b"\0"))
+
+    @cached_property
+    def ordinals(self) -> frozenset[int]:
+        """Every ordinal that has an address."""
+        rows = struct.iter_unpack("<I", self.addresses)
+        return frozenset([ordinal for ordinal, (address,) in enumerate(rows, self.base) if address])
+
+    def __eq__(self, other: object) -> bool:
+        """Return True if both export the same, wherever it lies in them."""
+        return isinstance(other, Exports) and self._values() == other._values()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _values(self) -> tuple[object, ...]:
+        return self.names, self.ordinals, self.forwarders, self.internal_name

@@ -11,6 +11,8 @@ Source of all offsets: Microsoft Learn, "PE Format" https://learn.microsoft.com/
 from __future__ import annotations
 
 import mmap
+import os
+import stat
 import struct
 import sys
 from array import array
@@ -40,6 +42,7 @@ _DIRECTORIES = 16
 _SECTOR = 0x200
 _PAGE = 0x1000
 _IMAGE_FILE_DLL = 0x2000
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # to open a pipe must not wait
 _RVA = attrgetter("rva")
 
 EXPORTS, IMPORTS, RESOURCES, EXCEPTIONS = 0, 1, 2, 3
@@ -87,8 +90,8 @@ class Headers:
             section = self.sections[index]
             inner = rva - section.rva
             if inner < section.raw_size:
-                end = section.raw + section.raw_size
-                return section.raw + inner, min(end, len(self.data))
+                end, size = section.raw + section.raw_size, len(self.data)
+                return section.raw + inner, end if end < size else size
         elif 0 <= rva < self.header_size:
             return rva, min(self.header_size, len(self.data))
         raise ValueError(f"RVA {rva:#x} lies outside the file")
@@ -133,22 +136,29 @@ class Headers:
         return max(0, max(ends, default=0) - len(self.data))
 
 
+# A path, or headers that were opened before: who asks several things of one file opens it once. It is mapped as long as
+# the headers live, and Windows changes no file that is mapped.
+Source: TypeAlias = str | Path | Headers
+
+
 def map_file(path: str | Path) -> mmap.mmap | None:
-    """Return a read-only map of the whole file, None if it is empty. Raises OSError."""
-    with open(path, "rb") as file:
-        file.seek(0, 2)
-        if file.tell() == 0:
-            file.seek(0)
-            if not file.read(1):  # a pseudo file may have bytes although its size is 0
-                return None
-            raise OSError("not a regular file")
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
-
-def open_headers(path: str | Path) -> Headers | None:
-    """Return the headers of the image at `path`, None if it is no readable image. Never raises."""
+    """Return a read-only map of the whole file, None if it is empty. Raises OSError, also for what is no file."""
+    file = os.open(path, _READ)
     try:
-        data = map_file(path)
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode) or (not status.st_size and os.read(file, 1)):
+            raise OSError("not a regular file")  # a pseudo file may have bytes although its size is 0
+        return mmap.mmap(file, 0, access=mmap.ACCESS_READ) if status.st_size else None
+    finally:
+        os.close(file)
+
+
+def open_headers(source: Source) -> Headers | None:
+    """Return the headers of the image at `source`, None if it is no readable image. Never raises."""
+    if isinstance(source, Headers):
+        return source
+    try:
+        data = map_file(source)
         return parse_headers(data) if data is not None else None
     except (OSError, ValueError, struct.error):
         return None

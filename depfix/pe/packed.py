@@ -26,10 +26,9 @@ def packer_of(pe: Headers) -> str:
     at = pe.pe_offset
     count = min(int.from_bytes(pe.data[at + 6 : at + 8], "little"), _MOST_SECTIONS)
     table = at + _COFF + int.from_bytes(pe.data[at + _OPTIONAL_SIZE : at + _OPTIONAL_SIZE + 2], "little")
-    rows = [pe.data[table + index * _SECTION : table + (index + 1) * _SECTION] for index in range(count)]
-    names = [row[:_NAME].rstrip(b"\0") for row in rows]
-    if tuple(names[:2]) == _UPX:
+    names = [pe.data[row : row + _NAME].rstrip(b"\0") for row in (table, table + _SECTION)[:count]]
+    if tuple(names) == _UPX:
         return UPX
-    is_empty = bool(rows) and not int.from_bytes(rows[0][16:20], "little")
-    marked = pe.data[table + count * _SECTION : min(pe.header_size, table + 0x1000)].find(_UPX_MARK) >= 0
-    return UPX if is_empty and marked else ""
+    is_empty = bool(count) and not any(pe.data[table + 16 : table + 20])
+    marked = is_empty and pe.data[table + count * _SECTION : min(pe.header_size, table + 0x1000)].find(_UPX_MARK) >= 0
+    return UPX if marked else ""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from depfix.model.image import Image, ImageOrProblem, ImageProblem, Manifest
 from depfix.model.machine import Machine
@@ -19,6 +18,7 @@ from depfix.pe.headers import (
     Data,
     Headers,
     NoImageError,
+    Source,
     map_file,
     parse_headers,
 )
@@ -43,13 +43,15 @@ _DLL_MANIFESTS = (2, 1, 3)
 _DOS_HEADER = 64  # bytes; what is shorter never was an image
 
 
-def read_image(path: str | Path) -> ImageOrProblem:
-    """Return what Windows' loader reads of the file at `path`, or why it would not load it.
+def read_image(source: Source) -> ImageOrProblem:
+    """Return what Windows' loader reads of the file at `source`, or why it would not load it.
 
     Never raises: a file that cannot be opened, is no PE image or is cut off gives an ImageProblem with the reason.
     """
+    if isinstance(source, Headers):
+        return _checked(source.data, source)
     try:
-        data = map_file(path)
+        data = map_file(source)
     except (OSError, ValueError) as error:
         return ImageProblem(f"it cannot be read ({reason_of(error)})", unreadable=True)
     if data is None:
@@ -59,8 +61,12 @@ def read_image(path: str | Path) -> ImageOrProblem:
 
 def read_image_data(data: Data) -> ImageOrProblem:
     """As `read_image`, for bytes that are already at hand."""
+    return _checked(data, None)
+
+
+def _checked(data: Data, headers: Headers | None) -> ImageOrProblem:
     try:
-        pe = parse_headers(data)
+        pe = headers if headers is not None else parse_headers(data)
         missing = pe.bytes_missing()
         if missing:
             return ImageProblem(f"it is cut off: {missing:,} bytes of its sections are missing", damaged=True)
@@ -134,10 +140,13 @@ def import_descriptors(pe: Headers) -> list[Descriptor]:
     return [row for row in found if row.name]
 
 
-def _descriptors(pe: Headers, index: int, layout: struct.Struct) -> Iterable[tuple[int, ...]]:
+def _descriptors(pe: Headers, index: int, layout: struct.Struct) -> Iterator[tuple[int, ...]]:
     rva = pe.directories[index][0]
-    raw = pe.read(rva, _MOST_DESCRIPTORS * layout.size) if rva else b""
-    return layout.iter_unpack(raw[: len(raw) // layout.size * layout.size])
+    if rva:
+        start, end = pe.place(rva)
+        end = min(end, start + _MOST_DESCRIPTORS * layout.size)
+        for at in range(start, end - layout.size + 1, layout.size):
+            yield layout.unpack_from(pe.data, at)
 
 
 def delay_descriptors(pe: Headers) -> list[Descriptor]:

@@ -6,29 +6,32 @@ The names of a directory lie together in the file: they are decoded in one go, a
 from __future__ import annotations
 
 import struct
+import sys
 from array import array
 from collections.abc import Sequence
-from pathlib import Path
+from itertools import islice
+from operator import lt
 
 from depfix.model.image import Exports, Forwarder, ImageProblem, ImportedDll
-from depfix.pe.headers import EXPORTS, Headers, NoImageError, map_file, parse_headers, text_of
+from depfix.pe.headers import EXPORTS, Headers, NoImageError, Source, map_file, parse_headers, text_of
 from depfix.pe.reader import delay_descriptors, import_descriptors, reason_of
 
 _EXPORTS = struct.Struct("<12x7I")  # name, base, functions, names, then the RVAs of addresses, names, name ordinals
 _MOST_SYMBOLS = 1 << 20
 _LONGEST_SYMBOL = 1 << 15
-_MOST_TEXT = 1 << 27  # of all names of an image: damaged tables can name the same long text a million times
+_MOST_TEXT = 1 << 25  # of all names of an image: damaged tables can name the same long text a million times
 _HINT = 2
 _BLOCK = 4096
+_FEW = 64
 
 
-def read_exports(path: str | Path) -> Exports | ImageProblem:
-    """Return the export directory of the image at `path`: names, ordinals, forwarders.
+def read_exports(source: Source) -> Exports | ImageProblem:
+    """Return the export directory of the image at `source`: names, ordinals, forwarders.
 
     Never raises; a file that cannot be read or is damaged gives an ImageProblem. Source: Microsoft Learn, "PE Format",
     The .edata Section https://learn.microsoft.com/windows/win32/debug/pe-format#the-edata-section-image-only
     """
-    pe = _open(path)
+    pe = _open(source)
     if isinstance(pe, ImageProblem):
         return pe
     try:
@@ -37,9 +40,9 @@ def read_exports(path: str | Path) -> Exports | ImageProblem:
         return ImageProblem(f"its export directory is damaged: {error}")
 
 
-def read_imported_symbols(path: str | Path) -> tuple[ImportedDll, ...] | ImageProblem:
-    """Return what the image at `path` imports of each DLL, delay-loaded ones last. Never raises."""
-    pe = _open(path)
+def read_imported_symbols(source: Source) -> tuple[ImportedDll, ...] | ImageProblem:
+    """Return what the image at `source` imports of each DLL, delay-loaded ones last. Never raises."""
+    pe = _open(source)
     if isinstance(pe, ImageProblem):
         return pe
     try:
@@ -48,9 +51,11 @@ def read_imported_symbols(path: str | Path) -> tuple[ImportedDll, ...] | ImagePr
         return ImageProblem(f"its import directory is damaged: {error}")
 
 
-def _open(path: str | Path) -> Headers | ImageProblem:
+def _open(source: Source) -> Headers | ImageProblem:
+    if isinstance(source, Headers):
+        return source
     try:
-        data = map_file(path)
+        data = map_file(source)
     except (OSError, ValueError) as error:
         return ImageProblem(f"it cannot be read ({reason_of(error)})", unreadable=True)
     try:
@@ -64,18 +69,45 @@ def _open(path: str | Path) -> Headers | ImageProblem:
 def _exports(pe: Headers) -> Exports:
     start, size = pe.directories[EXPORTS]
     if not start:
-        return Exports(frozenset(), frozenset(), (), "")
+        return Exports(b"", 0, b"", (), "")
     name, base, functions, named, address_rva, name_rva, ordinal_rva = _EXPORTS.unpack(pe.read(start, _EXPORTS.size))
     addresses = _table(pe, address_rva, functions, "I")
-    names = _strings(pe, _table(pe, name_rva, named, "I"))
+    names = _table(pe, name_rva, named, "I")
+    text = _joined(pe, names)
     indexes = _table(pe, ordinal_rva, named, "H")
-    forwarded = [index for index, rva in enumerate(addresses) if start <= rva < start + size]
+    end = start + size
+    forwards = [rva for rva in addresses if start <= rva < end]
     return Exports(
-        frozenset(names),
-        frozenset([base + index for index, rva in enumerate(addresses) if rva]),
-        _forwarders(pe, base, addresses, forwarded, zip(indexes, names, strict=True)) if forwarded else (),
+        text,
+        base,
+        addresses.tobytes() if sys.byteorder == "little" else struct.pack(f"<{functions}I", *addresses),
+        _forwarders(pe, base, addresses, names, indexes) if forwards else (),
         pe.string(name, _LONGEST_SYMBOL) if name and pe.holds(name) else "",
     )
+
+
+def _joined(pe: Headers, rvas: array[int]) -> bytes:
+    """Return the names at these RVAs, each ended by a NUL. Raises ValueError if one lies outside the file.
+
+    Linkers write them side by side: then they are cut out of the file in one piece.
+    """
+    text = _side_by_side(pe, rvas) if rvas else b""
+    return text if text else b"".join([name.encode() + b"\0" for name in _strings(pe, rvas)])
+
+
+def _side_by_side(pe: Headers, rvas: array[int]) -> bytes:
+    """Return the text from the first name to the NUL behind the last if it is these names alone, else b""."""
+    starts = sorted(rvas)
+    low, high = starts[0], starts[-1]
+    start, end = pe.place(low)
+    last = start + high - low
+    if last >= end or not all(map(lt, starts, islice(starts, 1, None))):
+        return b""
+    text = pe.data[start : pe.data.find(b"\0", last, end) + 1]
+    # As many NULs as names, and each name behind a NUL.
+    if text.count(b"\0") != len(starts) or [rva for rva in islice(starts, 1, None) if text[rva - low - 1]]:
+        return b""
+    return text
 
 
 def _table(pe: Headers, rva: int, count: int, code: str) -> array[int]:
@@ -88,10 +120,13 @@ def _table(pe: Headers, rva: int, count: int, code: str) -> array[int]:
 
 
 def _forwarders(
-    pe: Headers, base: int, addresses: Sequence[int], forwarded: list[int], names: zip[tuple[int, str]]
+    pe: Headers, base: int, addresses: array[int], names: array[int], indexes: array[int]
 ) -> tuple[Forwarder, ...]:
+    start, size = pe.directories[EXPORTS]
+    forwarded = [index for index, rva in enumerate(addresses) if start <= rva < start + size]
     targets = dict(zip(forwarded, _strings(pe, [addresses[index] for index in forwarded]), strict=True))
-    found = [(index, name) for index, name in names if index in targets]
+    named = [(index, rva) for index, rva in zip(indexes, names, strict=True) if index in targets]
+    found = [(row[0], name) for row, name in zip(named, _strings(pe, [rva for _, rva in named]), strict=True)]
     found += [(index, "") for index in targets.keys() - {index for index, _ in found}]
     return tuple(Forwarder(name, base + index, targets[index]) for index, name in sorted(found))
 
@@ -103,8 +138,9 @@ def _all_imported(pe: Headers) -> tuple[ImportedDll, ...]:
     symbols = text = 0
     for index, row in enumerate(static + delay_descriptors(pe)):
         thunks = _thunks(pe, row.table)
-        names = _strings(pe, [thunk - row.base + _HINT for thunk in thunks if thunk < flag])
-        ordinals = tuple([thunk & 0xFFFF for thunk in thunks if thunk >= flag])
+        shift = _HINT - row.base
+        names = _strings(pe, [thunk + shift for thunk in thunks if thunk < flag])
+        ordinals = tuple([thunk & 0xFFFF for thunk in thunks if thunk >= flag]) if len(names) < len(thunks) else ()
         symbols, text = symbols + len(thunks), text + sum(map(len, names))
         if symbols > _MOST_SYMBOLS or text > _MOST_TEXT:
             raise ValueError(f"more than {symbols:,} symbols")
@@ -116,13 +152,15 @@ def _thunks(pe: Headers, rva: int) -> array[int]:
     """Return the numbers of the lookup table at an RVA, up to the zero at its end. Raises ValueError if it has none."""
     code = "Q" if pe.wide else "I"
     values = array(code)
+    size = _FEW
     while len(values) < _MOST_SYMBOLS:
-        block = pe.numbers(rva + len(values) * values.itemsize, _BLOCK, code)
+        block = pe.numbers(rva + len(values) * values.itemsize, size, code)
         if 0 in block:
             return values + block[: block.index(0)]
         values += block
-        if len(block) < _BLOCK:  # the section ends, and Windows fills its last page with zeros
+        if len(block) < size:  # the section ends, and Windows fills its last page with zeros
             return values
+        size = _BLOCK
     raise ValueError(f"more than {_MOST_SYMBOLS:,} symbols")
 
 
@@ -132,19 +170,24 @@ def _strings(pe: Headers, rvas: Sequence[int]) -> list[str]:
         return []
     low, high = min(rvas), max(rvas)
     start, end = pe.place(low)
-    if start + high - low >= end:
+    last = start + high - low
+    if last >= end:
         return _scattered_strings(pe, rvas)
+    end = min(end, last + _LONGEST_SYMBOL)
+    stop = pe.data.find(b"\0", last, end)
     # Latin-1 has one character a byte, so that offsets stay; what is no ASCII is decoded again below.
-    text = pe.data[start : min(end, start + high - low + _LONGEST_SYMBOL)].decode("latin-1") + "\0"
+    text = pe.data[start : stop if stop >= 0 else end].decode("latin-1") + "\0"
     found: list[str] = []
     total = 0
     for block in range(0, len(rvas), _BLOCK):
-        part = [text[at : text.index("\0", at)] for at in [rva - low for rva in rvas[block : block + _BLOCK]]]
-        total += sum(map(len, part))
-        if total > _MOST_TEXT:
-            raise ValueError("its names overlap")
-        found += part
-    return [name if name.isascii() else text_of(name.encode("latin-1")) for name in found]
+        starts = [rva - low for rva in rvas[block : block + _BLOCK]]
+        stops = [text.find("\0", at, at + _LONGEST_SYMBOL) for at in starts]
+        total += sum(stops) - sum(starts)
+        if total > _MOST_TEXT or -1 in stops:
+            raise ValueError("its names overlap or have no end")
+        part = [text[at:to] for at, to in zip(starts, stops, strict=True)]
+        found += part if "".join(part).isascii() else [text_of(name.encode("latin-1")) for name in part]
+    return found
 
 
 def _scattered_strings(pe: Headers, rvas: Sequence[int]) -> list[str]:
