@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from depfix.pe.headers import CERTIFICATES, Data, Headers, open_headers
+from depfix.pe.headers import CERTIFICATES, Data, Headers, Source, open_headers
 
 _ENTRY = struct.Struct("<IHH")  # dwLength, wRevision, wCertificateType
 _PKCS = 2
@@ -55,13 +55,13 @@ class Signing:
     reason: str = ""
 
 
-def read_signing(path: str | Path) -> Signing:
-    """Return whether the image at `path` is signed and unchanged since. Never raises: what is no image is not signed.
+def read_signing(source: Source) -> Signing:
+    """Return whether the image at `source` is signed and unchanged since. Never raises: what is no image is not signed.
 
     The file is mapped, and hashed once where it is signed; a second time only if the first hash does not fit.
     """
     try:
-        pe = open_headers(path)
+        pe = open_headers(source)
         return _signing(pe) if pe is not None else Signing(Signature.NONE)
     except (ValueError, struct.error, OverflowError, OSError, MemoryError) as error:
         return Signing(Signature.UNKNOWN, f"its signature cannot be read ({error})")

@@ -16,9 +16,8 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
-from depfix.pe.headers import Headers, open_headers
+from depfix.pe.headers import Headers, Source, open_headers
 
 _AMD64 = 0x8664
 _CODE = 0x20000000  # executable
@@ -42,12 +41,12 @@ class CApiVersion:
     level: int | None
 
 
-def compiled_for(path: str | Path, abi_message: str, level_messages: Iterable[str]) -> CApiVersion | None:
-    """Return what the image at `path` was compiled for, None if it does not use the interface or that cannot be read.
+def compiled_for(source: Source, abi_message: str, level_messages: Iterable[str]) -> CApiVersion | None:
+    """Return what the image at `source` was compiled for, None if it does not use the interface or that cannot be read.
 
     Never raises. Only images for amd64 are read.
     """
-    pe = open_headers(path)
+    pe = open_headers(source)
     if pe is None or pe.machine != _AMD64:
         return None
     try:
@@ -60,9 +59,9 @@ def compiled_for(path: str | Path, abi_message: str, level_messages: Iterable[st
         return None
 
 
-def offered_by(path: str | Path, abis: Iterable[int], abi_slot: int, level_slot: int) -> CApiVersion | None:
-    """Return what the image at `path` offers, one of `abis` with its level; None if it cannot be read. Never raises."""
-    pe = open_headers(path)
+def offered_by(source: Source, abis: Iterable[int], abi_slot: int, level_slot: int) -> CApiVersion | None:
+    """Return what the image at `source` offers, one of `abis` with its level, None if that cannot be read."""
+    pe = open_headers(source)
     if pe is None or pe.machine != _AMD64:
         return None
     try:

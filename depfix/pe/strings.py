@@ -13,10 +13,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 from depfix.pe.cython_strings import cython_strings
-from depfix.pe.headers import DEBUG, EXCEPTIONS, EXPORTS, RELOCATIONS, RESOURCES, Data, Headers, open_headers
+from depfix.pe.headers import DEBUG, EXCEPTIONS, EXPORTS, RELOCATIONS, RESOURCES, Data, Headers, Source, open_headers
 from depfix.pe.reader import delay_descriptors, import_descriptors
 from depfix.pe.resources import MANIFEST, VERSION, find_resource
 
@@ -64,13 +63,13 @@ class _Strings:
             yield self.packed, 0, len(self.packed)
 
 
-def dll_names(path: str | Path) -> tuple[str, ...]:
-    """Return the DLL file names that stand in the data of the image at `path`, lower-cased, in order, each once.
+def dll_names(source: Source) -> tuple[str, ...]:
+    """Return the DLL file names that stand in the data of the image at `source`, lower-cased, in order, each once.
 
     A name ends an ASCII or UTF-16 string with `.dll`; a folder or words before it are left out. Never raises: a file
     that cannot be read or is damaged has no names.
     """
-    strings = _open(path)
+    strings = _open(source)
     found: dict[str, None] = {}
     for start, end in strings.ranges:
         for match in islice(_DLL.finditer(strings.data, start, end), _MOST_MATCHES):
@@ -82,12 +81,12 @@ def dll_names(path: str | Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-def dotted_names(path: str | Path, tops: frozenset[str]) -> frozenset[str]:
+def dotted_names(source: Source, tops: frozenset[str]) -> frozenset[str]:
     """Return the dotted module names below one of `tops` that are whole ASCII strings in the data of an image.
 
     So stand the names that C code hands to PyImport_ImportModule, Cython's among them. Never raises.
     """
-    strings = _open(path)
+    strings = _open(source)
     found = set()
     for data, start, end in strings.blocks() if tops else ():
         for match in islice(_LAST_COMPONENT.finditer(data, start, end), _MOST_MATCHES):
@@ -99,12 +98,12 @@ def dotted_names(path: str | Path, tops: frozenset[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def whole_strings(path: str | Path, names: frozenset[str]) -> frozenset[str]:
+def whole_strings(source: Source, names: frozenset[str]) -> frozenset[str]:
     """Return which of these module names are whole ASCII strings in the data of an image. Never raises.
 
     In an image with packed strings they stand there: what else is a plain word is no module.
     """
-    strings = _open(path)
+    strings = _open(source)
     wanted = {name.encode() for name in names if name.isascii()}
     found: set[bytes] = set()
     blocks = strings.blocks() if not strings.packed else ((strings.packed, 0, len(strings.packed)),)
@@ -113,9 +112,9 @@ def whole_strings(path: str | Path, names: frozenset[str]) -> frozenset[str]:
     return frozenset(name.decode() for name in found)
 
 
-def has_string(path: str | Path, names: frozenset[str]) -> frozenset[str]:
+def has_string(source: Source, names: frozenset[str]) -> frozenset[str]:
     """Return which of these ASCII identifiers stand as whole words in the data of an image. Never raises."""
-    strings = _open(path)
+    strings = _open(source)
     wanted = {name.encode() for name in names if name.isascii() and name.isidentifier()}
     found: set[bytes] = set()
     for data, start, end in strings.blocks() if wanted else ():
@@ -127,8 +126,8 @@ def has_string(path: str | Path, names: frozenset[str]) -> frozenset[str]:
     return frozenset(name.decode() for name in found)
 
 
-def _open(path: str | Path) -> _Strings:
-    pe = open_headers(path)
+def _open(source: Source) -> _Strings:
+    pe = open_headers(source)
     if pe is None:
         return _Strings(b"", (), frozenset(), frozenset())
     try:
@@ -145,22 +144,27 @@ def _open(path: str | Path) -> _Strings:
         ranges += _without(max(start, behind), min(end, len(pe.data)), holes)
         behind = max(behind, end)
     renamed = frozenset(_HASH.sub("", row.name.lower()) for row in linked if _HASH.search(row.name.lower()))
-    return _Strings(pe.data, tuple(ranges), suffixes, renamed, _packed(pe, tuple(ranges), path))
+    return _Strings(pe.data, tuple(ranges), suffixes, renamed, _packed(pe, tuple(ranges), source))
 
 
 _unpacked: dict[tuple[str, int, int], bytes] = {}  # by path, size and time; three questions are asked of one image
 
 
-def _packed(pe: Headers, ranges: tuple[tuple[int, int], ...], path: str | Path) -> bytes:
+def _packed(pe: Headers, ranges: tuple[tuple[int, int], ...], source: Source) -> bytes:
+    if isinstance(source, Headers):
+        return _joined(cython_strings(pe, ranges))
     try:
-        status = os.stat(path)
+        status = os.stat(source)
     except OSError:
         return b""
-    key = (str(path), status.st_size, status.st_mtime_ns)
+    key = (str(source), status.st_size, status.st_mtime_ns)
     if key not in _unpacked:
-        found = cython_strings(pe, ranges)
-        _unpacked[key] = b"\0".join((b"", *found, b"")) if found else b""
+        _unpacked[key] = _joined(cython_strings(pe, ranges))
     return _unpacked[key]
+
+
+def _joined(strings: frozenset[bytes]) -> bytes:
+    return b"\0".join((b"", *strings, b"")) if strings else b""
 
 
 def _holes(pe: Headers) -> Iterator[tuple[int, int]]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from depfix.model.image import Version, VersionInfo
-from depfix.pe.headers import open_headers
+from depfix.pe.headers import Source, open_headers
 from depfix.pe.resources import VERSION, read_resource
 
 _BLOCK = struct.Struct("<HH2x")  # its length, the length of its value
@@ -33,9 +32,9 @@ class _Block:
     end: int
 
 
-def read_version(path: str | Path) -> VersionInfo | None:
-    """Return the version resource of the image at `path`, None if there is none. Never raises."""
-    pe = open_headers(path)
+def read_version(source: Source) -> VersionInfo | None:
+    """Return the version resource of the image at `source`, None if there is none. Never raises."""
+    pe = open_headers(source)
     data = read_resource(pe, VERSION, _VERSION_RESOURCES) if pe is not None else None
     return parse_version(data) if data is not None else None
 
