@@ -14,7 +14,6 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 
 from depfix.pe.headers import CERTIFICATES, Data, Headers, Source, open_headers
 
@@ -67,9 +66,9 @@ def read_signing(source: Source) -> Signing:
         return Signing(Signature.UNKNOWN, f"its signature cannot be read ({error})")
 
 
-def lost_by_change(path: str | Path) -> str:
-    """Return what a user is to know before the file at `path` is changed, an empty string if it has no signature."""
-    if read_signing(path).state in (Signature.NONE, Signature.BROKEN):
+def lost_by_change(source: Source) -> str:
+    """Return what a user is to know before the file at `source` is changed, an empty string if it has no signature."""
+    if read_signing(source).state in (Signature.NONE, Signature.BROKEN):
         return ""
     return "the change ends the validity of its signature: sign it again afterwards"
 
