@@ -163,11 +163,11 @@ def test_numbers_that_code_puts_on_the_stack(packed: Path) -> None:
     deep = b"".join(
         b"\xc7\x84\x24" + (0x200 + 4 * at).to_bytes(4, "little") + (at + 50).to_bytes(4, "little") for at in range(9)
     )
-    assert [list(row) for row in _of_code(pe, frame + b"\x90" * 20 + deep, 0x1000)] == [
+    assert [list(row) for row in _of_code(pe, frame + b"\x90" * 20 + deep, 0x1000, iter(range(1000)))] == [
         list(range(50, 59)),
         list(range(1, 11)),
     ]
-    apart = [list(row) for row in _of_code(pe, frame + b"\x90" * 1000 + frame, 0x1000)]
+    apart = [list(row) for row in _of_code(pe, frame + b"\x90" * 1000 + frame, 0x1000, iter(range(1000)))]
     assert apart == [list(range(1, 11))] * 2
 
 
@@ -175,4 +175,4 @@ def test_numbers_that_code_puts_on_the_stack(packed: Path) -> None:
 def test_random_code_does_not_raise(packed: Path, data: bytes) -> None:
     pe = open_headers(packed)
     assert pe is not None
-    list(_of_code(pe, data, 0x1000))
+    list(_of_code(pe, data, 0x1000, iter(range(1000))))

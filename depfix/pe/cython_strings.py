@@ -14,6 +14,7 @@ import re
 import sys
 import zlib
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
@@ -32,10 +33,15 @@ _NEAREST = (0x80, 0)  # what is added to a long offset: by Cython 3.3, and by it
 _LONGEST_TEXT = 1 << 24
 _SHORTEST_TEXT = 64
 _MOST_TEXTS = 8
-_MOST_UNPACKED = 1 << 26  # bytes from one image
-_MOST_TRIES = 500_000
+# Limits for one image, many times what the largest real modules need: each ends a search that is of no use any more.
+_LARGEST_DATA = 1 << 26
+_MOST_WORK = 1 << 26  # in bytes unpacked by zlib; the other ways take longer for a byte
+_MOST_TRIES = 50_000
 _MOST_STREAMS = 2000
-_MOST_STARTS = 200_000
+_MOST_SORTED = 8
+_MOST_STARTS = 30_000
+_LONGEST_STREAM = 1 << 20
+_LONGEST_EXPANDED = 1 << 21
 _LONGEST_STRING = 1 << 20
 _MOST_STRINGS = 200_000
 _PLAIN = bytes(byte for byte in range(256) if byte >= 0x20 or byte in (0x09, 0x0A, 0x0D))
@@ -52,13 +58,17 @@ def cython_strings(pe: Headers, ranges: tuple[tuple[int, int], ...]) -> frozense
     data = pe.data
     if not any(data.find(_MARK, start, end) >= 0 for start, end in ranges):
         return frozenset()
+    if sum(end - start for start, end in ranges) > _LARGEST_DATA:
+        return frozenset()
     blocks = [bytes(data[start:end]) for start, end in ranges]
     lengths: list[array[int]] = []
+    tries = iter(range(_MOST_TRIES))
     for text in islice(_texts(blocks), _MOST_TEXTS):
         if not lengths:
             lengths += [_numbers(block, start) for block, (start, _) in zip(blocks, ranges, strict=True)]
             lengths += stack_tables(pe)
-        found = next(filter(None, (frozenset(_split(text, numbers)) for numbers in lengths)), None)
+        anchors = _anchors(text)
+        found = next(filter(None, (frozenset(_split(text, anchors, numbers, tries)) for numbers in lengths)), None)
         if found is not None:
             return found
     return frozenset()
@@ -66,14 +76,14 @@ def cython_strings(pe: Headers, ranges: tuple[tuple[int, int], ...]) -> frozense
 
 def _texts(blocks: list[bytes]) -> Iterator[bytes]:
     """Yield what may be the text; what can be unpacked without end is not."""
-    unpacked = 0
-    for way in _WAYS:
+    work = 0
+    for way, cost in _WAYS:
         for block in blocks:
             for text in way(block):
-                if _is_text(text):
+                if len(text) >= _SHORTEST_TEXT and _is_text(text):
                     yield text
-                unpacked += len(text) if way is not _plain else 0
-                if unpacked > _MOST_UNPACKED:
+                work += (len(text) + _FIRST) * cost
+                if work > _MOST_WORK:
                     return
 
 
@@ -102,24 +112,26 @@ def _deflated(block: bytes) -> Iterator[bytes]:
     for match in islice(_ZLIB.finditer(block), _MOST_STREAMS):
         stream = zlib.decompressobj()
         with suppress(zlib.error):
-            yield stream.decompress(block[match.start() :], _LONGEST_TEXT)
+            yield stream.decompress(_from(block, match.start()), _LONGEST_TEXT)
 
 
 def _block_sorted(block: bytes) -> Iterator[bytes]:
-    for match in islice(_BZ2.finditer(block), _MOST_STREAMS):
+    for match in islice(_BZ2.finditer(block), _MOST_SORTED):
         with suppress(OSError, ValueError, EOFError):
-            yield bz2.BZ2Decompressor().decompress(block[match.start() :], _LONGEST_TEXT)
+            yield bz2.BZ2Decompressor().decompress(_from(block, match.start()), _LONGEST_TEXT)
+
+
+def _from(block: bytes, at: int) -> memoryview:
+    return memoryview(block)[at : at + _LONGEST_STREAM]
 
 
 def _dictionary_coded(block: bytes) -> Iterator[bytes]:
     for match in islice(_LZSS.finditer(block), _MOST_STARTS):
         for nearest in _NEAREST:
-            text = _expanded(block, match.start(), nearest)
-            if len(text) >= _SHORTEST_TEXT:
-                yield text
+            yield _expanded(block, match.start(), nearest)
 
 
-_WAYS = (_plain, _deflated, _block_sorted, _dictionary_coded)
+_WAYS = ((_plain, 0), (_deflated, 1), (_block_sorted, 16), (_dictionary_coded, 16))
 
 
 def _expanded(block: bytes, at: int, nearest: int) -> bytes:
@@ -127,7 +139,7 @@ def _expanded(block: bytes, at: int, nearest: int) -> bytes:
     out = bytearray()
     judged = False
     try:
-        while len(out) < _LONGEST_TEXT:
+        while len(out) < _LONGEST_EXPANDED:
             flags = block[at] | 0xFF00
             at += 1
             while flags & 0x100:
@@ -159,16 +171,24 @@ def _expanded(block: bytes, at: int, nearest: int) -> bytes:
     return bytes(out) if judged else b""
 
 
-def _split(text: bytes, lengths: array[int]) -> Iterator[bytes]:
-    """Yield the strings of a text, by the table of lengths in which the two names have their places."""
+def _anchors(text: bytes) -> list[tuple[int, set[int]]]:
+    """Return (place, distances) of the first name: how far behind it the second one stands."""
     seconds = _places(text, _SECOND)
-    starts = [index for index, length in enumerate(lengths) if length == len(_ANCHOR)]
-    tries = 0
+    found = []
     for anchor in _places(text, _ANCHOR):
-        distances = {second - anchor for second in seconds if 0 < second - anchor <= _FARTHEST}
-        for index in starts if distances else ():
-            tries += 1
-            if tries > _MOST_TRIES:
+        near = seconds[bisect_right(seconds, anchor) : bisect_right(seconds, anchor + _FARTHEST)]
+        if near:
+            found.append((anchor, {second - anchor for second in near}))
+    return found
+
+
+def _split(
+    text: bytes, anchors: list[tuple[int, set[int]]], lengths: array[int], tries: Iterator[int]
+) -> Iterator[bytes]:
+    """Yield the strings of a text, by the table of lengths in which the two names have their places."""
+    for anchor, distances in anchors:
+        for index in _indexes(lengths, len(_ANCHOR)):
+            if next(tries, None) is None:
                 return
             if _leads_to(lengths, index, distances):
                 yield from _behind(text, lengths, index, anchor)
@@ -176,14 +196,27 @@ def _split(text: bytes, lengths: array[int]) -> Iterator[bytes]:
                 return
 
 
+def _indexes(lengths: array[int], wanted: int) -> Iterator[int]:
+    at = -1
+    with suppress(ValueError):
+        while True:
+            at = lengths.index(wanted, at + 1)
+            yield at
+
+
 def _places(text: bytes, name: bytes) -> list[int]:
-    return [match.start() for match in islice(re.finditer(b"(?=%s)" % name, text), _MOST_PLACES)]
+    found: list[int] = []
+    at = text.find(name)
+    while at >= 0 and len(found) < _MOST_PLACES:
+        found.append(at)
+        at = text.find(name, at + 1)
+    return found
 
 
 def _leads_to(lengths: array[int], index: int, distances: set[int]) -> bool:
     """Return True if the lengths from an index on lead over one of these distances, to one as long as that name."""
     passed = 0
-    for length in islice(lengths, index, index + _MOST_BETWEEN):
+    for length in lengths[index : index + _MOST_BETWEEN]:
         if passed in distances and length == len(_SECOND):
             return True
         passed += length
@@ -193,7 +226,7 @@ def _leads_to(lengths: array[int], index: int, distances: set[int]) -> bool:
 
 
 def _behind(text: bytes, lengths: array[int], index: int, at: int) -> Iterator[bytes]:
-    for length in islice(lengths, index, index + _MOST_STRINGS):
+    for length in lengths[index : index + _MOST_STRINGS]:
         if length > _LONGEST_STRING or at + length > len(text):
             return
         yield text[at : at + length]

@@ -60,16 +60,20 @@ _SHORTEST = 8  # numbers
 _DENSE = re.compile(rb"(?:\xc7[\x85\x45\x84\x44].{5,40}?){4}", re.DOTALL)
 _AROUND = 2048  # bytes before and behind what is dense
 _LITTLE = 1 << 16  # bytes of code that are read whole
+_MOST_INSTRUCTIONS = 150_000  # of an image; the largest real one has 40,000
 
 _Place = tuple[bool, int]  # relative to the frame or to the stack pointer, displacement
 
 
 def stack_tables(pe: Headers) -> Iterator[array[int]]:
     """Yield each row of numbers that code of an image puts on the stack side by side. Never raises."""
+    budget = iter(range(_MOST_INSTRUCTIONS))
+    read = 0
     for section in pe.sections:
-        if section.flags & _CODE:
-            start, end = section.raw, min(len(pe.data), section.raw + section.raw_size)
-            yield from _of_code(pe, bytes(pe.data[start:end]), section.rva)
+        start, end = section.raw, min(len(pe.data), section.raw + section.raw_size)
+        read += max(0, end - start)
+        if section.flags & _CODE and read <= len(pe.data):  # in damaged headers sections lie over each other
+            yield from _of_code(pe, bytes(pe.data[start:end]), section.rva, budget)
 
 
 class _Machine:
@@ -124,11 +128,11 @@ def _register(match: re.Match[bytes], name: str) -> int:
     return next(match[f"{name}_r{form}"] for form in range(4) if match[f"{name}_r{form}"] is not None)[0] >> 3 & 7
 
 
-def _of_code(pe: Headers, code: bytes, rva: int) -> Iterator[array[int]]:
+def _of_code(pe: Headers, code: bytes, rva: int, budget: Iterator[int]) -> Iterator[array[int]]:
     for start, end in _windows(code):
         machine = _Machine()
         behind, told = start, 0
-        for match in _INSTRUCTION.finditer(code, start, end):
+        for match, _ in zip(_INSTRUCTION.finditer(code, start, end), budget, strict=False):
             stored = machine.follow(pe, match, rva)
             if not stored:
                 continue
