@@ -186,8 +186,9 @@ def _split(
     text: bytes, anchors: list[tuple[int, set[int]]], lengths: array[int], tries: Iterator[int]
 ) -> Iterator[bytes]:
     """Yield the strings of a text, by the table of lengths in which the two names have their places."""
+    starts = list(islice(_indexes(lengths, len(_ANCHOR)), _MOST_TRIES)) if anchors else []
     for anchor, distances in anchors:
-        for index in _indexes(lengths, len(_ANCHOR)):
+        for index in starts:
             if next(tries, None) is None:
                 return
             if _leads_to(lengths, index, distances):

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from depfix.model.image import Assembly, Manifest
 
-_LARGEST = 1 << 22
+_LARGEST = 1 << 20
 
 
 class _NoDoctype(ElementTree.TreeBuilder):

@@ -23,7 +23,8 @@ _NO_DATA = 0x20000000 | 0x02000000 | 0x20  # executable, discardable (relocation
 _DEBUG_ENTRY = struct.Struct("<16xIII")  # size, RVA, offset
 _LONGEST_NAME = 120
 _LONGEST_MODULE = 255
-_MOST_MATCHES = 200_000
+_MOST_MATCHES = 100_000  # in an image; more only a hostile one has
+_MOST_NAMES = 1 << 22
 _MOST_DEBUG_ENTRIES = 64
 _BLOCK = 1 << 20
 _FEW = 8
@@ -71,13 +72,13 @@ def dll_names(source: Source) -> tuple[str, ...]:
     """
     strings = _open(source)
     found: dict[str, None] = {}
-    for start, end in strings.ranges:
-        for match in islice(_DLL.finditer(strings.data, start, end), _MOST_MATCHES):
-            if match.start() in strings.linked:
-                continue
-            stem = _stem(strings.data, start, match.start(), wide=len(match[0]) > len(".dll\0")).lower()
-            if stem and stem not in strings.renamed:
-                found[f"{stem}.dll"] = None
+    matches = ((start, match) for start, end in strings.ranges for match in _DLL.finditer(strings.data, start, end))
+    for start, match in islice(matches, _MOST_MATCHES):
+        if match.start() in strings.linked:
+            continue
+        stem = _stem(strings.data, start, match.start(), wide=len(match[0]) > len(".dll\0")).lower()
+        if stem and stem not in strings.renamed:
+            found[f"{stem}.dll"] = None
     return tuple(found)
 
 
@@ -88,13 +89,14 @@ def dotted_names(source: Source, tops: frozenset[str]) -> frozenset[str]:
     """
     strings = _open(source)
     found = set()
-    for data, start, end in strings.blocks() if tops else ():
-        for match in islice(_LAST_COMPONENT.finditer(data, start, end), _MOST_MATCHES):
-            left = max(start, match.start() - _LONGEST_MODULE)
-            _, begun, package = data[left : match.start()].rpartition(b"\0")
-            if (begun or left == start) and _DOTTED.fullmatch(package):
-                if package.partition(b".")[0].decode() in tops:
-                    found.add((package + match[0][:-1]).decode())
+    blocks = strings.blocks() if tops else ()
+    matches = ((data, start, one) for data, start, end in blocks for one in _LAST_COMPONENT.finditer(data, start, end))
+    for data, start, match in islice(matches, _MOST_MATCHES):
+        left = max(start, match.start() - _LONGEST_MODULE)
+        _, begun, package = data[left : match.start()].rpartition(b"\0")
+        if (begun or left == start) and _DOTTED.fullmatch(package):
+            if package.partition(b".")[0].decode() in tops:
+                found.add((package + match[0][:-1]).decode())
     return frozenset(found)
 
 
@@ -107,8 +109,9 @@ def whole_strings(source: Source, names: frozenset[str]) -> frozenset[str]:
     wanted = {name.encode() for name in names if name.isascii()}
     found: set[bytes] = set()
     blocks = strings.blocks() if not strings.packed else ((strings.packed, 0, len(strings.packed)),)
-    for data, start, end in blocks if wanted else ():
-        found |= wanted.intersection(match[1] for match in _NAME_ALONE.finditer(data, start, end))
+    matches = (one for data, start, end in blocks for one in _NAME_ALONE.finditer(data, start, end))
+    if wanted:
+        found |= wanted.intersection(match[1] for match in islice(matches, _MOST_NAMES))
     return frozenset(name.decode() for name in found)
 
 
@@ -210,12 +213,14 @@ def _stem(data: Data, start: int, at: int, *, wide: bool) -> str:
 
 def _has_word(data: Data, name: bytes, start: int, end: int) -> bool:
     at = data.find(name, start, end)
-    while at >= 0:
+    for _ in range(_MOST_MATCHES):
+        if at < 0:
+            return False
         around = data[max(start, at - 1) : at] + data[at + len(name) : min(end, at + len(name) + 1)]
         if not any(chr(byte) in _IDENTIFIER for byte in around):
             return True
         at = data.find(name, at + 1, end)
-    return False
+    return any(name in words for words in _words(data, max(start, at - 1), end)) if at >= 0 else False
 
 
 def _words(data: Data, start: int, end: int) -> Iterator[list[bytes]]:

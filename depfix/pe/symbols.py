@@ -17,7 +17,8 @@ from depfix.pe.headers import EXPORTS, Headers, NoImageError, Source, map_file, 
 from depfix.pe.reader import delay_descriptors, import_descriptors, reason_of
 
 _EXPORTS = struct.Struct("<12x7I")  # name, base, functions, names, then the RVAs of addresses, names, name ordinals
-_MOST_SYMBOLS = 1 << 20
+_MOST_EXPORTS = 1 << 17  # twice what fits: the table of ordinals has 16 bits for an index
+_MOST_SYMBOLS = 1 << 18
 _LONGEST_SYMBOL = 1 << 15
 _MOST_TEXT = 1 << 25  # of all names of an image: damaged tables can name the same long text a million times
 _HINT = 2
@@ -111,7 +112,7 @@ def _side_by_side(pe: Headers, rvas: array[int]) -> bytes:
 
 
 def _table(pe: Headers, rva: int, count: int, code: str) -> array[int]:
-    if count > _MOST_SYMBOLS:
+    if count > _MOST_EXPORTS:
         raise ValueError(f"{count:,} symbols")
     values = pe.numbers(rva, count, code) if count else array(code)
     if len(values) < count:
