@@ -333,14 +333,13 @@ def _root_everything(world: World, graph: Graph, modules: tuple[ModuleFile, ...]
         if "." not in module.name and not (module.kind is ModuleKind.EXTENSION and module.name in imported):
             graph.add(_start_edge(graph, Node(NodeKind.MODULE, module.name), Strength.PROBABLE))
         elif module.name not in imported:
-            _root(graph, module)
+            graph.add(_root(graph, module))
     graph.settle()
     for module in modules:  # islands: modules that only import each other
         if graph.strength(Node(NodeKind.MODULE, module.name)) is None:
-            _root(graph, module)
-            graph.settle()
+            graph.reach(_root(graph, module))
 
 
-def _root(graph: Graph, module: ModuleFile) -> None:
+def _root(graph: Graph, module: ModuleFile) -> Edge:
     strength = Strength.POSSIBLE if is_test(module.name) else Strength.PROBABLE
-    graph.add(_start_edge(graph, Node(NodeKind.MODULE, module.name), strength, EdgeKind.HIDDEN))
+    return _start_edge(graph, Node(NodeKind.MODULE, module.name), strength, EdgeKind.HIDDEN)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from depfix.imports.uses import Absence, Strength
 from depfix.loader.search import Place
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 
 class NodeKind(Enum):
     """What a node stands for."""
+
+    __hash__ = object.__hash__  # that of Enum is a function in Python: it would be half the time of a large graph
 
     PROGRAM = "program"
     MODULE = "module"
@@ -32,14 +33,15 @@ class NodeKind(Enum):
     NO_NATIVE_DATA = "no native data"
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """A program or image (dist-relative path), a module (dotted name), a DLL of Windows or a missing one (name).
 
     NO_MODULE is a module that is in no file here and ought to be, NO_METADATA a distribution without its metadata. DATA
     is a file that is no code (dist-relative path), NO_DATA a path or pattern of which files are absent. BEHAVIOUR is
     what frozen programs do otherwise (the name of its rule), BOUND a path outside the dist, NO_NATIVE_DATA absent
     files that a library reads (where they belong).
+
+    A tuple, for nodes are keys everywhere, and those of tuples are compared without a function in Python.
     """
 
     kind: NodeKind
@@ -48,6 +50,8 @@ class Node:
 
 class EdgeKind(Enum):
     """How one node needs the other."""
+
+    __hash__ = object.__hash__  # as of NodeKind
 
     START = "start"
     IMPORT = "import"
@@ -127,17 +131,23 @@ class Shadowed:
     other: str
 
 
+_Key = tuple[Node, Node, EdgeKind, str]
+
+
 class Graph:
     """Nodes and edges, and for each node the surest chain that leads to it."""
 
     def __init__(self, root: Node) -> None:
         self.root = root
         self.shadowed: dict[Shadowed, None] = {}
-        self._edges: dict[tuple[Node, Node, EdgeKind, str], Edge] = {}
-        self._out: dict[Node, list[Edge]] = {}
+        self._edges: dict[_Key, Edge] = {}
+        self._nodes: dict[Node, None] = {root: None}
+        self._out: dict[Node, dict[_Key, Edge]] = {}
+        self._into: dict[Node, list[Edge]] = {}  # made when it is asked for
         self._strength: dict[Node, Strength] = {root: Strength.REQUIRED}
         self._absence: dict[Node, Strength] = {root: Strength.REQUIRED}
         self._parent: dict[Node, Edge] = {}
+        self._is_settled = False
 
     def add(self, edge: Edge) -> None:
         """Add an edge; of two alike the surer one stays."""
@@ -146,72 +156,106 @@ class Graph:
         if known is not None and known.strength >= edge.strength:
             return
         self._edges[key] = edge
-        row = self._out.setdefault(edge.source, [])
-        if known is not None:
-            row[row.index(known)] = edge
-        else:
-            row.append(edge)
+        self._nodes[edge.source] = None
+        self._nodes[edge.target] = None
+        self._out.setdefault(edge.source, {})[key] = edge
+        self._into = {}
+        self._is_settled = False
 
     def edges(self) -> Iterable[Edge]:
         return self._edges.values()
 
     def edges_to(self, node: Node) -> tuple[Edge, ...]:
-        return tuple(edge for edge in self._edges.values() if edge.target == node)
+        if not self._into:
+            for edge in self._edges.values():
+                self._into.setdefault(edge.target, []).append(edge)
+        return tuple(self._into.get(node, ()))
 
     def nodes(self) -> tuple[Node, ...]:
         """Return every node, each once, in the order in which it was met."""
-        found = {self.root: None}
-        for edge in self._edges.values():
-            found[edge.source] = None
-            found[edge.target] = None
-        return tuple(found)
+        return tuple(self._nodes)
 
     def settle(self) -> None:
         """Find how surely each node is reached, and its chain: surest first, then shortest."""
+        if self._is_settled:
+            return
         self._strength = {self.root: Strength.REQUIRED}
         self._parent = {}
+        self._spread([self.root])
+        self._settle_absences()
+        self._is_settled = True
+
+    def reach(self, edge: Edge) -> None:
+        """Add an edge to a settled graph; all that it leads to counts as reached, `settle` tells how surely."""
+        self.add(edge)
+        found = [edge.target] if edge.target not in self._strength else []
+        for node in found:
+            self._strength[node] = Strength.POSSIBLE
+            found += [each.target for each in self._out.get(node, {}).values() if each.target not in self._strength]
+
+    def _spread(self, reached: list[Node]) -> None:
+        """Follow the edges from nodes; those that are less sure than a level wait for theirs, in the same order."""
+        strength, parent = self._strength, self._parent
+        waiting: dict[Strength, list[Edge]] = {level: [] for level in Strength}
         for level in sorted(Strength, reverse=True):
-            reached = deque(self._strength)
-            while reached:
-                node = reached.popleft()
-                for edge in self._out.get(node, ()):
-                    if edge.strength >= level and edge.target not in self._strength:
-                        self._strength[edge.target] = level
-                        self._parent[edge.target] = edge
-                        reached.append(edge.target)
-        self._absence = {self.root: Strength.REQUIRED}
-        coped = {edge.target for edge in self._edges.values() if edge.absence is Absence.CAUGHT and self._runs(edge)}
-        for level in sorted(Strength, reverse=True):
-            self._settle_absences(level, coped if level is Strength.PROBABLE else set())
+            for edge in waiting[level]:
+                if edge.target not in strength:
+                    strength[edge.target] = level
+                    parent[edge.target] = edge
+                    reached.append(edge.target)
+            for node in reached:  # it grows
+                for edge in self._out.get(node, {}).values():
+                    if edge.target in strength:
+                        continue
+                    if edge.strength < level:
+                        waiting[edge.strength].append(edge)
+                        continue
+                    strength[edge.target] = level
+                    parent[edge.target] = edge
+                    reached.append(edge.target)
+            reached = []
 
-    def _runs(self, edge: Edge) -> bool:
-        return self.edge_strength(edge) is Strength.REQUIRED
+    def _settle_absences(self) -> None:
+        """Find which nodes must not fail with a ModuleNotFoundError, and how surely.
 
-    def _settle_absences(self, level: Strength, coped: set[Node]) -> None:
-        """Find which nodes must not fail with a ModuleNotFoundError, at one level of strength.
-
-        Those of `coped` are tried when the program starts, and it goes on without them: what its functions import later
-        depends on that (`HAS_FAST_PATH`).
+        Some are tried when the program starts, and it goes on without them: what its functions import later depends on
+        that (`HAS_FAST_PATH`).
         """
-        changed = [edge for edge in self._edges.values() if edge.absence is Absence.CHANGED]
-        reached = deque(self._absence)
-        for edge in changed:
-            known = edge.target in self._absence or edge.target in coped
-            strength = self.edge_strength(edge)
-            if strength is not None and strength >= level and not known:
-                self._absence[edge.target] = level
-                reached.append(edge.target)
-        while reached:
-            node = reached.popleft()
-            for edge in self._out.get(node, ()):
+        absence = self._absence = {self.root: Strength.REQUIRED}
+        excused = [edge for edge in self._edges.values() if edge.absence is not Absence.RAISED]
+        coped = {edge.target for edge in excused if edge.absence is Absence.CAUGHT and self._runs(edge)}
+        changed = [(self.edge_strength(edge), edge.target) for edge in excused if edge.absence is Absence.CHANGED]
+        waiting: dict[Strength, list[Node]] = {level: [] for level in Strength}
+        reached = [self.root]
+        for level in sorted(Strength, reverse=True):
+            tried = coped if level is Strength.PROBABLE else frozenset[Node]()
+            met = [node for strength, node in changed if strength is not None and strength >= level]
+            met += waiting[level]
+            while met or reached:
+                for target in met:
+                    if target in tried:
+                        waiting[Strength.OPTIONAL].append(target)
+                    elif target not in absence:
+                        absence[target] = level
+                        reached.append(target)
+                met = self._absent_beyond(reached, level, waiting)
+                reached = []
+
+    def _absent_beyond(self, nodes: list[Node], level: Strength, waiting: dict[Strength, list[Node]]) -> list[Node]:
+        """Return where the edges from nodes lead at a level, and let the less sure ones wait for theirs."""
+        met: list[Node] = []
+        for node in nodes:
+            for edge in self._out.get(node, {}).values():
+                if edge.target in self._absence or _climbs(edge):
+                    continue
                 strength = edge.strength
                 if edge.absence is Absence.CAUGHT:
                     strength = min(strength, Strength.OPTIONAL)
-                if edge.target in self._absence or edge.target in coped or _climbs(edge):
-                    continue
-                if strength >= level:
-                    self._absence[edge.target] = level
-                    reached.append(edge.target)
+                (met if strength >= level else waiting[strength]).append(edge.target)
+        return met
+
+    def _runs(self, edge: Edge) -> bool:
+        return self.edge_strength(edge) is Strength.REQUIRED
 
     def strength(self, node: Node) -> Strength | None:
         """Return how surely a node is needed, None if nothing reaches it. Valid after `settle`."""

@@ -143,34 +143,42 @@ class Process:
         self._enter(name, stack)
         while stack:
             module, steps = stack[-1]
-            step = next(steps, None)
-            if step is None:
-                stack.pop()
-            elif step.where.deferred:
-                self._deferred.append((module, step))
-            elif isinstance(step, ImportStep):
-                if self._note_import(module, step):
+            for step in steps:
+                if step.where.deferred:
+                    self._deferred.append((module, step))
+                elif not isinstance(step, ImportStep):
+                    self._step(module, step)
+                elif self._follows(module, step):
                     self._enter(step.target, stack)
+                    break
             else:
-                self._step(module, step)
+                stack.pop()
 
     def _enter(self, name: str, stack: list[tuple[str, Iterator[Step]]]) -> None:
-        parts = name.split(".")
-        for count in range(len(parts), 0, -1):  # parents end up on top of the stack: they are imported first
-            module_name = ".".join(parts[:count])
-            if module_name in self._imported:
-                break
-            self._imported.add(module_name)
-            module = self._world.walker.find(module_name)
+        while name and name not in self._imported:
+            self._imported.add(name)
+            module = self._world.walker.find(name)
             if module is None:
-                continue
-            if module.kind is ModuleKind.EXTENSION and module.entry is not None:
-                if module.is_provided:
-                    continue  # once it is here, what it needs in turn is looked for
-                stack.append((module_name, iter(())))
-                self.loads.extension(module_name, module.entry)
-            else:
-                stack.append((module_name, iter(self._world.walker.steps(module_name))))
+                pass
+            elif module.kind is not ModuleKind.EXTENSION or module.entry is None:
+                stack.append((name, iter(self._world.walker.steps(name))))
+            elif not module.is_provided:  # once that is here, what it needs in turn is looked for
+                stack.append((name, iter(())))
+                self.loads.extension(name, module.entry)
+            name = name.rpartition(".")[0]  # packages end up on top of the stack: they are imported first
+
+    def _follows(self, module: str, step: ImportStep) -> bool:
+        """Note an import; return True if the module is yet to be imported.
+
+        Most statements are met again in other processes, where they say what they said before.
+        """
+        known = self._world.walker.followed.get(id(step))
+        if known is None:
+            return self._note_import(module, step) and step.target not in self._imported
+        follows, surely = known
+        if surely and module in self._certain:
+            self._certain.add(step.target)
+        return follows and step.target not in self._imported
 
     def _note_import(self, module: str, step: ImportStep) -> bool:
         """Note an import; return True if the module is to be imported: it is here, or it would have to be."""
@@ -204,8 +212,11 @@ class Process:
             )
             self._graph.add(edge)
         follows = not step.absent and (not is_provided or strength >= Strength.PROBABLE)
-        if follows and module in self._certain and self._is_certain(module, step):
+        surely = follows and self._is_certain(module, step)
+        if surely and module in self._certain:
             self._certain.add(step.target)
+        if not is_provided:
+            self._world.walker.followed[id(step)] = (follows, surely)
         return follows
 
     def _is_idle(self, step: ImportStep) -> bool:
@@ -226,7 +237,7 @@ class Process:
 
     def _step(self, module: str, step: Step) -> None:
         if isinstance(step, ImportStep):
-            if self._note_import(module, step) and not self._is_idle(step):
+            if self._follows(module, step) and not self._is_idle(step):
                 self._import(step.target)
         elif self._world.module_node(module).kind is NodeKind.NO_MODULE:
             return  # the files that it would look for come with it
@@ -240,11 +251,16 @@ class Process:
         elif isinstance(step, ScriptUse):
             self._run_script(module, step)
         elif isinstance(step, (DataUse, BehaviourUse, SettingUse, ExecutedUse)):
-            note(self._world, self._graph, module, step, self._surest)
-            if isinstance(step, DataUse) and step.starts:
-                self._run_tree(module, step)
+            self._note(module, step)
         else:
             self.loads.run_directory(module, step, self._surest)
+
+    def _note(self, module: str, use: DataUse | BehaviourUse | SettingUse | ExecutedUse) -> None:
+        """Note what some code reads or does; other processes say the same."""
+        if self._world.walker.is_first_note(module, use, self._surest):
+            note(self._world, self._graph, module, use, self._surest)
+        if isinstance(use, DataUse) and use.starts:
+            self._run_tree(module, use)
 
     def _run_script(self, module: str, use: ScriptUse) -> None:
         """Run a source of the dist as a program, as far as its path is known."""

@@ -124,13 +124,19 @@ class ModuleFinder:
                 folders = (join(COMPLETION_FOLDER, above.replace(".", "/")),)
         return self._on_disk(name, last, folders)
 
-    def add_folder(self, folder: str, package: str = "") -> None:
-        """Search one more folder: of the search path, or with `package` for modules of that package."""
+    def add_folder(self, folder: str, package: str = "") -> bool:
+        """Search one more folder: of the search path, or with `package` for modules of that package.
+
+        Return False if it is searched already.
+        """
+        if folder in (self._more.get(package, ()) if package else self._search_path):
+            return False
         if package:
             self._more.setdefault(package, []).append(folder)
-        elif folder not in self._search_path:
+        else:
             self._search_path += (folder,)
         self._found = {name: found for name, found in self._found.items() if _is_final(found) and name != package}
+        return True
 
     def hides(self, package: ModuleFile) -> bool:
         """Return True if the files in a package's folder cannot be imported, since the program's loader has it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 # Where one of these stands, a package may have attributes and submodules that no statement names.
 _BY_CODE = (
@@ -65,6 +66,7 @@ def is_test(name: str) -> bool:
     return "tests" in parts or "test" in parts[1:] or parts[-1] == "conftest" or parts[-1].startswith("test_")
 
 
+@lru_cache(maxsize=16384)
 def with_packages(name: str) -> tuple[str, ...]:
     """Return a module's name after those of the packages that it is in, in the order in which Python imports them."""
     parts = name.split(".")

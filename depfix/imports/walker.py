@@ -18,6 +18,7 @@ from depfix.imports.uses import (
     SettingUse,
     SourceFacts,
     SpelledUse,
+    Strength,
     Use,
     Where,
 )
@@ -64,6 +65,12 @@ class ModuleWalker:
         self._extend = extend
         self._aliases: set[str] = set()
         self._found: dict[str, ModuleFile | None] = {}
+        # What was learnt of steps, as long as modules are found where they were: by its identity, whether an import is
+        # followed, and whether surely if the importer is; what else was noted.
+        self.followed: dict[int, tuple[bool, bool]] = {}
+        self._noted: set[tuple[str, int, Strength]] = set()
+        self._facts: dict[str, SourceFacts] = {}
+        self._ought: dict[str, bool] = {}
         self._scripts: dict[str, ModuleFile] = {}
         self._steps: dict[str, tuple[Step, ...]] = {}
         self._settings: dict[str, str] | None = None
@@ -94,20 +101,37 @@ class ModuleWalker:
 
     def add_folder(self, folder: str, package: str = "") -> None:
         """Search one more folder of the dist from now on: of the search path, or for modules of a package."""
-        self._finders[0].add_folder(folder, package)
-        self._found = dict(self._scripts)
+        if self._finders[0].add_folder(folder, package):
+            self._forget()
 
     def add_finder(self, finder: ModuleFinder) -> None:
         """Search the folders of one more finder from now on, after all others."""
         self._finders = (*self._finders, finder)
+        self._forget()
+
+    def _forget(self) -> None:
         self._found = dict(self._scripts)
+        self.followed = {}
+        self._noted = set()
+        self._facts = {}
+        self._ought = {}
+
+    def is_first_note(self, module: str, step: Step, surest: Strength) -> bool:
+        """Return True unless it was asked before of a step, and the same modules were there."""
+        key = (module, id(step), surest)
+        if key in self._noted:
+            return False
+        self._noted.add(key)
+        return True
 
     def steps(self, name: str) -> tuple[Step, ...]:
         """Return what importing the module does, in order; nothing for a module without a readable source."""
         if name not in self._steps:
             module = self.find(name)
             readable = module is not None and module.has_code
-            self._steps[name] = self._resolved(module, self._read(module)) if module is not None and readable else ()
+            self._steps[name] = (
+                self._resolved(module, self._facts_of(module)) if module is not None and readable else ()
+            )
         return self._steps[name]
 
     def settings(self) -> dict[str, str]:
@@ -142,7 +166,19 @@ class ModuleWalker:
                     stack.append((found, iter(self._read_own(found))))
 
     def _read_own(self, module: ModuleFile) -> tuple[Use, ...]:
-        return self._read(module).uses if module.has_code else ()
+        return self._facts_of(module).uses if module.has_code else ()
+
+    def _facts_of(self, module: ModuleFile) -> SourceFacts:
+        """Return what a module's code uses, asked for once."""
+        if module.name not in self._facts:
+            self._facts[module.name] = self._read(module)
+        return self._facts[module.name]
+
+    def _is_expected(self, name: str) -> bool:
+        """Return True if something says that a module ought to be here, asked for once."""
+        if name not in self._ought:
+            self._ought[name] = self._expected(name)
+        return self._ought[name]
 
     def _resolved(self, module: ModuleFile, facts: SourceFacts) -> tuple[Step, ...]:
         steps: list[Step] = []
@@ -195,7 +231,7 @@ class ModuleWalker:
         found, member = self.find(module), self.find(join_name(module, name))
         if found is None or not found.is_package or not found.has_code or (member and not member.is_provided):
             return False
-        facts = self._read(found)
+        facts = self._facts_of(found)
         may_get = facts.adds_names or self.lazy_module(module, name) or self._may_bind(module, name)
         return not facts.error and not may_get
 
@@ -256,7 +292,7 @@ class ModuleWalker:
         found = self.find(package) if package else None
         if found is None or not found.has_code or not found.is_package:
             return ""
-        facts = self._read(found)
+        facts = self._facts_of(found)
         module = facts.lazy.get(name, "") or (self._stub(found, facts.stub).get(name, "") if facts.stub else "")
         return f"{package}.{module.lstrip('.')}" if module.startswith(".") else module
 
@@ -276,19 +312,19 @@ class ModuleWalker:
         if not base:
             return []
         twin = _twin(module, use)
-        if twin and self.find(twin) is None and self._expected(twin):
+        if twin and self.find(twin) is None and self._is_expected(twin):
             return [ImportStep(use.where, twin, absent=True)]
         parts = base.split(".") if not self._leads_on(base, use.names) else []
         for count in range(len(parts)):
             package, name = ".".join(parts[:count]), ".".join(parts[: count + 1])
             if self._is_gone(name):
                 surely = bool(package) and not use.mentioned and self._is_plain_package(package)
-                return [ImportStep(use.where, name, absent=True)] if surely or self._expected(name) else []
+                return [ImportStep(use.where, name, absent=True)] if surely or self._is_expected(name) else []
         names = [join_name(base, name) for name in use.names if name != "*" and not self._may_bind(base, name)]
         return [
             ImportStep(use.where, name, absent=True, as_name=True)
             for name in names
-            if self._is_gone(name) and (self._expected(name) or (not use.mentioned and self._lacks(base, name)))
+            if self._is_gone(name) and (self._is_expected(name) or (not use.mentioned and self._lacks(base, name)))
         ]
 
     def _leads_on(self, base: str, names: Sequence[str]) -> bool:
@@ -305,21 +341,21 @@ class ModuleWalker:
         last = name.rpartition(".")[2]
         if not self._is_plain_package(package) or found is None or last != last.lower():
             return False
-        return not self._read(found).adds_names and not self._may_get(package, last)
+        return not self._facts_of(found).adds_names and not self._may_get(package, last)
 
     def _is_gone(self, name: str) -> bool:
         """Return True if a module is not here; a folder of stubs that is left of it does not count."""
         if name in self._aliases:
             return False
         found = self.find(name)
-        return found is None or (found.kind is ModuleKind.NAMESPACE and self._expected(name))
+        return found is None or (found.kind is ModuleKind.NAMESPACE and self._is_expected(name))
 
     def _is_plain_package(self, name: str) -> bool:
         """Return True for a package with a source here that does not conjure up submodules."""
         found = self.find(name)
         if found is None or found.kind is not ModuleKind.SOURCE or not found.is_package:
             return False
-        facts = self._read(found)
+        facts = self._facts_of(found)
         return not facts.error and facts.adds_names != "code"
 
     def _may_bind(self, package: str, name: str) -> bool:
@@ -329,7 +365,7 @@ class ModuleWalker:
             return False
         if found is None or not found.has_code or (name.startswith("__") and name.endswith("__")):
             return True
-        facts = self._read(found)
+        facts = self._facts_of(found)
         if facts.binds.get(name, f"..{name}") not in (f"..{name}", f"{package}.{name}"):
             return True
         return facts.adds_names == "star" and not name.startswith("_")
