@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from depfix.checks.findings import confidence_of, finding, severity_of
 from depfix.closure.build import Closure
 from depfix.closure.c_api import Offer, c_api_misfit, needed, offered
-from depfix.closure.distributions import Present, present_named
+from depfix.closure.distributions import Present
 from depfix.closure.graph import Node, NodeKind, chain_texts
 from depfix.env.requirements import full_version, requirements, target_markers
 from depfix.imports.uses import Strength
@@ -40,7 +40,7 @@ def _requirements(closure: Closure) -> Iterator[Finding]:
     markers = target_markers(world.version, world.dist.machine, full)
     for present in world.distributions:
         for required in requirements(present.requires, markers):
-            known = present_named(world.distributions, required.name)
+            known = world.distributions_named(required.name)
             if known and not any(required.admits(one.version) for one in known):
                 yield _conflict(closure, present, required.name, required.specifier, known[0])
 
@@ -111,7 +111,7 @@ def _finding(closure: Closure, api: CApi, offer: Offer, package: str, users: lis
     if not (first.fails and offer.read):
         severity = Severity.INFO if strength is Strength.POSSIBLE else Severity.WARNING
         confidence = Confidence.PROBABLE if confidence is Confidence.CERTAIN else confidence
-    own = present_named(closure.world.distributions, package)
+    own = closure.world.distributions_named(package)
     name = str(own[0]) if len(own) == 1 else package
     more = f" (and {len(users) - 1} more files of {name})" if len(users) > 1 else f" of {name}"
     effect = "its import fails" if first.fails else f"what it does with {api.name} fails"

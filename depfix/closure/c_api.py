@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from depfix.closure.distributions import present_named
 from depfix.closure.facts import Facts
 from depfix.closure.python_abi import python_of
 from depfix.closure.world import World
@@ -35,7 +34,7 @@ def offered(world: World, api: CApi) -> Offer | None:
     for name in api.providers:
         found = world.finder.find(name)
         if found is not None and found.kind is ModuleKind.EXTENSION and found.entry is not None:
-            known = present_named(world.distributions, api.name)
+            known = world.distributions_named(api.name)
             return offer_of(world.facts, api, found.entry, known[0].version if len(known) == 1 else "")
     return None
 

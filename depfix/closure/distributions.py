@@ -7,7 +7,7 @@ https://packaging.python.org/specifications/binary-distribution-format/
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from depfix.closure.facts import Facts
@@ -71,10 +71,12 @@ def present_distributions(tree: Tree, search_path: Sequence[str], facts: Facts) 
     return tuple(found)
 
 
-def present_named(found: Sequence[Present], name: str) -> tuple[Present, ...]:
-    """Return those of a name, compared as indexes do: two if an old dist-info was left behind."""
-    key = normalised(name)
-    return tuple(one for one in found if one.key == key)
+def by_key(found: Iterable[Present]) -> dict[str, tuple[Present, ...]]:
+    """Return distributions by their names as indexes compare them: two if an old dist-info was left behind."""
+    rows: dict[str, tuple[Present, ...]] = {}
+    for one in found:
+        rows[one.key] = (*rows.get(one.key, ()), one)
+    return rows
 
 
 def records_of(tree: Tree, facts: Facts, present: Present) -> tuple[Recorded, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from depfix.closure.authorship import Authorship
 from depfix.closure.configured import Configured
 from depfix.closure.directories import directories_named_in_program
-from depfix.closure.distributions import Present, present_distributions
+from depfix.closure.distributions import Present, by_key, present_distributions
 from depfix.closure.facts import Facts
 from depfix.closure.graph import Node, NodeKind
 from depfix.closure.images import DistImages
@@ -53,7 +53,7 @@ from depfix.imports.uses import (
 from depfix.imports.walker import ModuleWalker, absolute_name
 from depfix.knowledge.stdlib import stdlib_extensions, stdlib_modules, stdlib_needs
 from depfix.loader.system import CleanSystem
-from depfix.model.names import fold, join, parent
+from depfix.model.names import fold, join, normalised, parent
 
 if TYPE_CHECKING:
     from depfix.closure.data import DataNeed
@@ -216,6 +216,14 @@ class World:
     def distributions(self) -> tuple[Present, ...]:
         """The distributions whose metadata lie in the dist."""
         return present_distributions(self.tree, self.dist.layout.search_path, self.facts)
+
+    def distributions_named(self, name: str) -> tuple[Present, ...]:
+        """Return those of a name, compared as indexes do."""
+        return self._by_key.get(normalised(name), ())
+
+    @cached_property
+    def _by_key(self) -> dict[str, tuple[Present, ...]]:
+        return by_key(self.distributions)
 
     def may_get(self, package: str, name: str) -> bool:
         """Return True if code other than a package's own `__init__` may give it an attribute of that name.

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from depfix.closure.build import Closure
 from depfix.closure.c_api import Offer, c_api_misfit, needed, offer_of, offered
-from depfix.closure.distributions import present_named
 from depfix.closure.graph import NodeKind
 from depfix.closure.python_abi import forwarding_misfit, image_misfit, tag_misfit
 from depfix.dist.tree import FileEntry, file_entry
@@ -103,7 +102,7 @@ def _other_version(closure: Closure, candidate: Candidate) -> str:
     owner = candidate.owner
     if owner is None or not candidate.package_path:
         return ""
-    present = present_named(closure.world.distributions, owner.name)
+    present = closure.world.distributions_named(owner.name)
     if not present or any(_same_version(one.version, owner.version) for one in present):
         return ""
     return f"it is of {owner}, the dist has {present[0]}"
@@ -112,7 +111,7 @@ def _other_version(closure: Closure, candidate: Candidate) -> str:
 def _other_release(closure: Closure, distribution: Distribution, entries: list[FileEntry]) -> str:
     """Return why a distribution does not complete the one of its name whose code lies in the dist."""
     world = closure.world
-    present = present_named(world.distributions, distribution.name)
+    present = world.distributions_named(distribution.name)
     if not present or any(_same_version(one.version, distribution.version) for one in present):
         return ""
     roots = world.dist.layout.search_path
@@ -261,11 +260,11 @@ def _unmet(closure: Closure, distribution: Distribution) -> Iterator[str]:
     world = closure.world
     markers = target_markers(world.version, world.dist.machine)
     for required in requirements(distribution.requires, markers):
-        known = present_named(world.distributions, required.name)
+        known = world.distributions_named(required.name)
         if known and not any(required.admits(one.version) for one in known):
             yield f"it requires {required.name} {required.specifier}, the dist has {known[0].version}"
     key = normalised(distribution.name)
-    for present in present_named(world.distributions, key):
+    for present in world.distributions_named(key):
         if not _same_version(present.version, distribution.version):
             yield f"the metadata in the dist are of {present}"
     for present in world.distributions:
