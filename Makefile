@@ -27,8 +27,8 @@ check: $(STAMP)  ## format, lint, types, layers, docs, tests
 	$(BIN)/lint-imports
 	$(MAKE) test
 
-bench: $(STAMP) wine  ## speed against peers in the same run
-	$(BIN)/python -m fixtures.bench
+bench: $(STAMP)  ## speed against peers in the same run, written to docs/benchmarks.md; ARGS="imports pe" measures parts
+	$(BIN)/python -m fixtures.bench $(ARGS)
 
 fidelity: $(STAMP) wine  ## repair rate, ablation and silence on real packages, written to docs/fidelity.md; hours, goes on where it was
 	$(BIN)/python -m fixtures.fidelity --markdown docs/fidelity.md $(ARGS)
