@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Each file of tests in one process, in the order of tests/conftest.py.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo demo-torch test test-fast check bench fidelity vendor clean wine browser shells strace
+.PHONY: demo demo-torch test test-fast check bench fidelity vendor clean wine browser shells strace fuzz
 
 demo: $(STAMP)  ## the main job on small Windows binaries, offline once pip is done
 	$(BIN)/python -m fixtures.demo
@@ -32,6 +32,9 @@ bench: $(STAMP)  ## speed against peers in the same run, written to docs/benchma
 
 fidelity: $(STAMP) wine  ## repair rate, ablation and silence on real packages, written to docs/fidelity.md; hours, goes on where it was
 	$(BIN)/python -m fixtures.fidelity --markdown docs/fidelity.md $(ARGS)
+
+fuzz: $(STAMP)  ## broken and hostile input for every reader, three minutes; hours with ARGS="--minutes 600"
+	$(BIN)/python -m fixtures.fuzz $(ARGS)
 
 vendor: $(STAMP)  ## the libraries of the HTML report from npm, as depfix/reports/page/vendor/libraries.tsv says
 	$(BIN)/python -m fixtures.vendor_page

@@ -87,7 +87,7 @@ def _parsed(row: str) -> Requirement | None:
 
     try:
         return Requirement(row)
-    except InvalidRequirement:
+    except (InvalidRequirement, RecursionError):  # brackets in brackets
         return None
 
 
@@ -97,5 +97,5 @@ def _holds(requirement: Requirement, markers: Mapping[str, str]) -> bool:
 
     try:
         return requirement.marker is None or requirement.marker.evaluate(dict(markers))
-    except (UndefinedComparison, UndefinedEnvironmentName, InvalidVersion):
+    except (UndefinedComparison, UndefinedEnvironmentName, InvalidVersion, RecursionError):
         return False

@@ -18,7 +18,7 @@ _TAIL = 1 << 14
 _STRING = r'"((?:[^"\\\n]|\\.)*)"'
 _TEXT = rf"(?:MAKE_NAME\()?{_STRING}(?:, \d+\))?"
 _REASON = rf"NUITKA_CAST_INIT_REASON\({_STRING}\)"
-_POINTERS = rf"((?:(?:{_REASON}|&?[A-Za-z_][\w$]*|NULL), )+)"
+_POINTERS = rf"((?:(?:{_REASON}|&?[A-Za-z_][\w$]*), )+)"  # NULL is a name as well
 _FLAGS = r"(\d+), (\d+), ([A-Z_0-9 |]+)$"
 # An entry in the array, {"name", function, index, size, flags, or a struct with more pointers after the name.
 _INLINE = re.compile(rf"^ *\{{{_TEXT}, {_POINTERS}{_FLAGS}", re.MULTILINE)

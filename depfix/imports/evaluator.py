@@ -42,6 +42,8 @@ from depfix.imports.values import (
 )
 from depfix.imports.variables import environment
 
+_MOST_ELEMENTS = 1 << 14  # of a list that takes in another one, which may be itself, again and again
+
 
 class Evaluator:
     """Evaluates expressions in the scopes of one source. What has effects is handed to `effect`."""
@@ -182,11 +184,13 @@ class Evaluator:
             if isinstance(each, ast.Starred):
                 inner = self.evaluate(each.value)
                 values += [inner] if isinstance(inner, Reference) else elements(inner)
+                if len(values) > _MOST_ELEMENTS:
+                    return UNKNOWN
                 exact = exact and isinstance(inner, Items) and inner.exact
             else:
                 values.append(self.evaluate(each))
         constants = [value.value for value in values if isinstance(value, Constant)]
-        if exact and values and len(constants) == len(values) and isinstance(node, ast.Tuple):
+        if exact and values and len(constants) == len(values) and isinstance(node, ast.Tuple) and _is_flat(constants):
             return Constant(tuple(constants))
         return Items(tuple(values), exact)
 
@@ -203,6 +207,8 @@ class Evaluator:
                 keys += value.keys
                 values += value.values
                 exact = exact and value.exact
+                if len(keys) > _MOST_ELEMENTS:
+                    return UNKNOWN
             else:
                 exact = False
         return Table(tuple(keys), tuple(values), exact)
@@ -396,3 +402,8 @@ _HANDLERS: dict[type[ast.AST], Callable[[Evaluator, Any], Value]] = {
     ast.Starred: Evaluator._inner,
     ast.Call: Evaluator._call,
 }
+
+
+def _is_flat(constants: list[object]) -> bool:
+    """Return True for what holds no tuples of tuples: these share their parts, and hashing one visits each anew."""
+    return not any(isinstance(one, tuple) and any(isinstance(part, tuple) for part in one) for one in constants)

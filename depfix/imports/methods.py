@@ -7,6 +7,7 @@ from collections.abc import Callable
 from depfix.imports import texts
 from depfix.imports.known import each_text, join_values
 from depfix.imports.values import (
+    LONGEST_TEXT,
     PARAMETER,
     UNKNOWN,
     Anchor,
@@ -144,6 +145,8 @@ def _call_on_text(receiver: Text, name: str, arguments: list[Value], keywords: d
         return _fits(known, name, arguments[0])
     if name == "replace" and len(literals) == 2 and None not in literals:
         old, new = literals
+        if any(_grows(part, old or "\0", new or "") for part in receiver.parts if isinstance(part, str)):
+            return UNKNOWN
         return made_of(tuple(p.replace(old or "\0", new or "") if isinstance(p, str) else p for p in receiver.parts))
     return receiver if name in _SAME else UNKNOWN
 
@@ -162,7 +165,7 @@ def _call_on_literal(known: str, name: str, arguments: list[str]) -> Value:
         if name not in ("removesuffix", "removeprefix"):
             return text(known)
     method: Callable[..., object] | None = _LITERAL.get(name)
-    if method is None:
+    if method is None or (name == "replace" and len(arguments) == 2 and _grows(known, *arguments)):
         return UNKNOWN
     try:
         result = method(known, *arguments)
@@ -173,6 +176,11 @@ def _call_on_literal(known: str, name: str, arguments: list[str]) -> Value:
     if isinstance(result, (list, tuple)):
         return Items(tuple(text(str(one)) for one in result))
     return Constant(result)
+
+
+def _grows(known: str, old: str, new: str) -> bool:
+    """Return True if a text with something replaced would be longer than is sensible."""
+    return len(known) + known.count(old) * len(new) > LONGEST_TEXT
 
 
 _LITERAL: dict[str, Callable[..., object]] = {

@@ -191,6 +191,7 @@ PARAMETER = Unknown(parameter=True)
 ABSENT = Unknown(absent=True)
 MOST_ALTERNATIVES = 256
 _MOST_PARTS = 4096
+LONGEST_TEXT = 1 << 16  # characters of a text that is put together; no path is longer
 OWN_FILE = "__file__.py"  # stands for the name of a module's own file, which its source does not tell
 
 
@@ -211,7 +212,9 @@ def parts_of(value: Value) -> tuple[Part, ...]:
 
 
 def made_of(parts: tuple[Part, ...]) -> Text:
-    """Return a text with neighbouring literals joined."""
+    """Return a text with neighbouring literals joined; nothing is known of one that has grown too large."""
+    if len(parts) > _MOST_PARTS or is_long(*(part for part in parts if isinstance(part, str))):
+        return Text((Hole.ANY,))
     joined: list[Part] = []
     for part in parts:
         if isinstance(part, str) and joined and isinstance(joined[-1], str):
@@ -219,6 +222,11 @@ def made_of(parts: tuple[Part, ...]) -> Text:
         elif part != "":
             joined.append(part)
     return Text(tuple(joined) or ("",))
+
+
+def is_long(*literals: str) -> bool:
+    """Return True for literals that make no sensible text together: doubled again and again, they would fill memory."""
+    return sum(map(len, literals)) > LONGEST_TEXT
 
 
 def alternatives(value: Value) -> tuple[Value, ...]:

@@ -66,7 +66,7 @@ def read_baseline(path: str) -> Baseline:
         raise BaselineError(path, (error.strerror or str(error)).lower()) from error
     try:
         read = msgspec.json.decode(content, type=_File)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BaselineError(path, f"it is damaged, or no baseline ({error})") from error
     if read.schema_version != VERSION:
         advice = "take the depfix that wrote it; or remove it, and write it anew with --update-baseline"

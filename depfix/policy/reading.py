@@ -38,6 +38,8 @@ else:
 
 NAMES = ("depfix.toml", "pyproject.toml")
 _PROJECT = "pyproject.toml"
+# A name of so many parts that its tables in tables would take minutes to make.
+_DEEP = re.compile(r"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){100}""")
 _PLACE = re.compile(r"\s*\(at line (\d+), column \d+\)")
 
 
@@ -59,13 +61,23 @@ def read_policy(path: str) -> PolicyFile:
     path = placed(path)
     text = _text(path)
     try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        content = _parsed(text)
+    except ValueError as error:
         found = _PLACE.search(str(error))
         line = int(found[1]) if found is not None else 0
         raise PolicyError(path, ((line, f"it is no TOML: {_PLACE.sub('', str(error))}"),)) from error
     prefix, table = _table(path, content)
     return _Reading(path, text, prefix).read(table)
+
+
+def _parsed(text: str) -> dict[str, object]:
+    """Return what a text in TOML says. Raises ValueError, with words for it, if it is none, or nested too deeply."""
+    if _DEEP.search(text):
+        raise ValueError("a name has more than 100 parts")
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _text(path: str) -> str:
@@ -81,11 +93,12 @@ def _is_ours(path: FilePath) -> bool:
     """Return True if a pyproject.toml speaks to depfix. One that cannot be parsed does if it looks as if it did."""
     try:
         text = path.read_text("utf-8-sig")
-        tool = tomllib.loads(text).get("tool")
-    except tomllib.TOMLDecodeError:
-        return "[tool.depfix" in text
     except (OSError, UnicodeDecodeError):
         return False
+    try:
+        tool = _parsed(text).get("tool")
+    except ValueError:
+        return "[tool.depfix" in text
     return isinstance(tool, dict) and "depfix" in tool
 
 
