@@ -7,12 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from fixtures.audit_hook import sitecustomize as audit_hook
 from fixtures.compile_c import compile_c
 from fixtures.link_image import keep
 from fixtures.link_image import zig as zig
@@ -46,6 +48,27 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def executed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Watch that depfix executes nothing of what it analyses, here and in children; return the file of what it did."""
+    notes = tmp_path_factory.mktemp("audit") / "executed.txt"
+    notes.touch()
+    roots = (str(tmp_path_factory.getbasetemp()), str(CACHE), tempfile.gettempdir(), "/var/tmp", "/dev/shm")
+    own = (str(Path(__file__).parent.parent), sys.prefix, sys.base_prefix)
+    audit_hook.install(roots, own, str(notes))
+    return notes
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_executed(executed: Path) -> Iterator[None]:
+    """Fail a test in which depfix executed something that it analyses."""
+    yield
+    if executed.stat().st_size:
+        found = executed.read_text("utf-8")
+        executed.write_text("")
+        pytest.fail(f"depfix executed what it analyses:\n{found}")
+
+
 @dataclass(frozen=True)
 class Cli:
     """How a run of the command line ended."""
@@ -55,12 +78,24 @@ class Cli:
     err: str
 
 
-def run_depfix(*arguments: object, environ: dict[str, str] | None = None, cwd: Path | None = None) -> Cli:
+MODULE = (sys.executable, "-m", "depfix")
+SCRIPT = (str(Path(sys.executable).with_name("depfix")),)
+
+
+def run_depfix(
+    *arguments: object,
+    environ: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    program: tuple[str, ...] = MODULE,
+) -> Cli:
     """Run `depfix` as a user would, in a process of its own, with no environment to be found unless given."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("CONDA", "MAMBA"))}
     env |= {"HOME": str(CACHE / "nobody"), "PYTHONUTF8": "1"} | (environ or {})
+    if arguments[:1] != ("verify",):  # which executes, and gives its environment on
+        paths = (audit_hook.child_environment()["PYTHONPATH"], env.get("PYTHONPATH", ""))
+        env |= audit_hook.child_environment() | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
     done = subprocess.run(
-        [sys.executable, "-m", "depfix", *map(str, arguments)],
+        [*program, *map(str, arguments)],
         env=env,
         cwd=cwd,
         stdin=subprocess.DEVNULL,

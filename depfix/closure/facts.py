@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -238,7 +239,7 @@ class Facts:
         wanted = [entry for entry in entries if entry.source not in self._sources]
         total = len(wanted)
         unknown = [entry for entry in wanted if not self._is_kept(entry.source)]
-        if self._workers > 1 and sum(entry.size for entry in unknown) > _WORTH_A_POOL:
+        if self._workers > 1 and sum(entry.size for entry in unknown) > _WORTH_A_POOL and not _here_shadows():
             self._read_in_pool([entry.source for entry in sorted(unknown, key=lambda entry: -entry.size)])
         for done, entry in enumerate(wanted):
             self.source(entry)
@@ -279,6 +280,19 @@ class Facts:
         if digest:
             how = manner(path, is_program=False, is_own=self._target.is_own_path(path))
             self._kept.keep(digest, how, encoded)
+
+
+def _here_shadows() -> bool:
+    """Return True if a new Python would import modules of the current folder for its own: it looks there first.
+
+    Standing in a dist, that would execute what is analysed. Source: multiprocessing starts `python -c`; "sys.path",
+    https://docs.python.org/3/library/sys.html#sys.path
+    """
+    try:
+        names = os.listdir()
+    except OSError:
+        return False
+    return any(name.partition(".")[0] in sys.stdlib_module_names for name in names)
 
 
 def _by_name(rows: tuple[ImportedDll, ...]) -> dict[str, ImportedDll]:
