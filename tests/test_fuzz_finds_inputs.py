@@ -9,15 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from depfix.env.archives import Wanted
+from depfix.env.conda_file import CondaFile
 from depfix.env.requirements import requirements, target_markers
 from depfix.frozen.contents import Storage
 from depfix.frozen.nuitka_build import read_build
 from depfix.imports.reader import read_source
+from depfix.imports.skim import skim
 from depfix.imports.uses import LoadUse, SourceFacts, SourceTarget
 from depfix.model.machine import Machine
 from depfix.policy.baseline import read_baseline
 from depfix.policy.errors import BaselineError, PolicyError
 from depfix.policy.reading import find_policy, read_policy
+from fixtures.archives import write_conda
 from fixtures.fuzz.finds import minimized
 from fixtures.fuzz.frame import attempt, limits
 from fixtures.fuzz.target import targets
@@ -61,6 +65,20 @@ def test_what_no_value_is_too_large_for_is_still_known() -> None:
     assert use.path is not None and use.path.literal == "b.dll"
 
 
+@pytest.mark.parametrize("dots", [1, 2, 200_000])
+def test_a_glance_at_an_import_with_many_dots(dots: int) -> None:
+    """The dots could belong to two parts of the statement, and there was one way for each to share them out."""
+    assert [name for name, _ in skim(b"import a\nfrom " + b"." * dots, "p.q.r")] == ["a"]
+    found = [name for name, _ in skim(b"from " + b"." * dots + b"m import x", "p.q.r")]
+    assert found == ([f"{base}.m", f"{base}.m.x"] if (base := {1: "p.q.r", 2: "p.q"}.get(dots)) else [])
+    assert [name for name, _ in skim(b"from . .m import x\nfrom .. import y", "p.q.r")] == [
+        "p.q.m",
+        "p.q.m.x",
+        "p.q",
+        "p.q.y",
+    ]
+
+
 # --- policies and baselines ---
 
 
@@ -99,6 +117,18 @@ def test_a_requirement_with_a_marker_nested_too_deeply(deep: int) -> None:
     assert [name for name in found if name != "b"] == ["a", "c"]
 
 
+def test_numbers_of_more_digits_than_python_takes(tmp_path: Path) -> None:
+    digits = "9" * 5000
+    rows = [f"a ; python_version < '{digits}'", f"b <{digits}", "c"]
+    found = list(requirements(rows, target_markers((3, 10), Machine.AMD64)))
+    assert [one.name for one in found if one.name != "a"] == ["b", "c"]
+    assert all(one.admits("1.0") for one in found) and found[-1].admits(digits)
+    files = {f"python3{digits}.dll": "MZ"}
+    package = CondaFile(str(write_conda(tmp_path, "python", files, index={"depends": [f"python {digits}.1.*"]})))
+    assert package.python is None
+    assert not package.misfit(Wanted((3, 10), Machine.AMD64, False, {}, lambda: str(tmp_path)))
+
+
 # --- what freezers leave ---
 
 
@@ -113,6 +143,16 @@ def test_a_loader_source_with_many_pointers(tmp_path: Path) -> None:
     (tmp_path / "__loader.c").write_text(rows)
     found = read_build(str(tmp_path))
     assert found is not None and {name: one.storage for name, one in found.items()} == {"main": Storage.COMPILED}
+
+
+@pytest.mark.parametrize("name", ["a$$0$b", "..$$47$..$$47$x", "C$$58$x", "x" * 5000])
+def test_a_loader_source_that_names_no_file(tmp_path: Path, name: str) -> None:
+    """The numbers stand for characters: NUL, a slash and a colon."""
+    folder = tmp_path / "a" / "b"
+    folder.mkdir(parents=True)
+    (folder / "__loader.c").write_text(f"*meta_path_loader_entries[1] = {{\n &entry_{name},\n}};\n")
+    found = read_build(str(folder))
+    assert found is not None and {one.storage for one in found.values()} == {Storage.COMPILED}
 
 
 # --- the frame that finds such ---

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from depfix.checks.findings import finding
 from depfix.closure.build import Closure
 from depfix.closure.graph import NodeKind
 from depfix.imports.finder import ModuleKind
 from depfix.model.finding import Finding, Location, Severity
+from depfix.model.image import ImageProblem
 from depfix.model.names import fold
 
 
@@ -19,6 +20,7 @@ def check_skipped(closure: Closure) -> Iterator[Finding]:
         if fold(skipped.path) not in reached:  # those have a finding with their chain
             message = f"{skipped.path}: {skipped.reason.lower()}; what is in it is unknown"
             yield finding("not-looked-at", skipped.path, message, locations=(Location(skipped.path),))
+    yield from _unreadable(closure, reached)
     problem = closure.world.inside.problem
     if problem:
         program = closure.world.dist.host.path
@@ -32,3 +34,12 @@ def check_skipped(closure: Closure) -> Iterator[Finding]:
             message = f"{module.entry.path} cannot be parsed ({error}); what it imports is unknown"
             place = (Location(module.entry.path),)
             yield finding("not-looked-at", module.entry.path, message, severity=Severity.INFO, locations=place)
+
+
+def _unreadable(closure: Closure, reached: Set[str]) -> Iterator[Finding]:
+    """Yield a finding for each image that nothing needs, and that was there when the folder was listed."""
+    for entry in closure.world.tree.images():
+        image = closure.world.facts.image(entry) if fold(entry.path) not in reached else None
+        if isinstance(image, ImageProblem) and image.unreadable:
+            message = f"{entry.path}: {image.reason}; what is in it is unknown"
+            yield finding("not-looked-at", entry.path, message, locations=(Location(entry.path),))

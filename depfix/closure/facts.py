@@ -20,6 +20,7 @@ from depfix.imports.skim import skim
 from depfix.imports.stored import decode_facts, encode_facts
 from depfix.imports.uses import SourceFacts, SourceTarget
 from depfix.imports.values import Text
+from depfix.model.content import read_plain
 from depfix.model.image import Exports, ImageOrProblem, ImageProblem, ImportedDll, VersionInfo
 from depfix.model.names import dll_file_name, fold
 from depfix.pe.reader import read_image
@@ -138,8 +139,7 @@ class Facts:
     def content(self, entry: FileEntry) -> bytes:
         """Return the bytes of a file, none if it cannot be read."""
         try:
-            with open(entry.source, "rb") as file:
-                return file.read()
+            return read_plain(entry.source)
         except OSError:
             return b""
 
@@ -147,8 +147,7 @@ class Facts:
         """Return what a stub says that its package takes lazily, by name; nothing if it cannot be read."""
         if source not in self._stubs:
             try:
-                with open(source, "rb") as file:
-                    self._stubs[source] = read_stub(file.read())
+                self._stubs[source] = read_stub(read_plain(source))
             except OSError:
                 self._stubs[source] = {}
         return self._stubs[source]
@@ -331,8 +330,7 @@ def _read_one(path: str, target: SourceTarget) -> tuple[bytes, bytes]:
 def _content(path: str) -> bytes | SourceFacts:
     """Return the content of a source, or what stands for one that cannot be read."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return read_plain(path)
     except OSError as error:
         return SourceFacts((), f"it cannot be read ({(error.strerror or str(error)).lower()})")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import dataclass
 from enum import Enum
 
 from depfix.dist.tree import Tree
+from depfix.model.content import read_plain
 from depfix.model.names import fold
 
 
@@ -122,10 +124,10 @@ def _python_search_path(tree: Tree) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _lines(source: str) -> list[str]:
     try:
-        with open(source, encoding="utf-8-sig", errors="replace") as file:
-            return [line.strip() for line in file]
+        text = read_plain(source).decode("utf-8-sig", "replace")
     except OSError:
         return []
+    return [line.strip() for line in io.StringIO(text, newline=None)]
 
 
 def _folder(line: str) -> str:

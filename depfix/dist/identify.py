@@ -16,7 +16,7 @@ from depfix.model.machine import Machine
 from depfix.model.names import fold
 from depfix.pe.reader import map_file, read_image
 
-_PYTHON_DLL = re.compile(r"python(\d)(\d+)(t?)(_d)?\.dll")
+_PYTHON_DLL = re.compile(r"python(\d)(\d{1,4})(t?)(_d)?\.dll")
 _NUITKA_MARKS = (b"__nuitka_binary_dir", b"nuitka_module_loader", b"NUITKA_PACKAGE_")
 _MOST_CANDIDATES = 5
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from depfix.dist.tree import Tree
+from depfix.model.content import read_plain
 from depfix.model.names import base_name, fold, join, parent
 
 _SUFFIXES = (".pyd", ".py", ".dll")
@@ -76,11 +77,10 @@ def _is_module(path: str, name: str) -> bool:
 def _recorded(source: str) -> Iterator[str]:
     """Yield the paths that a RECORD names, with `/`. A line that cannot be understood is worth no other line."""
     try:
-        with open(source, encoding="utf-8-sig", errors="replace") as file:
-            text = file.read()
+        text = read_plain(source).decode("utf-8-sig", "replace")
     except OSError:
         return
-    for line in text.split("\n"):
+    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
         path = _first_field(line)
         if path:
             yield path.replace("\\", "/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -10,6 +11,7 @@ from enum import Enum
 from depfix.model.names import base_name, fold, join, parent
 
 _MAGIC_LENGTH = 8
+_MOUNT_POINT = 0xA0000003  # IO_REPARSE_TAG_MOUNT_POINT, a junction
 
 
 class FileKind(Enum):
@@ -130,13 +132,15 @@ class Tree:
 def read_tree(root: str) -> Tree:
     """Return the inventory of the folder `root`, one `os.scandir` pass over every folder below it.
 
-    Folders and files that cannot be read are listed in `skipped`. A link to a folder that contains it is not followed
-    again. Raises OSError if the root itself cannot be listed.
+    Folders and files that cannot be read are listed in `skipped`, with links that lead out of the dist, and what is no
+    plain file. A link to a folder that contains it is not followed again. Raises OSError if the root itself cannot be
+    listed.
     """
     entries: list[FileEntry] = []
     skipped: list[Skipped] = []
     pending: list[tuple[str, str]] = [("", root)]
     visited = {_identity(os.stat(root))}
+    inside = os.path.join(os.path.realpath(root), "")
     while pending:
         folder, place = pending.pop()
         try:
@@ -149,19 +153,51 @@ def read_tree(root: str) -> Tree:
         for item in listed:
             path = join(folder, item.name)
             try:
-                status = os.stat(item.path) if item.is_symlink() else item.stat()
-                if item.is_dir():
-                    if not item.is_symlink() or _identity(status) not in visited:
-                        visited.add(_identity(status))
-                        pending.append((path, item.path))
-                    continue
+                is_link = _is_link(item)
+                status = os.stat(item.path) if is_link else item.stat()
+                is_folder = stat.S_ISDIR(status.st_mode)
             except OSError as error:
                 skipped.append(Skipped(path, error.strerror or str(error)))
                 continue
-            entries.append(FileEntry(path, item.path, status.st_size, _kind(item.path, item.name)))
-            if entries[-1].kind is FileKind.UNREADABLE:
-                skipped.append(Skipped(path, "it cannot be read"))
-    return Tree(root, entries, tuple(skipped))
+            reason = _reason(item.path, status, inside if is_link else "")
+            if reason:
+                skipped.append(Skipped(path, reason))
+            elif is_folder and (not is_link or _identity(status) not in visited):
+                visited.add(_identity(status))
+                pending.append((path, item.path))
+            elif not is_folder:
+                entries.append(FileEntry(path, item.path, status.st_size, _kind(item.path, item.name)))
+                if entries[-1].kind is FileKind.UNREADABLE:
+                    skipped.append(Skipped(path, "it cannot be read"))
+    found = Tree(root, entries, tuple(skipped))
+    return found if len(found) == len(entries) else Tree(root, found, (*skipped, *_hidden(found, entries)))
+
+
+def _reason(place: str, status: os.stat_result, inside: str) -> str:
+    """Return why something is not looked at, an empty string if it is. `inside` is where a link must lead."""
+    if inside and not os.path.join(os.path.realpath(place), "").startswith(inside):
+        return "it is a link that leads out of the folder, and is not followed"
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        return "it is no plain file, but a pipe, a socket or a device"
+    return ""
+
+
+def _hidden(tree: Tree, entries: Iterable[FileEntry]) -> Iterator[Skipped]:
+    """Yield the files that are one with another on Windows, which the tree has in their place."""
+    for entry in entries:
+        other = tree.file(entry.path)
+        if other is not None and other is not entry:
+            yield Skipped(entry.path, f"on Windows it is the same file as {other.path}, which was looked at instead")
+
+
+def _is_link(item: os.DirEntry[str]) -> bool:
+    """Return True for a symbolic link, and on Windows for a junction.
+
+    Source: "os.path.isjunction", https://docs.python.org/3/library/os.path.html (since 3.12)
+    """
+    if item.is_symlink() or os.name != "nt":
+        return item.is_symlink()
+    return getattr(item.stat(follow_symlinks=False), "st_reparse_tag", 0) == _MOUNT_POINT
 
 
 def file_entry(path: str, source: str) -> FileEntry:

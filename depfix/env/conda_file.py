@@ -37,9 +37,11 @@ _INDEX, _PATHS, _FILES = "info/index.json", "info/paths.json", "info/files"
 _LARGEST_TEXT = 64 << 20
 # Where packages that are for every Python have their parts. Source: conda's install.py, noarch: python
 _NOARCH = {"site-packages/": "Lib/site-packages/", "python-scripts/": "Scripts/"}
-_ONE_PYTHON = re.compile(r"python(?:_abi)? +(\d+)\.(\d+)(?:[.* ].*)?")  # python_abi 3.10.* *_cp310, python 3.10.*
-_PYTHON_RANGE = re.compile(r"python +>=(\d+)\.(\d+)[^,]*,<(\d+)\.(\d+).*")  # python >=3.10,<3.11.0a0
-_PYTHON_DLL = re.compile(r"python(\d)(\d\d+)\.dll")
+_ONE_PYTHON = re.compile(
+    r"python(?:_abi)? +(\d{1,4})\.(\d{1,4})(?:[.* ].*)?"
+)  # python_abi 3.10.* *_cp310, python 3.10.*
+_PYTHON_RANGE = re.compile(r"python +>=(\d{1,4})\.(\d{1,4})[^,]*,<(\d{1,4})\.(\d{1,4}).*")  # python >=3.10,<3.11.0a0
+_PYTHON_DLL = re.compile(r"python(\d)(\d{2,4})\.dll")
 # The folders of an environment, which packages spell now so, now so.
 _SPELLED = {name.lower(): name for name in ("Lib", "DLLs", "Library", "Scripts")}
 

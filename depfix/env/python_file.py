@@ -17,7 +17,7 @@ from depfix.model.machine import Machine
 from depfix.model.names import fold
 
 SUFFIXES = (".nupkg", ".zip")
-_PYTHON_DLL = re.compile(r"(tools/)?python(\d)(\d\d+)(t?)\.dll")
+_PYTHON_DLL = re.compile(r"(tools/)?python(\d)(\d{2,4})(t?)\.dll")
 _HEADERS = 4096
 _NEW_HEADER = 0x3C  # offset of the offset of the PE header
 

@@ -16,6 +16,8 @@ import os
 import re
 from collections.abc import Iterator
 
+from depfix.model.content import read_plain
+
 _LIMIT = 64 << 20
 _LONGEST_NUMBER = 18
 _DIGEST = 32
@@ -31,11 +33,9 @@ def read_text(path: str) -> str:
 def read_bytes(path: str) -> bytes:
     """Return a file's content; empty if it cannot be read or is absurdly large."""
     try:
-        with open(path, "rb") as file:
-            content = file.read(_LIMIT + 1)
+        return read_plain(path, _LIMIT) if path else b""
     except (OSError, ValueError):
         return b""
-    return content if len(content) <= _LIMIT else b""
 
 
 def record_paths(text: str) -> tuple[str, ...]:

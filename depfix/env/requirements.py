@@ -37,12 +37,12 @@ class Required:
 
     def admits(self, version: str) -> bool:
         """Return True if a version does, pre-releases included; True too for one that cannot be understood."""
-        from packaging.specifiers import InvalidSpecifier, SpecifierSet
-        from packaging.version import InvalidVersion, Version
+        from packaging.specifiers import SpecifierSet
+        from packaging.version import Version
 
         try:
             return SpecifierSet(self.specifier).contains(Version(version), prereleases=True)
-        except (InvalidSpecifier, InvalidVersion):
+        except ValueError:  # InvalidVersion, InvalidSpecifier, or a number of too many digits
             return True
 
 
@@ -92,10 +92,7 @@ def _parsed(row: str) -> Requirement | None:
 
 
 def _holds(requirement: Requirement, markers: Mapping[str, str]) -> bool:
-    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
-    from packaging.version import InvalidVersion
-
     try:
         return requirement.marker is None or requirement.marker.evaluate(dict(markers))
-    except (UndefinedComparison, UndefinedEnvironmentName, InvalidVersion, RecursionError):
+    except (ValueError, RecursionError):  # a comparison that is undefined, a number of too many digits
         return False

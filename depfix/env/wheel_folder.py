@@ -138,10 +138,10 @@ def _allowed(rows: Sequence[PackageArchive], chosen: Mapping[str, PackageArchive
 
 def _version_key(version: str) -> tuple[bool, object]:
     """Return what orders versions: final ones before pre-releases, those that are no versions of Python's last."""
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     try:
         found = Version(version)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number of too many digits
         found = Version("0")
     return not found.is_prerelease, found

@@ -29,6 +29,7 @@ _STRUCT = re.compile(
 _POINTER_TABLE = re.compile(r"\*meta_path_loader_entries\[\d*\] = \{\n((?: *&[^,\n]+,\n)*)\};")
 _ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{2})|(.))", re.DOTALL)
 _SIMPLE = {b"n": b"\n", b"t": b"\t", b"r": b"\r"}
+_FILE_NAME = re.compile(r"[^/\\:\0]{1,200}")
 _ENCODED = re.compile(r"\$\$(\d{1,7})\$")
 
 
@@ -84,7 +85,7 @@ def _compiled(folder: str, identifier: str) -> FrozenModule:
     name = _ENCODED.sub(lambda match: chr(min(int(match[1]), 0x10FFFF)), identifier.removeprefix("entry_")).replace(
         "$", "."
     )
-    text = _read(os.path.join(folder, f"module.{name}.c"), _TAIL) or ""
+    text = (_read(os.path.join(folder, f"module.{name}.c"), _TAIL) or "") if _FILE_NAME.fullmatch(name) else ""
     for match in _STRUCT.finditer(text):
         if match[1] == identifier:
             return _module(*match.groups()[1:])

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 _STATEMENT = re.compile(
-    rb"^([ \t]*)(?:from[ \t]+(\.*)[ \t]*([\w.]*)[ \t]+import\b[ \t]*(\([^)]*\)|(?:\\\r?\n|[^\n#;\\])*)"
+    rb"^([ \t]*)(?:from[ \t]+((?:\.[ \t]*)*)((?:\w[\w.]*)?)[ \t]+import\b[ \t]*(\([^)]*\)|(?:\\\r?\n|[^\n#;\\])*)"
     rb"|import[ \t]+((?:\\\r?\n|[^\n#;\\])+))",
     re.MULTILINE,
 )
@@ -29,7 +29,7 @@ def skim(data: bytes, package: str) -> Iterator[tuple[str, bool]]:
         if plain is not None:
             yield from ((name, at_margin) for name in _names(plain))
             continue
-        base = _base(package, len(dots), module.decode("utf-8", "replace"))
+        base = _base(package, dots.count(b"."), module.decode("utf-8", "replace"))
         if base:
             yield base, at_margin
             yield from ((f"{base}.{name}", at_margin) for name in _names(names))

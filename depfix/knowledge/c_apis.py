@@ -43,11 +43,11 @@ class CApi(msgspec.Struct, frozen=True):
 
     def level_of(self, version: str) -> int | None:
         """Return the level of a release by its version, None if the table does not have it."""
-        from packaging.version import InvalidVersion, Version
+        from packaging.version import Version
 
         try:
             wanted = Version(version).release[:2]
-        except InvalidVersion:
+        except ValueError:  # InvalidVersion, or a number of too many digits
             return None
         for level, releases in self.levels.items():
             first, _, last = releases.partition(" to ")

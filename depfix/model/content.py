@@ -5,12 +5,15 @@ Source: Git LFS, "Git LFS Specification", The Pointer https://github.com/git-lfs
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
+import stat
 import sys
 
 _CHUNK = 1 << 20
+LARGEST_TEXT = 64 << 20  # bytes of a source, or of what a package says of itself
 _LONGEST_PATH = 259  # characters, MAX_PATH without the NUL
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _POINTED = re.compile(rb"^size (\d{1,18})\r?$", re.MULTILINE)
@@ -28,6 +31,24 @@ def openable(path: str) -> str:
         if len(path) > _LONGEST_PATH and not path.startswith("\\\\"):
             return "\\\\?\\" + os.path.abspath(path)
     return path
+
+
+def plain(path: str, flags: int) -> int:
+    """Open a plain file, for `open(path, opener=plain)`. Raises OSError at once for a pipe, a device or a folder."""
+    place = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if stat.S_ISREG(os.fstat(place).st_mode):
+        return place
+    os.close(place)
+    raise OSError(errno.EINVAL, "it is no plain file", path)
+
+
+def read_plain(path: str, most: int = LARGEST_TEXT) -> bytes:
+    """Return what is in a plain file. Raises OSError, also for one of more than `most` bytes."""
+    with open(path, "rb", opener=plain) as file:
+        content = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
+        if len(content) > most:
+            raise OSError(errno.EFBIG, f"it is larger than {most >> 20} MB", path)
+        return content + file.read(most)  # it may have grown
 
 
 def content_hash(path: str) -> str:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import stat
 import struct
 import sys
 from array import array
@@ -25,6 +24,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     import pefile
+
+from depfix.model.content import plain
 
 Data: TypeAlias = mmap.mmap | bytes
 _Row: TypeAlias = tuple[int, ...]  # of the section table
@@ -42,7 +43,7 @@ _DIRECTORIES = 16
 _SECTOR = 0x200
 _PAGE = 0x1000
 _IMAGE_FILE_DLL = 0x2000
-_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # to open a pipe must not wait
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _RVA = attrgetter("rva")
 
 EXPORTS, IMPORTS, RESOURCES, EXCEPTIONS = 0, 1, 2, 3
@@ -143,10 +144,10 @@ Source: TypeAlias = str | Path | Headers
 
 def map_file(path: str | Path) -> mmap.mmap | None:
     """Return a read-only map of the whole file, None if it is empty. Raises OSError, also for what is no file."""
-    file = os.open(path, _READ)
+    file = plain(os.fspath(path), _READ)
     try:
         status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode) or (not status.st_size and os.read(file, 1)):
+        if not status.st_size and os.read(file, 1):
             raise OSError("not a regular file")  # a pseudo file may have bytes although its size is 0
         return mmap.mmap(file, 0, access=mmap.ACCESS_READ) if status.st_size else None
     finally:

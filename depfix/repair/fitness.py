@@ -121,11 +121,11 @@ def _other_release(closure: Closure, distribution: Distribution, entries: list[F
 
 
 def _same_version(one: str, other: str) -> bool:
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     try:
         return Version(one).base_version == Version(other).base_version
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number of too many digits
         return one == other
 
 
