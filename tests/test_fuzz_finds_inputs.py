@@ -123,7 +123,7 @@ def test_numbers_of_more_digits_than_python_takes(tmp_path: Path) -> None:
     found = list(requirements(rows, target_markers((3, 10), Machine.AMD64)))
     assert [one.name for one in found if one.name != "a"] == ["b", "c"]
     assert all(one.admits("1.0") for one in found) and found[-1].admits(digits)
-    files = {f"python3{digits}.dll": "MZ"}
+    files = {f"python3{digits[:200]}.dll": "MZ"}
     package = CondaFile(str(write_conda(tmp_path, "python", files, index={"depends": [f"python {digits}.1.*"]})))
     assert package.python is None
     assert not package.misfit(Wanted((3, 10), Machine.AMD64, False, {}, lambda: str(tmp_path)))

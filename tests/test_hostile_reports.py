@@ -187,3 +187,109 @@ def test_no_command_prints_what_a_name_holds(cli: Callable[..., Cli], make_dist:
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e]", result.out + result.err), arguments
         assert not list(commands(result.out + result.err)), arguments
     assert "DF501 not-looked-at  " in cli("scan", dist).out
+
+
+# --- a dist and an environment in which every name is hostile, through every command ---
+
+ESCAPE, COMMAND, ELEMENT = "\x1b]0;owned\x07", "\n::error::owned\n", "<img src=x onerror=owned()>"
+BARE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+@pytest.fixture
+def hostile(make_dist: DistMaker, make_conda: Callable[..., Path]) -> tuple[Path, Path]:
+    """Return a dist and an environment: files, folders, imported DLLs, modules, data, packages, versions, licences."""
+    need = "need_whose_name_is_long_enough.dll"
+    source = f"""import ctypes, importlib
+from . import core
+for name in ({ESCAPE + ".dll"!r}, {COMMAND + ".dll"!r}, {ELEMENT + ".dll"!r}):
+    ctypes.CDLL(name)
+    importlib.import_module(name)
+open(__file__ + {"/" + ESCAPE + ELEMENT!r}).read()
+open({"/home/" + COMMAND + ELEMENT!r}).read()
+"""
+    dist = make_dist({"pkg/core.pyd": (need,)}, {"pkg/__init__.py": source})
+    core = dist / "pkg" / "core.pyd"
+    name = f"{ESCAPE}{ELEMENT}".encode()[: len(need) - 4] + b".dll"
+    core.write_bytes(core.read_bytes().replace(need.encode(), name.ljust(len(need), b"x")))
+    for one in (ESCAPE, COMMAND, ELEMENT, "\u202egnp"):
+        (dist / f"{one}.dll").write_bytes(b"MZ")
+        (dist / f"{one}.dist").mkdir()
+        (dist / f"{one}.dist" / "x.py").write_text("import (")
+        (dist / f"{one}.exe.manifest").write_text("<assembly>")
+        info = dist / f"p{one}-1.0.dist-info"
+        info.mkdir()
+        fields = (
+            f"Name: p{one}\nVersion: 1{one}\nLicense: MIT {one}\nRequires-Dist: q{one} >1\nRequires-Dist: q >{one}\n"
+        )
+        (info / "METADATA").write_text(fields)
+        (info / "RECORD").write_text(f'"gone{one}.pyd",sha256=x,1\npkg/gone.pyd,,\n')
+    env = make_conda({"Library/bin/good.dll": ()}, name=f"env{ELEMENT}")
+    for number, one in enumerate((ESCAPE, COMMAND, ELEMENT)):
+        row = {
+            "name": f"n{one}",
+            "version": f"1{one}",
+            "files": [f"Library/bin/{one}.dll"],
+            "license": one,
+            "depends": [],
+        }
+        (env / "conda-meta" / f"n{number}-1-0.json").write_text(json.dumps(row))
+        (env / "Library" / "bin" / f"{one}.dll").write_bytes((env / "Library" / "bin" / "good.dll").read_bytes())
+    return dist, env
+
+
+def harmless(text: str, words: str) -> None:
+    found = re.search("[\x1b\x07\u202e]" if text.startswith("<!DOCTYPE html>") else BARE, text)  # else of its libraries
+    assert not found, (words, found)
+    assert not [found for found in commands(text) if "owned" in str(found[0])], words
+    assert "\n::error::owned" not in text, words
+
+
+@pytest.mark.parametrize("form_name", [*FORMS, "html", "cyclonedx"])
+def test_every_form_of_a_real_scan(cli: Callable[..., Cli], hostile: tuple[Path, Path], form_name: str) -> None:
+    dist, env = hostile
+    result = cli("scan", dist, "--env", f"conda:{env}", "--format", form_name, "-v")
+    assert result.code in (0, 1), result.err
+    harmless(result.out + result.err, form_name)
+    if form_name == "html":
+        page = etree.fromstring(result.out.encode(), etree.HTMLParser())
+        assert not page.xpath("//*[@onerror]") and not page.xpath("//img[@src='x']")
+    if form_name in ("markdown", "html"):
+        assert ELEMENT not in re.sub(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)", "", result.out)
+
+
+def test_every_command_on_hostile_names(cli: Callable[..., Cli], hostile: tuple[Path, Path], tmp_path: Path) -> None:
+    dist, env = hostile
+    log = tmp_path / f"{ELEMENT}.log"
+    log.write_text(f"ImportError: DLL load failed while importing {ESCAPE}{ELEMENT}: {COMMAND}\n{ESCAPE}\n" * 3)
+    spec = f"conda:{env}"
+    for arguments in (
+        ("why", dist, "core.pyd", "--env", spec),
+        ("why", dist, f"{ESCAPE}.dll"),
+        ("tree", dist, "--env", spec),
+        ("tree", dist, "core.pyd"),
+        ("diff", dist, dist / "pkg"),
+        ("diff", dist, dist, "--format", "markdown"),
+        ("envs", dist),
+        ("diagnose", log),
+        ("diagnose", log, "--dist", dist, "--format", "json"),
+        ("audit", dist, "--env", spec, "--output-dir", tmp_path / "reports"),
+        ("repair", dist, "--env", spec, "--dry-run"),
+        ("scan", f"{dist}{ESCAPE}{COMMAND}"),
+        ("scan", dist, "--env", f"conda:{ESCAPE}{COMMAND}"),
+        ("scan", dist, "--select", f"{ESCAPE}{COMMAND}"),
+        ("explain", f"{ESCAPE}{COMMAND}"),
+    ):
+        result = cli(*arguments)
+        assert result.code in (0, 1, 2), (arguments, result.err)
+        assert "Traceback" not in result.err
+        harmless(result.out + result.err, str(arguments[0]))
+    for path in (tmp_path / "reports").iterdir():
+        harmless(path.read_text("utf-8"), path.name)
+
+
+def test_completion_offers_no_hostile_name(cli: Callable[..., Cli], hostile: tuple[Path, Path]) -> None:
+    dist, env = hostile
+    for words, number in ((f"depfix why {dist} ", "3"), ("depfix scan --env conda:", "3")):
+        asked = {"_DEPFIX_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": number}
+        result = cli(environ={**asked, "CONDA_PREFIX": str(env)}, cwd=dist)
+        harmless(result.out + result.err, words)
