@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -238,8 +239,9 @@ class Facts:
         wanted = [entry for entry in entries if entry.source not in self._sources]
         total = len(wanted)
         unknown = [entry for entry in wanted if not self._is_kept(entry.source)]
-        if self._workers > 1 and sum(entry.size for entry in unknown) > _WORTH_A_POOL and not _here_shadows():
-            self._read_in_pool([entry.source for entry in sorted(unknown, key=lambda entry: -entry.size)])
+        how = _start_method()
+        if self._workers > 1 and how and sum(entry.size for entry in unknown) > _WORTH_A_POOL:
+            self._read_in_pool([entry.source for entry in sorted(unknown, key=lambda entry: -entry.size)], how)
         for done, entry in enumerate(wanted):
             self.source(entry)
             if done % 64 == 0:
@@ -257,11 +259,10 @@ class Facts:
             self._sources[path] = found
         return found is not None
 
-    def _read_in_pool(self, paths: list[str]) -> None:
+    def _read_in_pool(self, paths: list[str], how: str) -> None:
         chunks = [paths[start :: max(1, len(paths) // _CHUNK)] for start in range(max(1, len(paths) // _CHUNK))]
         try:
-            # Spawned, not forked: a progress bar has a thread of its own, and a fork in its middle can hang.
-            with ProcessPoolExecutor(self._workers, mp_context=get_context("spawn")) as pool:
+            with ProcessPoolExecutor(self._workers, mp_context=get_context(how)) as pool:
                 done = 0
                 for chunk, found in zip(
                     chunks, pool.map(_read_many, chunks, [self._target] * len(chunks)), strict=True
@@ -279,6 +280,18 @@ class Facts:
         if digest:
             how = manner(path, is_program=False, is_own=self._target.is_own_path(path))
             self._kept.keep(digest, how, encoded)
+
+
+def _start_method() -> str:
+    """Return how processes are to be started, an empty string if they had better not be.
+
+    A forked one is there at once, but a fork in the middle of what another thread does can hang: a progress bar has a
+    thread of its own. Source: "multiprocessing", Contexts and start methods
+    https://docs.python.org/3/library/multiprocessing.html#contexts-and-start-methods
+    """
+    if sys.platform == "linux" and threading.active_count() == 1:
+        return "fork"
+    return "" if _here_shadows() else "spawn"
 
 
 def _here_shadows() -> bool:
