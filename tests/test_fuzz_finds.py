@@ -161,4 +161,4 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.dll")
     problem = read_image(tmp_path / "pipe.dll")
     assert isinstance(problem, ImageProblem)
-    assert (problem.unreadable, "not a regular file" in problem.reason) == (True, True)
+    assert (problem.unreadable, "no plain file" in problem.reason) == (True, True)

@@ -148,7 +148,7 @@ def map_file(path: str | Path) -> mmap.mmap | None:
     try:
         status = os.fstat(file)
         if not status.st_size and os.read(file, 1):
-            raise OSError("not a regular file")  # a pseudo file may have bytes although its size is 0
+            raise OSError("it is no plain file")  # a pseudo file may have bytes although its size is 0
         return mmap.mmap(file, 0, access=mmap.ACCESS_READ) if status.st_size else None
     finally:
         os.close(file)

@@ -12,6 +12,7 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
 from depfix.pe.cython_strings import cython_strings
@@ -131,14 +132,23 @@ def has_string(source: Source, names: frozenset[str]) -> frozenset[str]:
 
 def _open(source: Source) -> _Strings:
     pe = open_headers(source)
-    if pe is None:
+    ranges = _ranges(pe) if pe is not None else None
+    if pe is None or ranges is None:
         return _Strings(b"", (), frozenset(), frozenset())
+    linked = import_descriptors(pe) + delay_descriptors(pe)
+    suffixes = frozenset(pe.place(row.name_rva)[0] + len(row.name) - len(".dll") for row in linked)
+    renamed = frozenset(_HASH.sub("", row.name.lower()) for row in linked if _HASH.search(row.name.lower()))
+    return _Strings(pe.data, ranges, suffixes, renamed, _packed(pe, ranges, source))
+
+
+def _ranges(pe: Headers) -> tuple[tuple[int, int], ...] | None:
+    """Return the ranges of file offsets in which data of the program stand, None if the tables are damaged."""
     try:
-        linked = import_descriptors(pe) + delay_descriptors(pe)
-        suffixes = frozenset(pe.place(row.name_rva)[0] + len(row.name) - len(".dll") for row in linked)
+        for row in import_descriptors(pe) + delay_descriptors(pe):
+            pe.place(row.name_rva)
         holes = sorted(_holes(pe))
     except (ValueError, struct.error):
-        return _Strings(b"", (), frozenset(), frozenset())
+        return None
     sections = [(one.raw, one.raw + one.raw_size) for one in pe.sections if not one.flags & _NO_DATA]
     ranges: list[tuple[int, int]] = []
     behind = 0
@@ -146,11 +156,7 @@ def _open(source: Source) -> _Strings:
         # In damaged headers sections overlap: nothing is read twice.
         ranges += _without(max(start, behind), min(end, len(pe.data)), holes)
         behind = max(behind, end)
-    renamed = frozenset(_HASH.sub("", row.name.lower()) for row in linked if _HASH.search(row.name.lower()))
-    return _Strings(pe.data, tuple(ranges), suffixes, renamed, _packed(pe, tuple(ranges), source))
-
-
-_unpacked: dict[tuple[str, int, int], bytes] = {}  # by path, size and time; three questions are asked of one image
+    return tuple(ranges)
 
 
 def _packed(pe: Headers, ranges: tuple[tuple[int, int], ...], source: Source) -> bytes:
@@ -160,10 +166,14 @@ def _packed(pe: Headers, ranges: tuple[tuple[int, int], ...], source: Source) ->
         status = os.stat(source)
     except OSError:
         return b""
-    key = (str(source), status.st_size, status.st_mtime_ns)
-    if key not in _unpacked:
-        _unpacked[key] = _joined(cython_strings(pe, ranges))
-    return _unpacked[key]
+    return _packed_in(str(source), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)  # several questions are asked of one image, one after the other
+def _packed_in(path: str, _size: int, _time: int) -> bytes:
+    pe = open_headers(path)
+    ranges = _ranges(pe) if pe is not None else None
+    return _joined(cython_strings(pe, ranges)) if pe is not None and ranges else b""
 
 
 def _joined(strings: frozenset[bytes]) -> bytes:
