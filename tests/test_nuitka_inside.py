@@ -102,7 +102,7 @@ def newest(program_folder: Path) -> Path:
 def bare(built: Path, folder: Path, *beside: str) -> Tree:
     """The dist's exe with these things beside it, and nothing else."""
     (folder / "main.dist").mkdir()
-    (folder / "main.dist" / "main.exe").symlink_to(built / "main.dist" / "main.exe")
+    shutil.copyfile(built / "main.dist" / "main.exe", folder / "main.dist" / "main.exe")
     for name in beside:
         (folder / name).symlink_to(built / name)
     return read_tree(str(folder / "main.dist"))
