@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -79,20 +80,21 @@ from depfix.imports.values import (
 _INTERESTING = (
     b"dll_directory",
     b"DllDirectory",
-    b"ctypes",
     b"LoadLibrary",
     b"dlopen",
     b"import_module",
     b"__import__",
-    b"environ[",
     b"environ.setdefault",
     b"environ.update",
     b"putenv",
     b"find_spec",
-    b"_loader(",
+    b"find_loader",
+    b"get_loader",
     b"runpy",
-    b"resolve_name",
 )
+# Words that say something only together; ctypes has its loaders in names such as CDLL and windll.
+_TOGETHER = ((b"ctypes", b"DLL"), (b"ctypes", b"dll"), (b"pkgutil", b"resolve_name"))
+_SETS = re.compile(rb"environ\s*\[[^\]]{0,200}\]\s*[^\s\w]{0,2}=(?!=)")
 _COOKIE = "dll directory"  # what os.add_dll_directory returns
 
 
@@ -157,7 +159,9 @@ def _outlined(data: bytes, is_package: bool) -> ast.Module:
 
 def is_interesting(data: bytes, *, is_own: bool) -> bool:
     """Return True if expressions of a source are to be evaluated: what it does is not said by its statements alone."""
-    if any(word in data for word in _INTERESTING) or asks_metadata(data) or changes_search(data):
+    if any(word in data for word in _INTERESTING) or any(all(one in data for one in words) for words in _TOGETHER):
+        return True
+    if asks_metadata(data) or changes_search(data) or (b"environ" in data and _SETS.search(data) is not None):
         return True
     return may_read(data, own=is_own) or may_behave(data)
 
