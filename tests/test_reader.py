@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 from depfix.imports.reader import read_source
-from depfix.imports.uses import DllDirectoryUse, ImportUse, LoadUse, PathUse, SourceTarget, Strength, Use
+from depfix.imports.uses import DllDirectoryUse, ImportUse, LoadUse, PathUse, SettingUse, SourceTarget, Strength, Use
 from depfix.imports.values import Anchor, Hole, PackageFolder
 
 TARGET = SourceTarget((3, 10))
@@ -236,3 +236,17 @@ def test_the_hosts_own_platform_plays_no_part() -> None:
     assert imports(
         "import sys\nif sys.platform == 'linux':\n    import a\nelif sys.platform == 'darwin':\n    import b"
     ) == {"sys": Strength.REQUIRED}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import os\nos.environ['MKL_NUM_THREADS'] = '1'\n",
+        "from os import environ as env\nenv['MKL_NUM_THREADS'] = '1'\n",
+        "import os\nenv = os.environ\nenv['MKL_NUM_THREADS'] = '1'\n",
+        "import os\nos.environ[\n    'MKL_NUM_THREADS'\n] = '1'\n",
+    ],
+)
+def test_a_variable_is_set_however_it_is_spelled(source: str) -> None:
+    uses = [use for use in read_source(source.encode(), SourceTarget((3, 10))).uses if isinstance(use, SettingUse)]
+    assert [(use.name, use.value) for use in uses] == [("MKL_NUM_THREADS", "1")]

@@ -94,7 +94,9 @@ _INTERESTING = (
 )
 # Words that say something only together; ctypes has its loaders in names such as CDLL and windll.
 _TOGETHER = ((b"ctypes", b"DLL"), (b"ctypes", b"dll"), (b"pkgutil", b"resolve_name"))
-_SETS = re.compile(rb"environ\s*\[[^\]]{0,200}\]\s*[^\s\w]{0,2}=(?!=)")
+_SETS = re.compile(
+    rb"environ\s*\[[^\]]{0,200}\]\s*[^\s\w]{0,2}=(?!=)|environ\s+as\b|=\s*(?:os\.)?environ[ \t]*[#;\r\n]"
+)
 _COOKIE = "dll directory"  # what os.add_dll_directory returns
 
 
