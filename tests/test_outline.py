@@ -43,6 +43,7 @@ SOURCES = {
     "a continued line": "from a import b, \\\n    c\nx = 1 + \\\n2\nimport os\n",
     "an option in a list": "def f():\n    run(['--level',  # how much\n         'high'])\n",
     "a stream that is given": "import sys\ndef f(x):\n    sys.stdout = x\n",
+    "a stream that a function gives": "import sys\ndef f():\n    def g(x):\n        return x\n    sys.stdout = g(1)\n",
     "statements behind a semicolon": "x = 1; import os; from a import (\n    b,\n)\n",
     "nothing": "",
     "only a comment": "# import os\n",

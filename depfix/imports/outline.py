@@ -205,7 +205,7 @@ class _Outline:
                 piece.block = self._inner(block, piece.text[len(block.header) :], is_class=is_class)
                 return
             self._deciding.append(piece.text)
-        elif _FLOW.match(piece.text):
+        elif _FLOW.match(piece.text) or (self._others is not None and self._others.search(piece.text) is not None):
             self._deciding.append(piece.text)
 
     def _weigh(self, piece: _Piece, *, is_module: bool = False) -> None:
