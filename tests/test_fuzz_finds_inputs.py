@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from depfix.frozen.contents import Storage
 from depfix.frozen.nuitka_build import read_build
 from depfix.imports.reader import read_source
 from depfix.imports.skim import skim
-from depfix.imports.uses import LoadUse, SourceFacts, SourceTarget
+from depfix.imports.uses import ImportUse, LoadUse, SourceFacts, SourceTarget
 from depfix.model.machine import Machine
 from depfix.policy.baseline import read_baseline
 from depfix.policy.errors import BaselineError, PolicyError
@@ -204,3 +205,15 @@ def test_a_find_can_be_repeated(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "fixtures.fuzz", "journal", "--repeat", str(tmp_path / "find.bin")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "nothing wrong" in done.stdout
+
+
+def test_a_parser_that_loses_count_when_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.11 then raises SystemError; the imports are told by the lines, as of a source that is nested too deeply."""
+
+    def lost(_data: bytes) -> object:
+        raise SystemError("AST constructor recursion depth mismatch (before=153, after=174)")
+
+    monkeypatch.setattr(ast, "parse", lost)
+    found = read_source(b"import a\n" * 3, TARGET)
+    assert found.error == "it is nested too deeply"
+    assert [use.module for use in found.uses if isinstance(use, ImportUse)] == ["a"] * 3

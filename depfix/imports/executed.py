@@ -8,12 +8,12 @@ and "locals" in "Built-in Functions" https://docs.python.org/3/library/functions
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from depfix.dist.tree import FileEntry
 from depfix.imports.interpreter import Interpreter
+from depfix.imports.parsing import parsed
 from depfix.imports.texts import is_absolute
 from depfix.imports.uses import ExecutedUse, SourceTarget, Where
 from depfix.imports.values import (
@@ -123,9 +123,7 @@ def read_executed(
     if len(data) > _ENCODED:
         return ()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(data)
+        tree = parsed(data)
         reader = _Reader(target, given)
         reader.read(tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

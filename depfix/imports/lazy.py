@@ -10,6 +10,8 @@ import ast
 import re
 from collections.abc import Iterator
 
+from depfix.imports.parsing import parsed
+
 _ITSELF = re.compile(rb"modules\s*\[\s*__name__\s*\]\s*=(?!=)")
 _BRANCHES = (ast.If, ast.Try, ast.With)
 
@@ -67,7 +69,7 @@ def read_stub(data: bytes) -> dict[str, str]:
     As `lazy_names` does: `from .module import name` gives `{"name": ".module"}`, `from . import module` a module.
     """
     try:
-        tree = ast.parse(data)
+        tree = parsed(data)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return {}
     found: dict[str, str] = {}

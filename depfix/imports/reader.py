@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 
-from depfix.imports.behaviour import CHILD_NAME, Conduct, may_behave, repeated, result_of, starts_processes
+from depfix.imports.behaviour import CHILD_NAME, Conduct, repeated, result_of, starts_processes
 from depfix.imports.byname import imported_module, imports_by_name, is_by_name, is_unknown_import, spelled_names
 from depfix.imports.calls import read_calls
 from depfix.imports.effects import (
@@ -29,17 +27,18 @@ from depfix.imports.effects import (
     texts_of,
 )
 from depfix.imports.executed import content_of, executed_uses, namespace_item
+from depfix.imports.interest import is_interesting
 from depfix.imports.interpreter import Interpreter
 from depfix.imports.lazy import is_lazy, lazy_names, lazy_stars, may_be_lazy, stub_name
-from depfix.imports.metadata import asks_metadata, entry_points_value, indexed_uses, metadata_uses
+from depfix.imports.metadata import entry_points_value, indexed_uses, metadata_uses
 from depfix.imports.naming import binds_by_code, bound_in_passing
 from depfix.imports.noted import noted_calls
-from depfix.imports.outline import may_give_options, outline
-from depfix.imports.reading import FileNotes, data_uses, may_read, weighed
+from depfix.imports.outline import may_give_options
+from depfix.imports.parsing import outlined, parsed
+from depfix.imports.reading import FileNotes, data_uses, weighed
 from depfix.imports.searching import (
     ADDS,
     added_paths,
-    changes_search,
     named_module,
     named_modules,
     paths_added,
@@ -76,27 +75,6 @@ from depfix.imports.values import (
     text,
 )
 
-# Only sources with one of these words need their expressions evaluated: for others the statements say everything.
-_INTERESTING = (
-    b"dll_directory",
-    b"DllDirectory",
-    b"LoadLibrary",
-    b"dlopen",
-    b"import_module",
-    b"__import__",
-    b"environ.setdefault",
-    b"environ.update",
-    b"putenv",
-    b"find_spec",
-    b"find_loader",
-    b"get_loader",
-    b"runpy",
-)
-# Words that say something only together; ctypes has its loaders in names such as CDLL and windll.
-_TOGETHER = ((b"ctypes", b"DLL"), (b"ctypes", b"dll"), (b"pkgutil", b"resolve_name"))
-_SETS = re.compile(
-    rb"environ\s*\[[^\]]{0,200}\]\s*[^\s\w]{0,2}=(?!=)|environ\s+as\b|=\s*(?:os\.)?environ[ \t]*[#;\r\n]"
-)
 _COOKIE = "dll directory"  # what os.add_dll_directory returns
 
 
@@ -112,25 +90,27 @@ def read_source(
     """
     try:
         evaluating = is_own or is_program or is_interesting(data, is_own=is_own)
-        tree = _parsed(data) if evaluating or (is_package and may_be_lazy(data)) else _outlined(data, is_package)
+        wholly = evaluating or (is_package and may_be_lazy(data))
+        tree = parsed(data) if wholly else outlined(data, is_package)
         conduct = Conduct(data, own=is_own or is_program)
         reader = _Reader(target, evaluating, is_program, is_package, conduct)
         reader.read(tree)
         if is_program and starts_processes(reader.uses):
             reader.uses += _repeated(tree, target, conduct)
+        calls = read_calls(tree if wholly else parsed(data)) if target.calls else None
     except SyntaxError as error:
         return SourceFacts(read_tolerantly(data), f"line {error.lineno or 0}: {error.msg}")
     except (RecursionError, MemoryError):
         return SourceFacts(read_tolerantly(data), "it is nested too deeply")
     except ValueError as error:  # NUL bytes, impossible encodings
         return SourceFacts(read_tolerantly(data), str(error))
-    return _facts(data, tree, reader, target, is_program, is_package)
+    return replace(_facts(data, tree, reader, is_program, is_package), calls=calls)
 
 
 def read_constants(data: bytes, target: SourceTarget) -> dict[str, Text]:
     """Return the texts that a module binds, `Class.name` for those of its classes; nothing if it cannot be parsed."""
     try:
-        tree = _parsed(data)
+        tree = parsed(data)
         reader = _Reader(target, True, False, False, Conduct(data, own=False))
         reader.read(tree)
     except (SyntaxError, RecursionError, MemoryError, ValueError):
@@ -142,32 +122,6 @@ def read_constants(data: bytes, target: SourceTarget) -> dict[str, Text]:
     return found
 
 
-def _parsed(data: bytes) -> ast.Module:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return ast.parse(data)
-
-
-def _outlined(data: bytes, is_package: bool) -> ast.Module:
-    """Return the tree of what in a source has a say in its imports; that of all if this cannot be told."""
-    text = outline(data, keeps_names=is_package)
-    if text is None:
-        return _parsed(data)
-    try:
-        return _parsed(text)
-    except (SyntaxError, ValueError):
-        return _parsed(data)
-
-
-def is_interesting(data: bytes, *, is_own: bool) -> bool:
-    """Return True if expressions of a source are to be evaluated: what it does is not said by its statements alone."""
-    if any(word in data for word in _INTERESTING) or any(all(one in data for one in words) for words in _TOGETHER):
-        return True
-    if asks_metadata(data) or changes_search(data) or (b"environ" in data and _SETS.search(data) is not None):
-        return True
-    return may_read(data, own=is_own) or may_behave(data)
-
-
 def _repeated(tree: ast.Module, target: SourceTarget, conduct: Conduct) -> Iterator[BehaviourUse]:
     """Yield what a child process does again: it runs the program's script under another name."""
     child = _Reader(target, True, True, False, conduct)
@@ -176,9 +130,7 @@ def _repeated(tree: ast.Module, target: SourceTarget, conduct: Conduct) -> Itera
     yield from repeated(child.uses)
 
 
-def _facts(
-    data: bytes, tree: ast.Module, reader: _Reader, target: SourceTarget, is_program: bool, is_package: bool
-) -> SourceFacts:
+def _facts(data: bytes, tree: ast.Module, reader: _Reader, is_program: bool, is_package: bool) -> SourceFacts:
     reader.uses[:] = weighed(reader.uses, reader.files)
     if is_program:
         reader.uses += _mentioned_modules(tree)
@@ -186,14 +138,13 @@ def _facts(
         reader.uses += given_options(tree)
     spelled = spelled_names(tree) if reader.unknown else ()
     reader.uses += [SpelledUse(where, spelled) for where in reader.unknown if spelled]
-    calls = read_calls(_parsed(data)) if target.calls else None
     lazy = is_package and is_lazy(data, reader.scopes[0])
     return SourceFacts(
         tuple(dict.fromkeys(_with_computed(reader))),
         "",
         _bound(tree, data, reader) if is_package else {},
         _adds_names(data, reader),
-        calls,
+        None,
         lazy_names(tree) if lazy else {},
         lazy_stars(tree) if lazy else (),
         stub_name(tree) if lazy else "",

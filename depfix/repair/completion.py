@@ -15,6 +15,7 @@ from depfix.closure.build import Closure
 from depfix.closure.graph import NodeKind
 from depfix.dist.tree import Tree
 from depfix.imports.finder import COMPLETION_FOLDER, ModuleFile, ModuleFinder, ModuleKind
+from depfix.imports.parsing import parsed
 from depfix.model.names import join
 
 MODULE = "depfix_completion"
@@ -131,8 +132,8 @@ def patched(source: bytes) -> bytes | str:
     if f"import {MODULE}".encode() in source:
         return source
     try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError) as error:
+        tree = parsed(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return f"it cannot be parsed ({error})"
     newline = b"\r\n" if b"\r\n" in source else b"\n"
     lines = source.splitlines(keepends=True)
