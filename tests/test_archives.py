@@ -7,7 +7,6 @@ program itself says under Wine.
 from __future__ import annotations
 
 import contextlib
-import io
 import marshal
 import struct
 import zipfile
@@ -29,49 +28,13 @@ from depfix.frozen.marshalled import load_table
 from depfix.frozen.packed import recognise_packed
 from depfix.frozen.pyinstaller import read_pyinstaller
 from depfix.frozen.zips import read_zip, read_zip_data
+from fixtures.archives_of_freezers import MAGIC, a_bundle, a_pyz, a_zip
 
 CODE = marshal.dumps(compile("MARK = 1", "module", "exec"))
 PYC = b"\xcb\r\r\n" + bytes(12) + CODE
-MAGIC = b"MEI\014\013\012\013\016"
 
 
 # --- archives written here -------------------------------------------------------------------------------------------
-
-
-def a_zip(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", method) as made:
-        for name, content in members.items():
-            made.writestr(name, content)
-    return file.getvalue()
-
-
-def a_pyz(modules: dict[str, tuple[int, bytes]], *, as_dict: bool = False) -> bytes:
-    data, rows = bytearray(17), []
-    for name, (kind, code) in modules.items():
-        packed = zlib.compress(code)
-        rows.append((name, (kind, len(data), len(packed))))
-        data += packed
-    offset = len(data)
-    data += marshal.dumps(dict(rows) if as_dict else rows)
-    data[:12] = b"PYZ\0" + b"\xcb\r\r\n" + struct.pack(">I", offset)
-    return bytes(data)
-
-
-def a_bundle(entries: list[tuple[str, str, bytes, bool]], *, old_cookie: bool = False, behind: bytes = b"") -> bytes:
-    """Return a program with entries (kind, name, content, compressed) in an archive at its end, as PyInstaller does."""
-    data, table = bytearray(), bytearray()
-    for kind, name, content, compressed in entries:
-        packed = zlib.compress(content) if compressed else content
-        raw = name.encode() + b"\0"
-        raw += bytes(-(18 + len(raw)) % 16)
-        head = struct.pack(">IIIIBc", 18 + len(raw), len(data), len(packed), len(content), compressed, kind.encode())
-        table += head + raw
-        data += packed
-    form = ">8sIIII" if old_cookie else ">8sIIII64s"
-    length = len(data) + len(table) + struct.calcsize(form)
-    cookie = struct.pack(form, MAGIC, length, len(data), len(table), 310, *([] if old_cookie else [b"python310.dll"]))
-    return b"MZ" + bytes(100) + bytes(data) + bytes(table) + cookie + behind
 
 
 def program(folder: Path, content: bytes, **others: bytes) -> Path:

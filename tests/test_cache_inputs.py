@@ -9,17 +9,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import sysconfig
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 import depfix
-from depfix.cache.reports import kept_reports
+from depfix.cache.reports import Kept, read_kept
 from depfix.cache.store import Cache
 from fixtures import archive_lab, nuitka_lab
 from fixtures.archives import write_wheel
@@ -58,6 +60,15 @@ def below(path: str, folders: tuple[str, ...]) -> bool:
     return any(f"{path}/".startswith(f"{folder.rstrip('/')}/") for folder in folders)
 
 
+def only_report(file: Path) -> Kept:
+    """Return the one report in the file of a cache."""
+    with closing(sqlite3.connect(file)) as connection:
+        keys = [key for (key,) in connection.execute("SELECT key FROM rows")]
+    cache = Cache(str(file))
+    (kept,) = filter(None, (read_kept(cache.get(key) or b"") for key in keys))
+    return kept
+
+
 def unknown_inputs(folder: Path, *arguments: str | Path, **environ: str) -> set[str]:
     """Scan under strace; return the paths that were asked for and that the kept report does not know of."""
     cache, scratch, log = folder / "the cache", folder / "scratch", folder / "strace.log"
@@ -69,8 +80,7 @@ def unknown_inputs(folder: Path, *arguments: str | Path, **environ: str) -> set[
     program = [str(Path(sys.executable).parent / "depfix"), "scan", "-v", *map(str, arguments)]
     done = subprocess.run([*trace, *program], cwd=folder, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stderr
-    (kept,) = kept_reports(Cache(str(next(cache.iterdir()))))
-    origin = kept.origin
+    origin = only_report(next(cache.iterdir())).origin
     known = {path for _, path in origin.seen.looks}
     listed = {path for how, path in origin.seen.looks if how == "list"}
     own = (sys.prefix, sys.base_prefix, sysconfig.get_path("stdlib"), str(Path(depfix.__file__).parent))

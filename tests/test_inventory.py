@@ -14,10 +14,11 @@ from depfix.model.finding import Confidence
 from depfix.model.inventory import Component, ComponentKind, Inventory
 from depfix.pipeline import Options, assess
 from fixtures import nuitka_lab
+from fixtures.archives_of_freezers import a_bundle, a_pyz, a_zip
 from fixtures.fidelity.cases import complete_dist, read_cases
 from fixtures.windows_lab import embedded_python
 from tests.conftest import PYTHON_DLL, DistMaker, Forge
-from tests.test_archives import CODE, PYC, a_bundle, a_pyz, a_zip
+from tests.test_archives import CODE, PYC
 
 MakeConda = Callable[..., Path]
 

@@ -17,23 +17,11 @@ from depfix.knowledge.nuitka_config import PackageConfig, expand, find_config, l
 from depfix.knowledge.when import Context, Truth, Unknown, evaluate, holds
 from depfix.knowledge.yaml_lines import read_yaml
 from depfix.model.machine import Machine
+from fixtures.fuzz.documents import KNOWN, NOTHING_KNOWN
 from fixtures.windows_lab import CACHE, download
 
 VERSIONS = ("1.9", "2.8", "4.0.8", "4.3.3")
 SECTIONS = ("implicit-imports", "data-files", "dlls")
-KNOWN = Context(
-    (3, 11),
-    version_of=lambda _name: "1.2.3",
-    dist_of=lambda name: name,
-    is_conda=lambda _name: False,
-    has_module=lambda _name: False,
-    is_builtin=lambda _name: False,
-    modules_in=lambda name: (f"{name}.other", f"{name}.unicode16"),
-    tags={"deployment": True, "onefile": False},
-    plugins=frozenset(),
-    parameters={},
-)
-NOTHING_KNOWN = Context((3, 11))
 
 
 def standard_file(version: str) -> Path:
