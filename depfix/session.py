@@ -291,7 +291,7 @@ class Session:
 def _rarely_collected() -> Iterator[None]:
     """Look for garbage seldom: what a closure is made of stays, and to look through it is a fifth of the time."""
     before = gc.get_threshold()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(100_000, 50, 100)
     try:
         yield
     finally:

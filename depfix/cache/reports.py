@@ -11,7 +11,6 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -70,13 +69,8 @@ class KeptReport:
     def find(self) -> Report | None:
         """Return the report of an earlier scan if all that it came from is as it was."""
         content = self._cache.get(self._key) if self._can_keep else None
-        if content is None:
-            return None
-        try:
-            kept = _codec().decode(content)
-        except DecodingError:
-            return None
-        return kept.report if isinstance(kept, Kept) and self._holds(kept.origin) else None
+        kept = read_kept(content) if content is not None else None
+        return kept.report if kept is not None and self._holds(kept.origin) else None
 
     def _holds(self, origin: Origin) -> bool:
         if any(self._environ.get(name) != value for name, value in origin.variables):
@@ -144,14 +138,13 @@ class KeptReport:
         return sha256(b"report " + repr(told).encode("utf-8", "surrogatepass")).digest()
 
 
-def kept_reports(cache: Cache) -> tuple[Kept, ...]:
-    """Return all reports of a cache that can be read."""
-    found = []
-    for content in cache.values():
-        with suppress(DecodingError):
-            value = _codec().decode(content)
-            found += [value] if isinstance(value, Kept) else []
-    return tuple(found)
+def read_kept(content: bytes) -> Kept | None:
+    """Return the report that a row of the cache holds; None for a row of another kind, or one that cannot be read."""
+    try:
+        found = _codec().decode(content)
+    except DecodingError:
+        return None
+    return found if isinstance(found, Kept) else None
 
 
 def _is_below(path: str, roots: tuple[str, ...], links: tuple[str, ...]) -> bool:

@@ -85,14 +85,6 @@ class Cache:
             self._used.add(key)
         return value[_SUM:]
 
-    def values(self) -> tuple[bytes, ...]:
-        """Return every value that was saved."""
-        rows = []
-        with self._guarded():
-            connection = self._connected(make=False)
-            rows = connection.execute("SELECT key, value FROM rows").fetchall() if connection is not None else []
-        return tuple(value[_SUM:] for key, value in rows if value[:_SUM] == _checksum(key, value[_SUM:]))
-
     def put(self, key: bytes, value: bytes) -> None:
         """Keep a value, from `save` on."""
         if self.is_on and len(value) < _LARGEST_ROW:

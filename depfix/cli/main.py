@@ -13,7 +13,6 @@ from depfix.cli.terminal import hint, tell
 from depfix.cli.version import print_version
 from depfix.errors import DepfixError
 
-_OBJECTS_BETWEEN_COLLECTIONS = 100_000
 _COMMANDS = {
     "scan": "depfix.cli.scan:scan",
     "repair": "depfix.cli.repair:repair",
@@ -74,9 +73,6 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; turn depfix's exceptions into messages, hints and exit codes."""
-    import gc
-
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 50, 100)  # hardly anything that a scan keeps is garbage
     if "_DEPFIX_COMPLETE" in os.environ:
         from depfix.cli.shells import register
 
