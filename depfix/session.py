@@ -123,9 +123,12 @@ class Session:
         """Return the closure of a tree and what the checks say of it, as far as the user wants to see it."""
         dist = self.dist if tree is self.dist.tree else identify(tree)
         with _rarely_collected():
-            closure = build_closure(
-                dist, tree, self._system, self._facts, self._entries, self._project, self._supply, self.inside
-            )
+            try:
+                closure = build_closure(
+                    dist, tree, self._system, self._facts, self._entries, self._project, self._supply, self.inside
+                )
+            finally:
+                self._facts.stop_reading()
             findings = tuple(finding for finding in run_checks(closure) if self.shown(finding))
         return Examined(closure, findings)
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
-import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from typing import Any, TypeVar
 
 from depfix.cache.store import Cache
 from depfix.closure.kept import KeptFacts, digest_of, manner
+from depfix.closure.readers import Readers
+from depfix.closure.source_files import content_of, facts_of
 from depfix.dist.tree import FileEntry
 from depfix.imports.lazy import read_stub
-from depfix.imports.reader import read_constants, read_source
+from depfix.imports.reader import read_constants
 from depfix.imports.skim import skim
-from depfix.imports.stored import decode_facts, encode_facts
+from depfix.imports.stored import decode_facts
 from depfix.imports.uses import SourceFacts, SourceTarget
 from depfix.imports.values import Text
 from depfix.model.content import read_plain
@@ -29,10 +25,10 @@ from depfix.pe.strings import dll_names, dotted_names, has_string, whole_strings
 from depfix.pe.symbols import read_exports, read_imported_symbols
 from depfix.pe.version import read_version
 
-_WORTH_A_POOL = 3_000_000  # bytes of source, about a second of parsing
-_CHUNK = 16
 _PIECE = 1 << 18  # bytes; filecmp takes a thirtieth of that at a time
 _PASSED = re.compile(rb"""\w\(\s*['"]([^'"\n]+)['"]""")
+
+_READING = "reading sources"
 
 Progress = Callable[[str, int, int], None]
 _T = TypeVar("_T")
@@ -50,7 +46,8 @@ class Facts:
     ) -> None:
         self._target = target
         self._kept = KeptFacts(cache or Cache(), target)
-        self._workers = workers
+        self._readers = Readers(target, workers)
+        self._to_read = 0
         self._progress = progress
         self._images: dict[str, ImageOrProblem] = {}
         self._sources: dict[str, SourceFacts] = {}
@@ -170,6 +167,8 @@ class Facts:
 
     def source(self, entry: FileEntry, *, is_program: bool = False, is_own: bool = False) -> SourceFacts:
         """Return what a Python source uses; `is_own`: it is one of the program's, although it lies in the dist."""
+        if entry.source in self._readers:
+            self._take(entry.source)
         again = is_own and not self._target.is_own_path(entry.source) and entry.source not in self._own
         if entry.source not in self._sources or again:
             self._sources[entry.source] = self._read(entry.source, is_program, is_own)
@@ -178,12 +177,12 @@ class Facts:
 
     def _read(self, path: str, is_program: bool, is_own: bool) -> SourceFacts:
         target = self._target
-        content = _content(path)
+        content = content_of(path)
         if isinstance(content, SourceFacts):
             return content
         own = is_own or target.is_own_path(path)
         how = manner(path, is_program=is_program, is_own=own)
-        return self._kept.read(content, how, lambda: _facts_of(content, path, target, is_program, own))
+        return self._kept.read(content, how, lambda: facts_of(content, path, target, is_program, own))
 
     def constants(self, entry: FileEntry) -> dict[str, Text]:
         """Return the texts that a source binds."""
@@ -235,22 +234,26 @@ class Facts:
             named.update({(copy_of[key[0]], key[1]): names for key, names in named.items() if key[0] in copy_of})
 
     def read_ahead(self, entries: Iterable[FileEntry]) -> None:
-        """Read many sources at once, in several processes where that pays."""
+        """Read many sources before they are asked for: in other processes where that pays, meanwhile, else now."""
         wanted = [entry for entry in entries if entry.source not in self._sources]
-        total = len(wanted)
         unknown = [entry for entry in wanted if not self._is_kept(entry.source)]
-        how = _start_method()
-        if self._workers > 1 and how and sum(entry.size for entry in unknown) > _WORTH_A_POOL:
-            self._read_in_pool([entry.source for entry in sorted(unknown, key=lambda entry: -entry.size)], how)
+        if self._readers.start(unknown):
+            self._to_read = len(unknown)
+            return
+        total = len(wanted)
         for done, entry in enumerate(wanted):
             self.source(entry)
             if done % 64 == 0:
-                self._progress("reading sources", done, total)
-        self._progress("reading sources", total, total)
+                self._progress(_READING, done, total)
+        self._progress(_READING, total, total)
+
+    def stop_reading(self) -> None:
+        """Leave what is read ahead, and was not asked for."""
+        self._readers.stop()
 
     def _is_kept(self, path: str) -> bool:
         """Take what the cache has of a source; return False if it has nothing."""
-        content = _content(path) if self._kept.is_on else b""
+        content = content_of(path) if self._kept.is_on else b""
         if not self._kept.is_on or isinstance(content, SourceFacts):
             return False
         how = manner(path, is_program=False, is_own=self._target.is_own_path(path))
@@ -259,52 +262,14 @@ class Facts:
             self._sources[path] = found
         return found is not None
 
-    def _read_in_pool(self, paths: list[str], how: str) -> None:
-        chunks = [paths[start :: max(1, len(paths) // _CHUNK)] for start in range(max(1, len(paths) // _CHUNK))]
-        try:
-            with ProcessPoolExecutor(self._workers, mp_context=get_context(how)) as pool:
-                done = 0
-                for chunk, found in zip(
-                    chunks, pool.map(_read_many, chunks, [self._target] * len(chunks)), strict=True
-                ):
-                    for path, (digest, encoded) in zip(chunk, found, strict=True):
-                        self._take(path, digest, encoded)
-                    done += len(chunk)
-                    self._progress("reading sources", done, len(paths))
-        except (BrokenProcessPool, OSError):
-            return  # no processes to be had here: the caller reads the rest itself
-
-    def _take(self, path: str, digest: bytes, encoded: bytes) -> None:
-        """Take what another process read of a source; without a digest it could not read it."""
-        self._sources[path] = decode_facts(encoded)
-        if digest:
-            how = manner(path, is_program=False, is_own=self._target.is_own_path(path))
-            self._kept.keep(digest, how, encoded)
-
-
-def _start_method() -> str:
-    """Return how processes are to be started, an empty string if they had better not be.
-
-    A forked one is there at once, but a fork in the middle of what another thread does can hang: a progress bar has a
-    thread of its own. Source: "multiprocessing", Contexts and start methods
-    https://docs.python.org/3/library/multiprocessing.html#contexts-and-start-methods
-    """
-    if sys.platform == "linux" and threading.active_count() == 1:
-        return "fork"
-    return "" if _here_shadows() else "spawn"
-
-
-def _here_shadows() -> bool:
-    """Return True if a new Python would import modules of the current folder for its own: it looks there first.
-
-    Standing in a dist, that would execute what is analysed. Source: multiprocessing starts `python -c`; "sys.path",
-    https://docs.python.org/3/library/sys.html#sys.path
-    """
-    try:
-        names = os.listdir()
-    except OSError:
-        return False
-    return any(name.partition(".")[0] in sys.stdlib_module_names for name in names)
+    def _take(self, path: str) -> None:
+        """Take what another process read of a source, and of others with it; without a digest it could not read it."""
+        for one, digest, encoded in self._readers.take(path):
+            self._sources.setdefault(one, decode_facts(encoded))
+            if digest:
+                how = manner(one, is_program=False, is_own=self._target.is_own_path(one))
+                self._kept.keep(digest, how, encoded)
+        self._progress(_READING, self._to_read - len(self._readers), self._to_read)
 
 
 def _by_name(rows: tuple[ImportedDll, ...]) -> dict[str, ImportedDll]:
@@ -320,38 +285,3 @@ def _by_name(rows: tuple[ImportedDll, ...]) -> dict[str, ImportedDll]:
                 known.name, known.symbols + row.symbols, known.ordinals + row.ordinals, row.delayed
             )
     return found
-
-
-def _read_many(paths: list[str], target: SourceTarget) -> list[tuple[bytes, bytes]]:
-    """Return (digest of its content, its facts as bytes) of each source; no digest of one that cannot be read."""
-    import gc
-
-    gc.disable()  # syntax trees are full of cycles that live only for one source
-    found = [_read_one(path, target) for path in paths]
-    gc.enable()
-    return found
-
-
-def _read_one(path: str, target: SourceTarget) -> tuple[bytes, bytes]:
-    content = _content(path)
-    if isinstance(content, SourceFacts):
-        return b"", encode_facts(content)
-    facts = _facts_of(content, path, target, False, target.is_own_path(path))
-    return digest_of(content), encode_facts(facts)
-
-
-def _content(path: str) -> bytes | SourceFacts:
-    """Return the content of a source, or what stands for one that cannot be read."""
-    try:
-        return read_plain(path)
-    except OSError as error:
-        return SourceFacts((), f"it cannot be read ({(error.strerror or str(error)).lower()})")
-
-
-def _facts_of(content: bytes, path: str, target: SourceTarget, is_program: bool, is_own: bool) -> SourceFacts:
-    is_package = os.path.splitext(os.path.basename(path))[0] == "__init__"
-    if path.lower().endswith(".pyc"):
-        from depfix.imports.bytecode import read_pyc
-
-        return read_pyc(content, target, is_package=is_package)
-    return read_source(content, target, is_program=is_program, is_package=is_package, is_own=is_own)
