@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from depfix.cache.prints import UnknownError, take_print
 from depfix.closure.asked import chains, nodes_named
 from depfix.closure.build import Closure
 from depfix.closure.graph import Edge, Graph, Node
@@ -19,11 +20,11 @@ from depfix.knowledge.rules import policy_rules
 from depfix.model.difference import Difference, Side
 from depfix.model.finding import Finding, Severity
 from depfix.model.names import fold
-from depfix.model.plan import Plan
+from depfix.model.plan import Action, Declined, Plan
 from depfix.model.report import OwnSource, Report
 from depfix.repair.copying import Copied, quiet
-from depfix.repair.errors import RolledBackError
-from depfix.repair.journal import Record, records
+from depfix.repair.errors import PlanOutdatedError, RolledBackError
+from depfix.repair.journal import Record, records, unfinished
 from depfix.repair.outcome import compared, cures_of, with_fixes
 from depfix.repair.planfile import PlanFile, Workshop, bound_plan, read_plan_file
 from depfix.repair.planner import Choices, Examined, first_cures, plan_repair
@@ -36,19 +37,22 @@ if TYPE_CHECKING:
     from depfix.model.report import DistSummary
     from depfix.model.run import VerificationRun
     from depfix.policy.values import Policy
-    from depfix.verify.verification import Settings
+    from depfix.trial.verification import Settings
 
 __all__ = [
     "Assessment",
     "Explanation",
     "Options",
+    "RepairPlan",
+    "apply",
     "assess",
     "audit",
     "closure_of",
     "diagnose",
     "diff",
     "environments_for",
-    "repair",
+    "plan",
+    "recover",
     "repairs",
     "scan",
     "tree",
@@ -150,8 +154,8 @@ def diagnose(text: str, path: str, options: Options, log: str = "") -> tuple[Cau
     With the dist at `path` (it may be empty) they are joined to what a scan of it finds. `log` is the file that the
     text is from, if any. Raises InputError for a dist, entry or environment that cannot be worked with.
     """
-    from depfix.verify.advice import Question, advised
-    from depfix.verify.diagnosis import diagnose as causes_of
+    from depfix.trial.advice import Question, advised
+    from depfix.trial.diagnosis import diagnose as causes_of
 
     if not path:
         return advised(causes_of(text), Question(log))
@@ -164,42 +168,95 @@ def diagnose(text: str, path: str, options: Options, log: str = "") -> tuple[Cau
     return advised(causes_of(text, start.closure, findings), question)
 
 
-def repair(
-    path: str,
-    options: Options,
-    *,
-    dry_run: bool = False,
-    from_plan: str = "",
-    link: bool = False,
-    save_plan: Callable[[str], None] | None = None,
-    agreed: Callable[[Report], bool] = lambda _report: True,
-    copied: Copied = quiet,
-) -> Report:
-    """Plan the whole closure of the dist's needs, and unless `dry_run` bring it in and check again.
+class RepairPlan:
+    """What a repair would do to one dist: made by `plan`, carried out by `apply`.
 
-    `from_plan` is the file of a plan that is carried out as it is, without an environment. `link` takes clones or hard
-    links instead of copies. `save_plan` is given the plan as JSON, then `agreed` is shown it and decides; `copied` is
-    told (files, bytes) as they come. Raises InputError, WriteError, DistLockedError, DiskSpaceError, PreflightError,
-    and RolledBackError if the dist had to be put back.
+    Files that depfix makes for it, and what it unpacks, are kept in a folder of temporary files as long as it lives.
+    """
+
+    def __init__(self, session: Session, before: Examined, report: Report, state: bytes) -> None:
+        self._session = session
+        self._before = before
+        self._state = state
+        self.report = report
+
+    @property
+    def dist(self) -> str:
+        """The folder that it is for."""
+        return self.report.dist.root
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """What is to be copied, replaced, written or changed, in the order in which the needs were met."""
+        return self.report.plan.actions if self.report.plan is not None else ()
+
+    @property
+    def declined(self) -> tuple[Declined, ...]:
+        """The findings that it does not cure, each with the reason."""
+        return self.report.plan.declined if self.report.plan is not None else ()
+
+    @property
+    def size(self) -> int:
+        """How many bytes it brings."""
+        return self.report.plan.size if self.report.plan is not None else 0
+
+    def to_json(self) -> str:
+        """Return the plan as a file that can be read by people, kept, and carried out later or elsewhere."""
+        return self._session.plan_json(self.report.plan or Plan((), ()))
+
+    def apply(self, copied: Copied, *, link: bool) -> Report:
+        """Carry it out; see the function `apply`."""
+        if not self.actions or self.report.plan is None:
+            return self.report
+        root = self._session.dist.root
+        with locked(root):
+            changes = self._changes(root)
+            if changes:
+                raise PlanOutdatedError("", changes)
+            apply_plan(root, self.report.plan, copied, link=link)
+            return _verified(self._session, self._before, self.report)
+
+    def close(self) -> None:
+        """Write what is to be kept for the next run."""
+        self._session.options.cache.close()
+
+    def _changes(self, root: str) -> tuple[str, ...]:
+        """Return what of the dist is no longer what it was when the plan was made."""
+        if self._state and self._state == _state_of(root):
+            return ()
+        names = self._session.changed_files()
+        return names if names or not self._state else ("a file of the dist",)
+
+
+def plan(path: str, options: Options, from_plan: str = "") -> RepairPlan:
+    """Plan the whole closure of what the dist at `path` needs. Nothing is written to the dist or beside it.
+
+    `from_plan` is the file of a plan that is taken as it is, without an environment. Raises InputError.
     """
     read = read_plan_file(from_plan) if from_plan else None
+    state = _state_of(dist_root(path))
+    session = Session(path, options)
+    before, report = _planned(session) if read is None else _planned_before(session, from_plan, read)
+    return RepairPlan(session, before, report, state)
 
-    def planned(session: Session) -> tuple[Examined, Report]:
-        examined, report = _planned(session) if read is None else _planned_before(session, from_plan, read)
-        if save_plan is not None and report.plan is not None:
-            save_plan(session.plan_json(report.plan))
-        return examined, report
 
-    checked = Session(path, options)  # bad input is told before anything is written beside the dist
-    if dry_run:
-        return planned(checked)[1]
-    with locked(checked.dist.root) as recovered:
-        session = checked if checked.is_current() and not recovered else Session(path, options)
-        examined, report = planned(session)
-        if report.plan is None or not report.plan.actions or not agreed(report):
-            return report
-        apply_plan(session.dist.root, report.plan, copied, link=link)
-        return _verified(session, examined, report)
+def apply(plan: RepairPlan, *, copied: Copied = quiet, link: bool = False) -> Report:
+    """Carry out exactly this plan in one transaction, and check the dist again; return the report with what became.
+
+    `link` takes clones or hard links instead of copies; `copied` is told (files, bytes) as they come. A plan without
+    actions changes nothing. Raises PlanOutdatedError if the dist has changed since, WriteError, DistLockedError,
+    DiskSpaceError, PreflightError, and RolledBackError if the dist had to be put back.
+    """
+    return plan.apply(copied, link=link)
+
+
+def recover(path: str) -> bool:
+    """Put a dist whose repair or undo was cut off back as it was before; return True if there was one."""
+    root = dist_root(path)
+    if not unfinished(root):
+        return False
+    with locked(root) as recovered:
+        return recovered
 
 
 def undo(path: str, first: int = 0, *, everything: bool = False) -> tuple[str, ...]:
@@ -266,9 +323,9 @@ def verify(path: str, options: Options, settings: Settings, *, closure: bool = T
     Its findings are those of the run alone. Without `closure` it is not compared with what the dist's files say. Raises
     InputError, and CannotRunError if Windows programs cannot be run here. The dist stays as it is.
     """
-    from depfix.verify.advice import Question, advised
-    from depfix.verify.diagnosis import diagnose as causes_of
-    from depfix.verify.verification import check_settings, verify_dist
+    from depfix.trial.advice import Question, advised
+    from depfix.trial.diagnosis import diagnose as causes_of
+    from depfix.trial.verification import check_settings, verify_dist
 
     session = Session(path, options)
     check_settings(session.dist, settings)
@@ -318,6 +375,14 @@ def _need_environment(session: Session, plan: Plan) -> None:
         fitting = [row.spec for row, reason in rows if not reason]
         others = [row.spec for row, _ in rows if not row.note and row.machine in (None, session.dist.machine)]
         raise NoEnvironmentError(wanted, tuple(fitting or others)[:_MOST_NAMED])
+
+
+def _state_of(root: str) -> bytes:
+    """Return what a folder with all that is in it looks like from outside; nothing if that cannot be told."""
+    try:
+        return take_print((root,)).digest
+    except UnknownError:
+        return b""
 
 
 def _verified(session: Session, before: Examined, report: Report) -> Report:

@@ -111,13 +111,11 @@ class Session:
         self._scratch = ""
         self._unpacked: dict[str, str] = {}
 
-    def is_current(self) -> bool:
-        """Return True if the files are still as they were read: taking the lock may have brought back older ones."""
-        try:
-            now = {(entry.path, entry.size) for entry in read_tree(self.dist.root)}
-        except OSError:
-            return False
-        return now == {(entry.path, entry.size) for entry in self.dist.tree}
+    def changed_files(self) -> tuple[str, ...]:
+        """Return the files that came, went, or have another size since they were read."""
+        before = {entry.path: entry.size for entry in self.dist.tree}
+        now = {entry.path: entry.size for entry in read_tree(self.dist.root)}
+        return tuple(sorted(path for path in before.keys() | now.keys() if before.get(path) != now.get(path)))
 
     def examine(self, tree: Tree) -> Examined:
         """Return the closure of a tree and what the checks say of it, as far as the user wants to see it."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from depfix.cli.publishing import folders_of
+from depfix.api.auditing import report_folders
 from depfix.closure.graph import Graph, Node, NodeKind
 from depfix.dist.tree import read_tree
 from depfix.model.inventory import Component, ComponentKind, Inventory, InventoryFile
@@ -145,7 +145,7 @@ def test_several_dists(cli: Run, make_dist: DistMaker, tmp_path: Path) -> None:
 
 def test_folders_are_told_apart_as_windows_would(make_dist: DistMaker, tmp_path: Path) -> None:
     dists = [str(make_dist(name=name, python=False)) for name in ("a/App", "b/app", "c/app-2", "d/app")]
-    assert folders_of(dists, "out") == [os.path.join("out", one) for one in ("App", "app-2", "app-2-2", "app-3")]
+    assert report_folders(dists, "out") == [os.path.join("out", one) for one in ("App", "app-2", "app-2-2", "app-3")]
 
 
 # --- what goes wrong ---

@@ -14,9 +14,10 @@ from depfix.imports.executed import read_executed
 from depfix.imports.uses import SourceTarget
 from depfix.imports.values import Anchor, Reference, Text
 from depfix.model.finding import Finding
-from depfix.pipeline import Options, repair, scan, undo
+from depfix.pipeline import Options, scan, undo
 from fixtures.windows_lab import lay_out_flat, run
 from tests.conftest import DistMaker, Forge, put, snapshot
+from tests.repairing import repair
 from tests.test_distributions import HAS_STDLIB, SITE, program
 
 HOME = "/" + "home"  # of no real machine

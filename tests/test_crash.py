@@ -12,12 +12,13 @@ import pytest
 
 from depfix.model.plan import Action, Plan
 from depfix.model.source import Provider
-from depfix.pipeline import Options, repair, undo
+from depfix.pipeline import Options, undo
 from depfix.repair.errors import RolledBackError
 from depfix.repair.journal import records, state_folder, unfinished
 from depfix.repair.transaction import apply_plan, locked, undo_repairs
 from fixtures.crash_lab import Picture, dies, picture
 from tests.conftest import DistMaker
+from tests.repairing import repair
 
 # The kills that each shape of a dist takes at least; a change that needs fewer steps may lower them.
 KILLS = {"new": 30, "replaced": 32, "folders": 44, "made": 30, "mixed": 75, "many": 120, "links": 32}

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from depfix.model.finding import Finding
-from depfix.pipeline import Options, repair, scan
+from depfix.pipeline import Options, scan
 from fixtures.compile_c import compile_c
 from fixtures.link_image import image
 from tests.conftest import DistMaker, Forge, put
+from tests.repairing import repair
 from tests.test_runtimes import CORE, brief, core, environment, runtime
 
 MakeConda = Callable[..., Path]

@@ -16,9 +16,10 @@ from depfix.model.finding import Finding
 from depfix.model.image import Image, ImageProblem
 from depfix.pe.damage import what_it_is
 from depfix.pe.reader import read_image, read_image_data
-from depfix.pipeline import Options, repair, scan
+from depfix.pipeline import Options, scan
 from fixtures.windows_lab import embedded_python
 from tests.conftest import DistMaker, Forge, put, snapshot
+from tests.repairing import repair
 
 CORE = "from . import core\n"
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4" * 64 + b"\nsize 3211264\n"

@@ -11,9 +11,10 @@ import pytest
 
 from depfix.closure.on_disk import find_files
 from depfix.model.finding import Finding
-from depfix.pipeline import Options, closure_of, repair, scan, undo
+from depfix.pipeline import Options, closure_of, scan, undo
 from fixtures.windows_lab import download
 from tests.conftest import Cli, DistMaker, snapshot
+from tests.repairing import repair
 
 MARK = b"\0nuitka_module_loader\0"
 Project = Callable[..., Path]

@@ -23,8 +23,8 @@ from depfix.knowledge.rules import rules
 from depfix.model.diagnosis import Cause
 from depfix.model.finding import Confidence
 from depfix.reports.json import schema
-from depfix.verify.decoding import decoded, read_log, read_stream
-from depfix.verify.diagnosis import diagnose
+from depfix.trial.decoding import decoded, read_log, read_stream
+from depfix.trial.diagnosis import diagnose
 from fixtures.error_corpus import HELD_OUT, ErrorText, error_texts
 from tests.conftest import Cli
 

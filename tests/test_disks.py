@@ -192,7 +192,8 @@ def test_a_file_in_use_is_named(dist: Path, tmp_path: Path, monkeypatch: pytest.
 _WAITING = """
     import sys, time
     from pathlib import Path
-    from depfix.pipeline import Options, repair
+    from depfix.pipeline import Options
+    from tests.repairing import repair
     flag = Path(sys.argv[3])
 
     def copied(_files, _size):

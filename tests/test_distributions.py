@@ -10,9 +10,10 @@ import pytest
 from depfix.errors import ReportNotReadError
 from depfix.model.finding import Finding
 from depfix.model.report import Report
-from depfix.pipeline import Options, repair, scan, undo
+from depfix.pipeline import Options, scan, undo
 from fixtures.windows_lab import embedded_python
 from tests.conftest import DistMaker, Forge, put, snapshot
+from tests.repairing import repair
 
 SITE = "Lib/site-packages"
 STDLIB = {

@@ -13,10 +13,11 @@ from depfix.env.requirements import full_version, requirements, target_markers
 from depfix.model.finding import Finding
 from depfix.model.image import VersionInfo
 from depfix.model.machine import Machine
-from depfix.pipeline import Options, repair, scan
+from depfix.pipeline import Options, scan
 from fixtures.link_image import image
 from fixtures.windows_lab import embedded_python
 from tests.conftest import DistMaker, Forge, put, snapshot
+from tests.repairing import repair
 
 CORE = "from . import core\n"
 OWN = PythonDll((3, 10), "python310.dll", False, False)

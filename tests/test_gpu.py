@@ -10,12 +10,13 @@ import pytest
 
 from depfix.knowledge.families import backends, gpus
 from depfix.model.finding import Finding
-from depfix.pipeline import Options, repair, scan
+from depfix.pipeline import Options, scan
 from fixtures.compile_c import compile_c
 from fixtures.fidelity.cases import complete_dist, read_cases
 from fixtures.link_image import zig
 from fixtures.windows_lab import run
 from tests.conftest import DistMaker, Forge, put
+from tests.repairing import repair
 
 CORE = "from . import core\n"
 

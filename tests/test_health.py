@@ -10,11 +10,12 @@ import pytest
 
 from depfix.errors import InputError
 from depfix.model.finding import Finding
-from depfix.pipeline import Options, repair, scan
+from depfix.pipeline import Options, scan
 from fixtures import nuitka_lab
 from fixtures.nuitka_programs import PROGRAMS, REQUIREMENTS
 from fixtures.signing import sign
 from tests.conftest import DistMaker, Forge, put
+from tests.repairing import repair
 
 MakeConda = Callable[..., Path]
 

@@ -23,9 +23,10 @@ from depfix.env.safe_archive import RefusedArchiveError
 from depfix.env.wheel_file import Wheel
 from depfix.env.wheel_folder import open_wheels
 from depfix.model.machine import Machine
-from depfix.pipeline import Options, repair
+from depfix.pipeline import Options
 from fixtures.archives import write_conda, write_wheel
 from tests.conftest import DistMaker, snapshot
+from tests.repairing import repair
 
 NAMES = [
     "../outside.py",

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from depfix.closure.listed import _Wanted
-from depfix.pipeline import repair, scan, undo, why
+from depfix.pipeline import scan, undo, why
 from tests.conftest import DistMaker, Forge, put, snapshot
+from tests.repairing import repair
 from tests.test_distributions import HAS_STDLIB, SITE, copied, installed, make_python, options, program, words
 
 __all__ = ["make_python"]

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from depfix.model.finding import Finding
-from depfix.pipeline import Options, repair, scan
+from depfix.pipeline import Options, scan
 from fixtures.compile_c import compile_c
 from tests.conftest import DistMaker, Forge, put
+from tests.repairing import repair
 
 MakeConda = Callable[..., Path]
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from depfix.model.finding import Finding
-from depfix.pipeline import Options, repair, scan
+from depfix.pipeline import Options, scan
 from fixtures.compile_c import compile_c
 from fixtures.windows_lab import CACHE
 from tests.conftest import DistMaker, Forge, put
+from tests.repairing import repair
 
 MakeConda = Callable[..., Path]
 MakeDist = Callable[..., Path]

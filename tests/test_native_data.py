@@ -13,10 +13,11 @@ import pytest
 from depfix.closure.graph import NodeKind
 from depfix.knowledge.native_data import data_variables, native_data, native_row, text_configurations
 from depfix.model.finding import Finding
-from depfix.pipeline import Options, closure_of, repair, scan, undo
+from depfix.pipeline import Options, closure_of, scan, undo
 from fixtures.archive_lab import python_of
 from fixtures.windows_lab import download, lay_out_flat, run
 from tests.conftest import DistMaker, snapshot
+from tests.repairing import repair
 from tests.test_distributions import HAS_STDLIB, SITE, installed, make_python, program
 
 __all__ = ["make_python"]

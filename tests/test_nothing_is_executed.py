@@ -12,7 +12,7 @@ import pytest
 
 from depfix.closure.facts import Facts
 from depfix.imports.uses import SourceTarget
-from depfix.verify import running
+from depfix.trial import running
 from fixtures.audit_hook import sitecustomize as audit_hook
 from tests.conftest import MODULE, SCRIPT, Cli, DistMaker
 

@@ -17,7 +17,7 @@ from depfix.dist.identify import open_dist
 from depfix.model.plan import Action, Plan
 from depfix.model.report import Report
 from depfix.model.source import Provider
-from depfix.pipeline import Options, repair, scan, undo
+from depfix.pipeline import Options, scan, undo
 from depfix.repair.errors import PlanFileError, PlanOutdatedError, RolledBackError
 from depfix.repair.journal import state_folder
 from depfix.repair.plan_writer import plan_file, plan_json
@@ -25,6 +25,7 @@ from depfix.repair.planfile import Workshop, bound_plan, plan_schema, read_plan_
 from depfix.repair.transaction import apply_plan, locked
 from fixtures.archives import write_conda, write_wheel
 from tests.conftest import Cli, DistMaker, Forge, snapshot
+from tests.repairing import repair
 
 Run = Callable[..., Cli]
 Story = tuple[Path, Path, Path]

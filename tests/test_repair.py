@@ -13,7 +13,7 @@ from depfix.errors import NoEnvironmentError
 from depfix.model.plan import Action, Plan
 from depfix.model.report import Report
 from depfix.model.source import Provider
-from depfix.pipeline import Options, repair, scan, undo
+from depfix.pipeline import Options, scan, undo
 from depfix.repair import disk, transaction
 from depfix.repair.errors import (
     ChangedSinceRepairError,
@@ -26,6 +26,7 @@ from depfix.repair.errors import (
 )
 from depfix.repair.journal import state_folder
 from tests.conftest import DistMaker, Forge, put, snapshot
+from tests.repairing import repair
 
 MakeConda = Callable[..., Path]
 SOURCE = "from . import core\n"

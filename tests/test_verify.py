@@ -20,15 +20,15 @@ from depfix.pe.reader import read_image
 from depfix.pe.symbols import read_exports
 from depfix.reports.json import schema
 from depfix.session import Options, Session
-from depfix.verify import prefix, verification
-from depfix.verify.clean import copy_dist, remove_folder, windows_environment
-from depfix.verify.compare import compare
-from depfix.verify.display import png_of_xwd
-from depfix.verify.exits import exit_words
-from depfix.verify.failures import CannotRunError
-from depfix.verify.judge import Seen, judged
-from depfix.verify.running import Streams, watch
-from depfix.verify.wine_gaps import completed_ucrt, forwarding_dll
+from depfix.trial import prefix, verification
+from depfix.trial.clean import copy_dist, remove_folder, windows_environment
+from depfix.trial.compare import compare
+from depfix.trial.display import png_of_xwd
+from depfix.trial.exits import exit_words
+from depfix.trial.failures import CannotRunError
+from depfix.trial.judge import Seen, judged
+from depfix.trial.running import Streams, watch
+from depfix.trial.wine_gaps import completed_ucrt, forwarding_dll
 from tests.conftest import Cli, DistMaker, snapshot
 from tests.test_verify_traces import MONITOR
 
@@ -164,7 +164,7 @@ def test_what_is_alive_long_enough_is_not_waited_for() -> None:
 
 
 def test_after_the_expected_text_there_is_time_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("depfix.verify.running._SETTLING", 0.3)
+    monkeypatch.setattr("depfix.trial.running._SETTLING", 0.3)
     clock = Clock(text=b"ready", at=2)
     assert 0.3 <= watch(Order("x", timeout=50, expect="ready"), clock.streams, clock.ended) < 10
     clock.close()

@@ -17,7 +17,7 @@ import jsonschema
 import pytest
 
 from depfix.reports.json import schema
-from depfix.verify.display import has_xvfb
+from depfix.trial.display import has_xvfb
 from fixtures import windows_lab
 from fixtures.behaviour_programs import compiled
 from fixtures.compile_c import compile_c
@@ -273,8 +273,8 @@ WATCHED = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
 from depfix.model.run import Order
-from depfix.verify.clean import windows_environment
-from depfix.verify.windows_debug import run_debugged
+from depfix.trial.clean import windows_environment
+from depfix.trial.windows_debug import run_debugged
 exe, arguments, limits = sys.argv[2], sys.argv[3].split(), dict(pair.split("=") for pair in sys.argv[4:])
 order = Order("x", **{"timeout": 30.0, **{name: float(value) for name, value in limits.items()}})
 ended, loads, statuses = run_debugged([exe, *arguments], os.path.dirname(exe), windows_environment(os.environ), order)

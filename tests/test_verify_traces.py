@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from depfix.dist.tree import FileEntry, FileKind, Tree
 from depfix.model.run import Sought, Unresolved
-from depfix.verify.failures import TraceNotReadError
-from depfix.verify.observed import Places, is_system, root_of
-from depfix.verify.traces import read_trace
-from depfix.verify.watching import read_wine_log, split_log
+from depfix.trial.failures import TraceNotReadError
+from depfix.trial.observed import Places, is_system, root_of
+from depfix.trial.traces import read_trace
+from depfix.trial.watching import read_wine_log, split_log
 
 # Lines of real runs under Wine 8.0, with the folders renamed.
 LOADS = r"""0120:trace:loaddll:build_module Loaded L"C:\\app\\main.exe" at 0000000140000000: native

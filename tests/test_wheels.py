@@ -19,10 +19,11 @@ from depfix.env.wheel_folder import open_wheels
 from depfix.errors import UnknownEnvironmentError, WrongEnvironmentError
 from depfix.model.machine import Machine
 from depfix.model.report import Report
-from depfix.pipeline import Options, repair, scan, undo
+from depfix.pipeline import Options, scan, undo
 from fixtures.archives import write_conda, write_wheel
 from fixtures.windows_lab import download, embedded_python, run
 from tests.conftest import Cli, DistMaker, Forge, put, snapshot
+from tests.repairing import repair
 
 SITE = "Lib/site-packages"
 HAS_STDLIB = {"Lib/os.py": "", "Lib/json.py": ""}

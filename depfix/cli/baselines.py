@@ -12,8 +12,8 @@ from depfix.cli.outputs import check_place, write_whole
 from depfix.cli.terminal import tell
 
 if TYPE_CHECKING:
+    from depfix.api.baselines import Baseline
     from depfix.model.finding import Finding
-    from depfix.policy.baseline import Baseline
 
 _MOST_NAMED = 5
 
@@ -29,26 +29,14 @@ def opened_baseline(path: str, *, update: bool) -> Baseline | None:
         check_place(path)
     if not path or (update and not os.path.exists(path)):
         return None
-    from depfix.policy.baseline import read_baseline
+    from depfix.api.baselines import read_baseline
 
     return read_baseline(path)
 
 
-def rules_unseen(select: Iterable[str], ignore: Iterable[str], *, policy: bool) -> frozenset[str]:
-    """Return the codes of rules that a run with these options does not look at.
-
-    With `policy` it asks what a policy asks, too, whatever is selected.
-    """
-    from depfix.knowledge.rules import policy_rules, rule, rules
-
-    every, asked = {one.code for one in rules()}, set(policy_rules())
-    seen = ({rule(name).code for name in select} or every) - asked
-    return frozenset(every - (seen | asked if policy else seen) | {rule(name).code for name in ignore})
-
-
 def write_baseline(baseline: Baseline, before: Baseline | None, *, quiet: bool) -> None:
     """Write a baseline, and unless `quiet` tell how many findings it holds. Raises WriteError."""
-    from depfix.policy.baseline import baseline_text
+    from depfix.api.baselines import baseline_text
     from depfix.reports.text import count
 
     write_whole(baseline.path, baseline_text(baseline))

@@ -36,25 +36,21 @@ def _offer(values: Callable[[str], Iterable[tuple[str, str]]]) -> Complete:
 @_offer
 def complete_environments(typed: str) -> Iterator[tuple[str, str]]:
     """Yield the environments of this machine, the kinds, and the folders below a path that was begun."""
-    from depfix.env.discover import list_environments
-    from depfix.env.extended import extension_schemes
-    from depfix.env.open import SCHEMES
-    from depfix.env.places import project_folders
+    from depfix.api.machine import environment_schemes, environments
 
     scheme, colon, value = typed.partition(":")
     if colon and (scheme != "conda" or "/" in value or os.sep in value):
         yield from ((f"{scheme}:{folder}", "") for folder in _folders(value))
         return
-    found = list_environments(os.environ, project_folders(os.getcwd()))
-    specs = [info.spec for info in found if not info.note]
-    starts = [] if colon else [f"{name}:" for name in (*SCHEMES, *extension_schemes())]
+    specs = environments().fitting
+    starts = [] if colon else [f"{name}:" for name in environment_schemes()]
     yield from ((spec, "") for spec in dict.fromkeys([*specs, *starts]) if spec.startswith(typed))
 
 
 @_offer
 def complete_rules(typed: str) -> Iterator[tuple[str, str]]:
     """Yield codes of rules, or names where a name was begun."""
-    from depfix.knowledge.rules import rules
+    from depfix.api.machine import rules
 
     for rule in rules():
         if rule.code.startswith(typed.upper()):
@@ -66,7 +62,7 @@ def complete_rules(typed: str) -> Iterator[tuple[str, str]]:
 @_offer
 def complete_targets(typed: str) -> Iterator[tuple[str, str]]:
     """Yield the names of targets, with those of machines where a name is whole."""
-    from depfix.knowledge.targets import targets
+    from depfix.api.machine import targets
 
     for name, target in targets().items():
         if name.startswith(typed):

@@ -9,8 +9,7 @@ from typing import Any
 
 import click
 
-from depfix.cli.caching import no_cache_option
-from depfix.cli.options import environment_option, format_option, options_from, output_option
+from depfix.cli.options import choices, environment_option, format_option, no_cache_option, output_option
 from depfix.cli.terminal import ProgressBar, check_outputs, emit, print_lines, tell, write_report
 from depfix.errors import LogNotReadError
 
@@ -41,15 +40,14 @@ def diagnose(log: str, dist: str, form: str, output: str, quiet: bool, **values:
 
     Exit codes: 1 a cause was found, 0 the text names none that depfix knows, 2 wrong usage or input.
     """
-    from depfix import pipeline
+    from depfix.api.verifying import diagnose as causes_of
     from depfix.reports.diagnosis import diagnosis_json, diagnosis_lines
     from depfix.reports.text import plain
 
     check_outputs(output)
     text = _text_of(log)
-    given = values | {"target": "", "project": "", "report": "", "select": (), "ignore": ()}
     with ProgressBar(quiet) as show:
-        causes = pipeline.diagnose(text, dist, options_from(given, progress=show), _shown(log))
+        causes = causes_of(text, dist, log=_shown(log), **choices(values, show))
     if form == "json":
         emit(diagnosis_json(causes), output)
     else:
@@ -63,13 +61,13 @@ def diagnose(log: str, dist: str, form: str, output: str, quiet: bool, **values:
 
 def _text_of(log: str) -> str:
     """Return the text to look at: of a file, of standard input, or what was given itself."""
-    from depfix.verify.decoding import read_log, read_stream
+    from depfix.api.verifying import read_log
 
     if log == _STDIN:
         if sys.stdin.isatty():
             keys = "Ctrl-Z, Enter" if os.name == "nt" else "Ctrl-D"
             tell(f" paste the error text, then {keys}", "diagnose:", "cyan")
-        return read_stream(sys.stdin.buffer)
+        return read_log(sys.stdin.buffer)
     if os.path.isdir(log):
         raise LogNotReadError(log, "it is a folder; the folder of the program is given with --dist")
     if os.path.exists(log):

@@ -9,7 +9,7 @@ import click
 
 from depfix.cli.completing import complete_folders
 from depfix.cli.exits import exit_code
-from depfix.cli.options import environment_option, options_from, output_option, shared_options
+from depfix.cli.options import choices, environment_option, output_option, shared_options
 from depfix.cli.terminal import ProgressBar, check_outputs, emit, print_lines
 
 if TYPE_CHECKING:
@@ -42,14 +42,13 @@ if TYPE_CHECKING:
 @click.option("-v", "--verbose", is_flag=True, help="List every file, and what is merely possible.")
 def diff(old: str, new: str, **values: Any) -> None:
     """Compare the folders OLD and NEW: packages, sizes, DLLs by content, new findings."""
-    from depfix import pipeline
+    from depfix.api import scanning
 
     if values["no_findings"] and values["fail_on"] != "never":
         raise click.UsageError("--fail-on asks for findings, --no-findings looks for none: give one of them")
     check_outputs(values["output"])
     with ProgressBar(values["quiet"]) as show:
-        options = options_from({"report": "", **values}, progress=show)
-        found = pipeline.diff(old, new, options, findings=not values["no_findings"])
+        found = scanning.diff(old, new, findings=not values["no_findings"], **choices(values, show))
     _print_difference(found, values)
     sys.exit(exit_code(found.appeared or (), values["fail_on"]))
 

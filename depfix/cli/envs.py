@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING
-
 import click
 
 from depfix.cli.terminal import hint, print_lines, print_text
 from depfix.model.shell import quoted
-
-if TYPE_CHECKING:
-    from depfix.env.fit import Need
-    from depfix.reports.environments import Row
 
 
 @click.command()
@@ -25,24 +18,15 @@ def envs(dist: str, form: str) -> None:
 
     With DIST, those that fit it come first, and of each other one it is said why it does not.
     """
+    from depfix.api.machine import environments
     from depfix.reports.environments import environment_lines, environments_json
 
-    need: Need | None = None
-    rows: list[Row] = []
-    if dist:
-        from depfix import pipeline
-
-        need, fitting = pipeline.environments_for(dist, os.environ)
-        rows += fitting
-    else:
-        from depfix.env.discover import list_environments
-        from depfix.env.places import project_folders
-
-        rows += [(info, None) for info in list_environments(os.environ, project_folders(os.getcwd()))]
+    listed = environments(dist)
+    rows = listed.found
     if form == "json":
         print_text(environments_json(rows))
         return
-    print_lines(environment_lines(rows, need), wrap=False)
+    print_lines(environment_lines(rows, listed.need), wrap=False)
     if not rows:
         hint("an environment that conda does not know of can be given as conda:FOLDER, a folder of DLLs as dir:FOLDER")
     elif rows[0][1] == "":

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from depfix.cli.caching import cache_for, no_cache_option
 from depfix.cli.completing import (
     complete_environments,
     complete_files,
@@ -17,9 +16,10 @@ from depfix.cli.completing import (
     complete_rules,
     complete_targets,
 )
+from depfix.cli.terminal import tell
 
 if TYPE_CHECKING:
-    from depfix.pipeline import Options
+    from depfix.api.choices import Choices, Progress
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -34,6 +34,13 @@ environment_option = click.option(
     "and conda packages, nothing installed) or, for DLLs alone, dir:FOLDER. Repeatable, in order of preference.",
 )
 _MOST_WORKERS = 8
+# {option: what the API calls it}
+_NAMES = {"environments": "env", "entries": "entry"} | {
+    name: name for name in ("project", "report", "target", "select", "ignore")
+}
+no_cache_option = click.option(
+    "--no-cache", is_flag=True, help="Read everything anew, and keep nothing for the next run (see `depfix cache`)."
+)
 _REPORT = click.option(
     "--report",
     metavar="FILE",
@@ -164,19 +171,18 @@ def report_options(command: Command) -> Command:
     return command
 
 
-def options_from(values: dict[str, Any], **more: Any) -> Options:
-    """Return the pipeline's options for the values that click collected."""
-    from depfix.pipeline import Options  # here, so that `--version` and `--help` start quickly
+def choices(values: dict[str, Any], progress: Progress | None = None) -> Choices:
+    """Return what the API takes for the values that click collected; a command need not have them all."""
+    found: dict[str, Any] = {name: values[option] for option, name in _NAMES.items() if values.get(option)}
+    found["workers"] = min(_MOST_WORKERS, os.cpu_count() or 1)
+    if values.get("no_cache"):
+        found["cache"] = False
+    if values.get("verbose"):
+        found["note"] = _note
+    if progress is not None:
+        found["progress"] = progress
+    return cast("Choices", found)
 
-    more.setdefault("cache", cache_for(values))
-    return Options(
-        target=values["target"],
-        entries=tuple(values["entries"]),
-        project=values["project"],
-        report=values["report"],
-        environments=tuple(values["environments"]),
-        select=tuple(values["select"]),
-        ignore=tuple(values["ignore"]),
-        workers=min(_MOST_WORKERS, os.cpu_count() or 1),
-        **more,
-    )
+
+def _note(message: str) -> None:
+    tell(f" {message}", "note:", "cyan")

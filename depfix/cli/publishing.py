@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,24 +14,26 @@ from depfix.errors import DepfixError, WriteError
 from depfix.reports.forms import Form, Material, form, form_names
 
 if TYPE_CHECKING:
-    from depfix.pipeline import Assessment
-    from depfix.policy.judging import Judgement
-    from depfix.policy.values import Policy
+    from depfix.api.auditing import Judgement, Looked, Policy
 
 _ANNOTATIONS, _SUMMARY = "github", "markdown"  # forms that GitHub Actions takes
 
 
 class Publisher:
-    """The forms and folders of one audit. Made before the work, so that what cannot be written is told at once."""
+    """The forms of one audit, and the folder of each dist for them.
 
-    def __init__(self, folders: Sequence[str], policies: Sequence[Policy]) -> None:
-        """Make the folders. Raises UnknownFormError, WriteError."""
+    Made before the work, so that what cannot be written is told at once.
+    """
+
+    def __init__(self, folders: Mapping[str, str], policies: Sequence[Policy]) -> None:
+        """Make the folders, given by the paths of the dists. Raises UnknownFormError, WriteError."""
         self.written: list[str] = []
+        self._folders = folders
         self._forms: dict[str, Form | DepfixError] = {}
         for policy in policies:
             for name in _names(policy):
                 self._forms.setdefault(name, _loaded(name, asked=bool(policy.formats)))
-        for folder in folders:
+        for folder in folders.values():
             make_folder(folder)
 
     @property
@@ -42,21 +44,22 @@ class Publisher:
     def needs_inventory(self, policy: Policy) -> bool:
         return any(isinstance(one, Form) and one.needs_inventory for one in self._of(policy))
 
-    def place_of(self, folder: str) -> str:
-        """Return where a user reads on: the text report of a folder, else the folder."""
-        text = os.path.join(folder, "report.txt")
-        return text if text in self.written else folder
+    def place_of(self, dist: str) -> str:
+        """Return where a user reads on: the text report of a dist, else the folder of its reports."""
+        text = os.path.join(self._folders[dist], "report.txt")
+        return text if text in self.written else self._folders[dist]
 
-    def publish(self, folder: str, policy: Policy, seen: Assessment, judgement: Judgement, *, verbose: bool) -> int:
+    def publish(self, one: Looked, judgement: Judgement, *, verbose: bool) -> int:
         """Write every form of one dist, and tell GitHub Actions if it is what runs this. Return an exit code."""
+        seen, folder = one.seen, self._folders[one.path]
         report = replace(seen.report, findings=judgement.findings)
         material = Material(report, judgement.verdict, judgement.accepted, seen.inventory, seen.graph, verbose=verbose)
         codes = [CLEAN]
         used: set[str] = set()
-        for name, one in zip(_names(policy), self._of(policy), strict=True):
-            file_name = one.file_name if isinstance(one, Form) and one.file_name not in used else f"{name}.report"
+        for name, made in zip(_names(one.policy), self._of(one.policy), strict=True):
+            file_name = made.file_name if isinstance(made, Form) and made.file_name not in used else f"{name}.report"
             used.add(file_name)
-            codes.append(self._write(name, one, material, os.path.join(folder, file_name)))
+            codes.append(self._write(name, made, material, os.path.join(folder, file_name)))
         codes.append(_tell_actions(material, annotate=self.is_annotating))
         return max(codes)
 
@@ -73,30 +76,6 @@ class Publisher:
             return _failed(name, error)
         self.written.append(path)
         return CLEAN
-
-
-def folders_of(dists: Sequence[str], output: str) -> list[str]:
-    """Return the folder for the reports of each dist: `output` for one alone, else one in it by the dist's name.
-
-    Raises OutputInsideDistError.
-    """
-    from depfix.dist.identify import dist_root
-    from depfix.policy.errors import OutputInsideDistError
-
-    place = os.path.realpath(output)
-    for dist in dists:
-        root = os.path.realpath(dist_root(dist))
-        if f"{place}{os.sep}".startswith(f"{root}{os.sep}"):
-            raise OutputInsideDistError(output, dist)
-    if len(dists) == 1:
-        return [output]
-    names: list[str] = []
-    for dist in dists:
-        name = os.path.basename(os.path.realpath(dist)) or "dist"
-        taken = {one.lower() for one in names}
-        wanted = [name, *(f"{name}-{number}" for number in range(2, len(dists) + 1))]
-        names.append(next(one for one in wanted if one.lower() not in taken))
-    return [os.path.join(output, name) for name in names]
 
 
 def _names(policy: Policy) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,10 +12,10 @@ from depfix.cli.baselines import opened_baseline
 from depfix.cli.exits import exit_code, fails
 from depfix.cli.options import (
     baseline_option,
+    choices,
     dist_argument,
     environment_option,
     every_form_option,
-    options_from,
     report_options,
     scan_options,
 )
@@ -34,10 +33,10 @@ from depfix.cli.unfinished import warn_if_unfinished
 from depfix.model.shell import quoted
 
 if TYPE_CHECKING:
+    from depfix.api.baselines import Baseline
     from depfix.model.audit import Accepted
     from depfix.model.finding import Finding
     from depfix.model.report import Report
-    from depfix.policy.baseline import Baseline
     from depfix.reports.forms import Form, Material
 
 
@@ -89,7 +88,7 @@ def repair(
     **values: Any,
 ) -> None:
     """Copy everything that DIST lacks from an environment, in one transaction, and scan again."""
-    from depfix import pipeline
+    from depfix.api import repairing
     from depfix.reports.forms import form
 
     decided = {"overwrite": overwrite, "slim": slim, "completion": not no_completion, "lift_guard": lift_guard}
@@ -101,26 +100,20 @@ def repair(
     baseline = opened_baseline(values["baseline"], update=False)
     warn_if_unfinished(dist)
     with ProgressBar(values["quiet"]) as show:
-        copying = CopyProgress(show)
-
-        def agreed(report: Report) -> bool:
-            show.pause()
-            if report.plan is not None:
-                copying.expect(len(report.plan.actions), report.plan.size)
-            return _show_plan(report, values, ask=not yes)
-
-        report = pipeline.repair(
-            dist,
-            options_from(values, progress=show, **decided),
-            dry_run=dry_run,
-            from_plan=from_plan,
-            link=link,
-            save_plan=partial(write_report, plan_file) if plan_file else None,
-            agreed=agreed,
-            copied=copying,
+        if not dry_run:
+            repairing.recover(dist)
+        given = choices(values, show)
+        plan = (
+            repairing.read_plan(dist, from_plan, **given)
+            if from_plan
+            else repairing.plan_repair(dist, **decided, **given)
         )
-    if not report.applied and (dry_run or not report.plan or not report.plan.actions):
-        _show_plan(report, values, ask=False)
+        if plan_file:
+            write_report(plan_file, plan.to_json())
+        show.pause()
+        report = plan.report
+        if _show_plan(report, values, ask=bool(plan.actions) and not (yes or dry_run)) and not dry_run:
+            report = repairing.apply(plan, link=link, copied=CopyProgress(show, len(plan.actions), plan.size))
     report, accepted = _accepted(report, baseline, values)
     left = _left(report, dry_run)
     if wanted.name == "text":
@@ -133,7 +126,7 @@ def repair(
 
 def _accepted(report: Report, baseline: Baseline | None, values: dict[str, Any]) -> tuple[Report, tuple[Accepted, ...]]:
     """Return a report without what the baseline accepts, and that."""
-    from depfix.policy.baseline import without_accepted
+    from depfix.api.baselines import without_accepted
     from depfix.reports.audit import accepted_count_words
 
     if baseline is None:
@@ -193,7 +186,7 @@ def _material(
     values: dict[str, Any],
 ) -> Material:
     """Return what a form for others shows: what is left, with the plan; as JSON all that was found, too."""
-    from depfix import pipeline
+    from depfix.api import scanning
     from depfix.model.audit import Verdict
     from depfix.reports.forms import Material
 
@@ -205,7 +198,7 @@ def _material(
     inventory, graph = wanted.needs_inventory, wanted.needs_graph
     if not inventory and not graph:
         return Material(shown, verdict, accepted, verbose=values["verbose"])
-    seen = pipeline.assess(dist, options_from(values), inventory=inventory, graph=graph)
+    seen = scanning.assess(dist, inventory=inventory, graph=graph, **choices(values))
     return Material(shown, verdict, accepted, seen.inventory, seen.graph, verbose=values["verbose"])
 
 

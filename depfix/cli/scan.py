@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from depfix.cli.baselines import opened_baseline, rules_unseen, tell_gone, write_baseline
-from depfix.cli.caching import cache_for
+from depfix.cli.baselines import opened_baseline, tell_gone, write_baseline
 from depfix.cli.exits import exit_code, fails
 from depfix.cli.options import (
     baseline_options,
+    choices,
     dist_argument,
     environment_option,
     every_form_option,
-    options_from,
     report_options,
     scan_options,
 )
-from depfix.cli.terminal import ProgressBar, check_outputs, emit, hint, print_lines, tell, write_report
+from depfix.cli.terminal import ProgressBar, check_outputs, emit, hint, print_lines, write_report
 from depfix.cli.unfinished import warn_if_unfinished
 from depfix.model.shell import quoted
 
-# The options that a report depends on, beside DIST.
-_CHOICES = ("environments", "entries", "project", "report", "target", "select", "ignore")
-
 if TYPE_CHECKING:
+    from depfix.api.baselines import Baseline
     from depfix.model.audit import Accepted
     from depfix.model.report import Report
-    from depfix.policy.baseline import Baseline
     from depfix.reports.forms import Form, Material
 
 
@@ -43,6 +38,7 @@ if TYPE_CHECKING:
 @report_options
 def scan(dist: str, **values: Any) -> None:
     """Find what is missing, misplaced or wrong in the folder DIST. Nothing is changed."""
+    from depfix.api import scanning
     from depfix.model.audit import Verdict
     from depfix.reports.forms import Material, form
 
@@ -52,13 +48,11 @@ def scan(dist: str, **values: Any) -> None:
     warn_if_unfinished(dist)
     with ProgressBar(values["quiet"]) as show:
         if wanted.needs_inventory or wanted.needs_graph:
-            from depfix import pipeline
-
-            options = options_from(values, progress=show)
-            seen = pipeline.assess(dist, options, inventory=wanted.needs_inventory, graph=wanted.needs_graph)
+            needs = {"inventory": wanted.needs_inventory, "graph": wanted.needs_graph}
+            seen = scanning.assess(dist, **needs, **choices(values, show))
             found, inventory, graph = seen.report, seen.inventory, seen.graph
         else:
-            found, inventory, graph = _report(dist, values, show), None, None
+            found, inventory, graph = scanning.scan(dist, keep_report=True, **choices(values, show)), None, None
     report, accepted = _accepted(found, before, values)
     verdict = Verdict(fails(report.findings, values["fail_on"]), values["fail_on"])
     material = Material(report, verdict, accepted, inventory, graph, verbose=values["verbose"])
@@ -67,36 +61,13 @@ def scan(dist: str, **values: Any) -> None:
     sys.exit(exit_code(report.findings, values["fail_on"]))
 
 
-def _report(dist: str, values: dict[str, Any], show: ProgressBar) -> Report:
-    """Return the report of a scan: that of an earlier one, if nothing has changed of all that it came from."""
-    from depfix.cache.reports import KeptReport
-
-    projects = (values["project"], *(os.path.dirname(os.path.abspath(entry)) for entry in values["entries"]))
-    cache = cache_for(values, dist)
-    choices = {name: values[name] for name in _CHOICES} | {"dist": dist}
-    kept = KeptReport(cache, choices, tuple(filter(os.path.isdir, (dist, *projects))), os.environ)
-    report = kept.find()
-    if report is None:
-        from depfix import pipeline
-
-        kept.start()
-        try:
-            report = pipeline.scan(dist, options_from(values, progress=show, cache=cache, environ=kept.variables))
-        finally:
-            kept.stop()
-        reason = kept.keep(report)
-        if values["verbose"] and reason and cache.is_on:
-            tell(f" the report is not kept for the next run: {reason}", "note:", "cyan")
-    return report
-
-
 def _accepted(report: Report, before: Baseline | None, values: dict[str, Any]) -> tuple[Report, tuple[Accepted, ...]]:
     """Return a report without what the baseline accepts, and that; write the baseline first if it is to be written."""
     if before is None and not values["update_baseline"]:
         return report, ()
-    from depfix.policy.baseline import updated, without_accepted
+    from depfix.api.baselines import rules_unseen, updated, without_accepted
 
-    unseen = rules_unseen(values["select"], values["ignore"], policy=False)
+    unseen = rules_unseen(values["select"], values["ignore"])
     baseline = before
     if values["update_baseline"]:
         baseline = updated(values["baseline"], report.findings, before, unseen)
@@ -121,14 +92,14 @@ def _print_scan(wanted: Form, material: Material, values: dict[str, Any]) -> Non
 
 
 def _scan_hints(dist: str, report: Report, values: dict[str, Any]) -> None:
-    from depfix.repair.curable import copied_in
+    from depfix.api.scanning import is_copied_in
 
     if values["quiet"] or not fails(report.findings, "warning"):
         return
     environments = " ".join(f"--env {quoted(spec)}" for spec in values["environments"])
     if any(finding.fix for finding in report.findings):
         hint(f"depfix repair {quoted(dist)} {environments}".rstrip())
-    elif not any(copied_in(finding) for finding in report.findings if fails((finding,), "warning")):
+    elif not any(is_copied_in(finding) for finding in report.findings if fails((finding,), "warning")):
         return
     elif report.environments:
         hint("no environment given has what is missing; `depfix envs` lists others")

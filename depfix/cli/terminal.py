@@ -153,11 +153,9 @@ class ProgressBar:
 class CopyProgress:
     """Shows how many files and bytes of a plan were brought."""
 
-    def __init__(self, show: ProgressBar) -> None:
+    def __init__(self, show: ProgressBar, files: int, size: int) -> None:
         self._show = show
-        self._files = self._bytes = self._all_files = self._all_bytes = 0
-
-    def expect(self, files: int, size: int) -> None:
+        self._files = self._bytes = 0
         self._all_files, self._all_bytes = files, size
 
     def __call__(self, files: int, size: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from depfix.cli.options import dist_argument, options_from, scan_options
+from depfix.cli.options import choices, dist_argument, scan_options
 from depfix.cli.terminal import ProgressBar, check_outputs, emit, print_lines
 
 
@@ -25,13 +25,13 @@ def tree(dist: str, name: str, depth: int | None, **values: Any) -> None:
 
     FILE is a DLL, a .pyd, a module or a script, by its name or its path in DIST.
     """
-    from depfix import pipeline
+    from depfix.api import scanning
     from depfix.reports.text import plain
     from depfix.reports.tree import tree_json, tree_lines
 
     check_outputs(values["output"])
     with ProgressBar(values["quiet"]) as show:
-        graph, tops = pipeline.tree(dist, name, options_from({"environments": (), **values}, progress=show))
+        graph, tops = scanning.tree(dist, name, **choices(values, show))
     if values["form"] == "text" and not values["output"]:
         print_lines(tree_lines(graph, tops, name, depth), wrap=False)
         return

@@ -25,7 +25,7 @@ def undo(dist: str, everything: bool, first: int | None, listed: bool, quiet: bo
     Earlier repairs are listed by --list and taken back by --to N or --all. If files that a repair brought were changed
     since, nothing is undone.
     """
-    from depfix import pipeline
+    from depfix.api import repairing
     from depfix.reports.plans import repair_list_lines
     from depfix.reports.text import Line
 
@@ -33,9 +33,9 @@ def undo(dist: str, everything: bool, first: int | None, listed: bool, quiet: bo
         raise click.UsageError("--all, --to and --list exclude each other")
     if listed:
         warn_if_unfinished(dist)
-        print_lines(repair_list_lines(dist, [astuple(row) for row in pipeline.repairs(dist)]))
+        print_lines(repair_list_lines(dist, [astuple(row) for row in repairing.repairs(dist)]))
         return
-    paths = pipeline.undo(dist, first or 0, everything=everything)
+    paths = repairing.undo(dist, first or 0, everything=everything)
     if not quiet:
         print_lines([Line(f"  {path}", "put back", "green") for path in paths[:_MOST_PATHS]])
         if len(paths) > _MOST_PATHS:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from depfix.cli.exits import exit_code
-from depfix.cli.options import dist_argument, format_option, options_from, report_options, scan_options
+from depfix.cli.options import choices, dist_argument, format_option, report_options, scan_options
 from depfix.cli.terminal import (
     ProgressBar,
     check_outputs,
@@ -25,11 +24,12 @@ from depfix.errors import WriteError
 from depfix.model.shell import quoted
 
 if TYPE_CHECKING:
+    from depfix.api.verifying import TrialChoices
     from depfix.model.report import Report
     from depfix.model.run import VerificationRun
-    from depfix.verify.verification import Settings
 
 _TERMINATED = 143
+_OF_TRIAL = ("exe", "timeout", "expect", "cwd", "odd_path", "language", "link", "prefix", "screenshot", "trace")
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
@@ -85,15 +85,14 @@ def verify(dist: str, arguments: tuple[str, ...], **values: Any) -> None:
 
     Exit codes: 0 it ran and nothing is wrong, 1 findings, 2 wrong usage or input, 3 it could not be run.
     """
-    from depfix import pipeline
+    from depfix.api import verifying
 
     check_outputs(values["output"], values["screenshot"])
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stopped)
     with ProgressBar(values["quiet"]) as show:
-        settings = _settings(arguments, values, show)
-        options = options_from({"environments": (), **values}, progress=show)
-        report, run = pipeline.verify(dist, options, settings, closure=not values["no_compare"])
+        starting = _starting(arguments, values, show)
+        report, run = verifying.verify(dist, compare=not values["no_compare"], **starting)
     if values["screenshot"] and run.picture:
         _write_picture(values["screenshot"], run.picture)
     _print(report, run, values)
@@ -110,31 +109,23 @@ def _stopped(number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _settings(arguments: tuple[str, ...], values: dict[str, Any], show: ProgressBar) -> Settings:
-    from depfix.verify.verification import Settings
+def _starting(arguments: tuple[str, ...], values: dict[str, Any], show: ProgressBar) -> TrialChoices:
+    """Return how the program is to be started, and what is to be looked at besides."""
 
     def say(message: str) -> None:
         show.pause()
         if not values["quiet"]:
             tell(f" {message} ...")
 
-    return Settings(
-        exe=values["exe"],
-        arguments=arguments,
-        timeout=values["timeout"],
-        alive=values["alive"] or 0.0,
-        expect=values["expect"],
-        cwd=values["cwd"],
-        odd_path=values["odd_path"],
-        language=values["language"],
-        link=values["link"],
-        prefix=values["prefix"],
-        screenshot=values["screenshot"],
-        trace=values["trace"],
-        environ=dict(os.environ),
-        tell=say,
-        copied=lambda done, total: show("copying", done, total, "copying the dist"),
-    )
+    given = {name: values[name] for name in _OF_TRIAL}
+    return {
+        **choices(values, show),
+        **cast("TrialChoices", given),
+        "arguments": arguments,
+        "alive": values["alive"] or 0.0,
+        "tell": say,
+        "copied": lambda done, total: show("copying", done, total, "copying the dist"),
+    }
 
 
 def _print(report: Report, run: VerificationRun, values: dict[str, Any]) -> None:

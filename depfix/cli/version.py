@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -11,8 +9,6 @@ from collections.abc import Iterator
 import click
 
 from depfix import __version__
-
-_DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "knowledge", "data")
 
 _LONGEST = 72  # characters of a title
 
@@ -27,33 +23,25 @@ def print_version(context: click.Context, _parameter: click.Parameter, wanted: b
 
 def version_lines() -> Iterator[str]:
     """Yield the version, then a line for each table: its file, the first digits of its SHA-256, what it holds."""
+    from depfix.api.machine import installed_extensions, tables
+
     python = ".".join(map(str, sys.version_info[:3]))
     yield f"depfix, version {__version__}"
     yield f"Python {python}, {sys.platform}"
     yield ""
     yield "tables (file, SHA-256, size, contents):"
-    names = sorted(os.listdir(_DATA)) if os.path.isdir(_DATA) else []
-    yield from (_table_line(name) for name in names)
+    for table in tables():
+        yield f"  {table.name:<28} {table.sha256[:12]}  {table.size:>7,}  {_title(table.head)}".rstrip()
     yield ""
     yield "extensions (group, name, distribution):"
-    from depfix.extensions import all_extensions
-
-    found = all_extensions()
+    found = installed_extensions()
     yield from (f"  {one.group:<20} {one.name:<16} {one.provider}" for one in found)
     if not found:
         yield "  none"
 
 
-def _table_line(name: str) -> str:
-    with open(os.path.join(_DATA, name), "rb") as file:
-        content = file.read()
-    digest = hashlib.sha256(content).hexdigest()[:12]
-    return f"  {name:<28} {digest}  {len(content):>7,}  {_title(content)}".rstrip()
-
-
-def _title(content: bytes) -> str:
+def _title(line: str) -> str:
     """Return what a table says that it holds: the first words of its first line, up to where the columns begin."""
-    line = content.partition(b"\n")[0].decode("utf-8", "replace")
     if not line.startswith("#"):
         return ""
     title = re.split(r"(?<=[^\s:]):\s|\.\s|, (?:directly|that)", line.removeprefix("# "), maxsplit=1)[0]

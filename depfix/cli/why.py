@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from depfix.cli.options import dist_argument, environment_option, options_from, scan_options
+from depfix.cli.options import choices, dist_argument, environment_option, scan_options
 from depfix.cli.terminal import ProgressBar, print_lines
 
 
@@ -19,9 +19,9 @@ from depfix.cli.terminal import ProgressBar, print_lines
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def why(dist: str, name: str, everything: bool, **values: Any) -> None:
     """Show who needs NAME in DIST: a DLL, a module, or a file, present or missing."""
-    from depfix import pipeline
+    from depfix.api import scanning
     from depfix.reports.chains import chain_lines
 
     with ProgressBar(values["quiet"]) as show:
-        found = pipeline.why(dist, name, options_from(values, progress=show))
+        found = scanning.why(dist, name, **choices(values, show))
     print_lines(chain_lines(name, found, None if everything else 10))

@@ -115,7 +115,10 @@ class PlanFileError(InputError):
 
 
 class PlanOutdatedError(InputError):
-    """The dist, or a file that a plan takes, is not what it was when the plan was made."""
+    """The dist, or a file that a plan takes, is not what it was when the plan was made.
+
+    `path` is that of the plan's file, empty if it was made in this run.
+    """
 
     def __init__(self, path: str, changes: tuple[str, ...]) -> None:
         super().__init__(path, changes)
@@ -123,10 +126,13 @@ class PlanOutdatedError(InputError):
 
     def __str__(self) -> str:
         more = f", and {len(self.changes) - _MOST_SHOWN} more" if len(self.changes) > _MOST_SHOWN else ""
-        return f"changed since the plan {self.path} was made: {', '.join(self.changes[:_MOST_SHOWN])}{more}"
+        plan = f"the plan {self.path}" if self.path else "the plan"
+        return f"changed since {plan} was made: {', '.join(self.changes[:_MOST_SHOWN])}{more}"
 
     @property
     def hint(self) -> str:
+        if not self.path:
+            return "nothing was changed; plan the repair again"
         return "nothing was changed; make the plan anew with `depfix repair DIST --env SPEC --dry-run --plan FILE`"
 
 

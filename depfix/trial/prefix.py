@@ -22,9 +22,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from depfix.verify.clean import remove_folder
-from depfix.verify.failures import CannotRunError, UnfitChoiceError
-from depfix.verify.wine_gaps import completed_ucrt, forwarding_dll
+from depfix.trial.clean import remove_folder
+from depfix.trial.failures import CannotRunError, UnfitChoiceError
+from depfix.trial.wine_gaps import completed_ucrt, forwarding_dll
 
 _MADE_AS = "3"  # counts up when a prefix is made otherwise
 _LOADERS = ("wine64", "/usr/lib/wine/wine64", "/usr/lib64/wine/wine64", "wine")

@@ -13,8 +13,8 @@ from depfix.closure.graph import EdgeKind, Node, NodeKind
 from depfix.imports.finder import ModuleFile
 from depfix.model.finding import Confidence, Finding
 from depfix.model.names import base_name, dll_file_name, fold, normalised
-from depfix.verify.messages import Frame, Hit
-from depfix.verify.naming import Told, inside_path
+from depfix.trial.messages import Frame, Hit
+from depfix.trial.naming import Told, inside_path
 
 _DLLS = (
     *("missing-dll", "misplaced-dll", "missing-vc-runtime", "debug-runtime", "missing-runtime-dll", "absent-on-target"),

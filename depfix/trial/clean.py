@@ -14,7 +14,7 @@ from pathlib import Path
 
 from depfix.errors import UnreadableFolderError
 from depfix.model.names import fold
-from depfix.verify.failures import CannotRunError
+from depfix.trial.failures import CannotRunError
 
 Copied = Callable[[int, int], None]  # is told (bytes done, bytes in all)
 

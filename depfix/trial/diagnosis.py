@@ -10,13 +10,13 @@ from depfix.knowledge.failures import UNKNOWN, causes
 from depfix.knowledge.rules import own_rules
 from depfix.model.diagnosis import Cause
 from depfix.model.finding import Confidence
-from depfix.verify.messages import Hit, hits_of
-from depfix.verify.naming import Told, told_by
+from depfix.trial.messages import Hit, hits_of
+from depfix.trial.naming import Told, told_by
 
 if TYPE_CHECKING:
     from depfix.closure.build import Closure
     from depfix.model.finding import Finding
-    from depfix.verify.causes import Evidence, Joined
+    from depfix.trial.causes import Evidence, Joined
 
 _MOST_CAUSES = 20
 _MOST_ERRORS = 5
@@ -35,7 +35,7 @@ def diagnose(text: str, closure: Closure | None = None, findings: Sequence[Findi
     told.sort(key=lambda pair: _rank(*pair))
     if closure is None:
         return _ordered([_cause(hit, one) for hit, one in told])
-    from depfix.verify.causes import Evidence
+    from depfix.trial.causes import Evidence
 
     evidence = Evidence(closure, findings)
     found = [cause for hit, one in told for cause in _joined(hit, one, evidence)]

@@ -20,16 +20,16 @@ from depfix.model.finding import Finding
 from depfix.model.machine import Machine
 from depfix.model.names import base_name, fold
 from depfix.model.run import Ended, Observed, Order, VerificationRun
-from depfix.verify.clean import ODD, PLAIN, Copied, Copy, copy_dist, remove_folder, windows_environment
-from depfix.verify.compare import compare
-from depfix.verify.display import Display, has_xvfb, hidden_display, screenshot
-from depfix.verify.failures import CannotRunError, UnfitChoiceError, UnknownProgramError
-from depfix.verify.judge import Seen, judged
-from depfix.verify.observed import Places, key, load
-from depfix.verify.prefix import find_wine, run_prefix
-from depfix.verify.traces import read_trace
-from depfix.verify.watching import read_wine_log
-from depfix.verify.wine_run import WineRun, native_only
+from depfix.trial.clean import ODD, PLAIN, Copied, Copy, copy_dist, remove_folder, windows_environment
+from depfix.trial.compare import compare
+from depfix.trial.display import Display, has_xvfb, hidden_display, screenshot
+from depfix.trial.failures import CannotRunError, UnfitChoiceError, UnknownProgramError
+from depfix.trial.judge import Seen, judged
+from depfix.trial.observed import Places, key, load
+from depfix.trial.prefix import find_wine, run_prefix
+from depfix.trial.traces import read_trace
+from depfix.trial.watching import read_wine_log
+from depfix.trial.wine_run import WineRun, native_only
 
 _TEMPORARY = "/temp/"
 
@@ -220,7 +220,7 @@ def _finished(raw: _Raw, copy: Copy) -> _Raw:
 
 
 def _on_windows(dist: Dist, order: Order, settings: Settings) -> _Raw:
-    from depfix.verify.windows_debug import run_debugged
+    from depfix.trial.windows_debug import run_debugged
 
     top = tempfile.mkdtemp(prefix="depfix-")
     try:

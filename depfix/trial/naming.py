@@ -11,7 +11,7 @@ from depfix.knowledge.stdlib import stdlib_modules
 from depfix.knowledge.tables import vc_runtimes
 from depfix.model.finding import Confidence
 from depfix.model.names import base_name
-from depfix.verify.messages import Frame, Hit
+from depfix.trial.messages import Frame, Hit
 
 _VERSIONS = tuple((3, minor) for minor in range(8, 15))
 _NO_FILE = "2"

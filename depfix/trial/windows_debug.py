@@ -16,7 +16,7 @@ from ctypes import wintypes
 from typing import Any
 
 from depfix.model.run import Ended, Order
-from depfix.verify.running import AS_ON_A_CONSOLE, Streams, watch
+from depfix.trial.running import AS_ON_A_CONSOLE, Streams, watch
 
 _EXCEPTION, _CREATE_PROCESS, _EXIT_PROCESS, _LOAD_DLL = 1, 3, 5, 6  # DEBUG_EVENT.dwDebugEventCode
 _DEBUG_PROCESS, _NEW_GROUP, _NO_WINDOW = 0x1, 0x200, 0x08000000  # process creation flags

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from depfix.model.run import Ended, Order
-from depfix.verify.prefix import Wine, base_environment, stop_all
-from depfix.verify.running import AS_ON_A_CONSOLE, Streams, has_ended, reap, watch
-from depfix.verify.watching import CHANNELS, split_log
+from depfix.trial.prefix import Wine, base_environment, stop_all
+from depfix.trial.running import AS_ON_A_CONSOLE, Streams, has_ended, reap, watch
+from depfix.trial.watching import CHANNELS, split_log
 
 _GLANCE = 0.05  # seconds between looks at a process
 _AFTER_END = 5.0  # seconds that its children may hold the pipes

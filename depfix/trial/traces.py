@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from depfix.dist.tree import Tree
 from depfix.model.names import base_name, fold
 from depfix.model.run import Load, Observed, Sought
-from depfix.verify.failures import TraceNotReadError
-from depfix.verify.observed import Places, load, root_of
-from depfix.verify.watching import looks_like_wine, read_wine_log, wine_paths
+from depfix.trial.failures import TraceNotReadError
+from depfix.trial.observed import Places, load, root_of
+from depfix.trial.watching import looks_like_wine, read_wine_log, wine_paths
 
 _LARGEST = 1 << 30  # bytes
 _LONGEST_CELL = 1 << 20

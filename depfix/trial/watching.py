@@ -11,7 +11,7 @@ import re
 
 from depfix.model.names import base_name, fold
 from depfix.model.run import Observed, Sought, Unresolved
-from depfix.verify.observed import Places, load
+from depfix.trial.observed import Places, load
 
 # What is wanted of Wine: loads, what is not found, message boxes, and no advice on what is not implemented.
 CHANNELS = "+loaddll,err+module,warn+module,+msgbox,err+seh,fixme-all"

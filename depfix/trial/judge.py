@@ -12,8 +12,8 @@ from depfix.loader.system import CleanSystem
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.names import base_name, fold
 from depfix.model.run import Comparison, Ended, Load, Observed, Order, Sought
-from depfix.verify.compare import names_in_closure
-from depfix.verify.exits import exit_words
+from depfix.trial.compare import names_in_closure
+from depfix.trial.exits import exit_words
 
 _LAST_LINES = 6
 _LONGEST_LINE = 300
