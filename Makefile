@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Each file of tests in one process, in the order of tests/conftest.py.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo demo-torch test test-fast check bench fidelity vendor clean wine browser shells strace fuzz
+.PHONY: demo demo-torch test test-fast check docs bench fidelity vendor clean wine browser shells strace fuzz
 
 demo: $(STAMP)  ## the main job on small Windows binaries, offline once pip is done
 	$(BIN)/python -m fixtures.demo
@@ -25,7 +25,11 @@ check: $(STAMP)  ## format, lint, types, layers, docs, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(MAKE) docs
 	$(MAKE) test
+
+docs: $(STAMP)  ## the site, English and Chinese, into .site/index.html; any dead link or page without a place is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 bench: $(STAMP)  ## speed against peers in the same run, written to docs/benchmarks.md; ARGS="imports pe" measures parts
 	$(BIN)/python -m fixtures.bench $(ARGS)
@@ -40,7 +44,7 @@ vendor: $(STAMP)  ## the libraries of the HTML report from npm, as depfix/report
 	$(BIN)/python -m fixtures.vendor_page
 
 clean:
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .demo .site .site-pages .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 wine: $(STAMP)
