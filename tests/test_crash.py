@@ -13,6 +13,7 @@ import pytest
 from depfix.model.plan import Action, Plan
 from depfix.model.source import Provider
 from depfix.pipeline import Options, undo
+from depfix.repair import copying
 from depfix.repair.errors import RolledBackError
 from depfix.repair.journal import records, state_folder, unfinished
 from depfix.repair.transaction import apply_plan, locked, undo_repairs
@@ -154,6 +155,13 @@ def test_a_power_cut_at_any_step_of_a_repair(name: str, tmp_path: Path) -> None:
     assert kills(tried, tried.repair, "power cut") >= KILLS[name]
 
 
+@pytest.mark.parametrize("kind", ["kill", "power cut"])
+def test_a_repair_by_threads_that_ends_at_any_step(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copying, "_LARGE", 0)
+    tried = shape("mixed", tmp_path)
+    assert kills(tried, tried.repair, kind) >= KILLS["mixed"]
+
+
 def test_a_power_cut_at_any_step_of_an_undo(tmp_path: Path) -> None:
     tried = shape("mixed", tmp_path)
     assert kills(tried, tried.undo, "power cut", before=tried.repair) >= 20
@@ -187,9 +195,13 @@ def test_kills_of_a_recovery_after_a_killed_undo(tmp_path: Path) -> None:
     assert kills(tried, tried.recover, before=undone_halfway) >= 5
 
 
-@pytest.mark.parametrize("name", ["mixed", "links"])
-def test_ctrl_c_at_any_step_and_at_all_after_it(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "threads"), [("mixed", False), ("mixed", True), ("links", False)])
+def test_ctrl_c_at_any_step_and_at_all_after_it(
+    name: str, threads: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever keeps pressing Ctrl-C breaks nothing: the dist is put back, at the latest by the next start."""
+    if threads:
+        monkeypatch.setattr(copying, "_LARGE", 0)
     tried = shape(name, tmp_path)
 
     def pressed() -> None:

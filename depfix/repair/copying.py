@@ -12,14 +12,19 @@ import hashlib
 import os
 import stat
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from depfix.model.content import openable
 from depfix.model.plan import Action
+from depfix.repair.disk import uninterrupted
 from depfix.repair.errors import RolledBackError
 
 _CHUNK = 1 << 20
+_THREADS = 4
+_LARGE = 1_000_000  # bytes of a file that a thread of its own hashes while others are copied; for less it does not pay
 _FICLONE = 0x40049409  # ioctl_ficlone(2) https://man7.org/linux/man-pages/man2/ioctl_ficlone.2.html
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
 _WRITE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
@@ -46,7 +51,28 @@ class Copier:
     def __init__(self, link: bool, copied: Copied) -> None:
         self._links = link
         self._clones: dict[int, bool] = {}  # by the device of the source
-        self._copied = copied
+        self._tell = copied
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def bring_all(self, rows: Sequence[tuple[Action, str]]) -> Generator[Staged, None, None]:
+        """Bring each action's file to its target, as `bring`, in their order; large ones in threads meanwhile.
+
+        Whoever does not take them all closes this: then no thread writes any more.
+        """
+        pool = ThreadPoolExecutor(_THREADS)
+        try:
+            large = {target: pool.submit(self.bring, action, target) for action, target in rows if action.size > _LARGE}
+            for action, target in rows:
+                yield large[target].result() if target in large else self.bring(action, target)
+        finally:
+            self._stopped = True
+            with uninterrupted():
+                pool.shutdown(cancel_futures=True)
+
+    def _copied(self, files: int, size: int) -> None:
+        with self._lock:
+            self._tell(files, size)
 
     def bring(self, action: Action, target: str) -> Staged:
         """Bring what an action writes to `target`, which must not exist, and return what it is.
@@ -112,14 +138,15 @@ class Copier:
 
     def _clones_from(self, reading: int, target: str, status: os.stat_result) -> bool:
         """Return True if files of the source's device can be cloned to the target's; one of each device is tried."""
-        if status.st_dev not in self._clones:
-            writing = os.open(target, _WRITE, 0o600)
-            try:
-                self._clones[status.st_dev] = _clone(reading, writing)
-            finally:
-                os.close(writing)
-                os.unlink(target)
-        return self._clones[status.st_dev]
+        with self._lock:
+            if status.st_dev not in self._clones:
+                writing = os.open(target, _WRITE, 0o600)
+                try:
+                    self._clones[status.st_dev] = _clone(reading, writing)
+                finally:
+                    os.close(writing)
+                    os.unlink(target)
+            return self._clones[status.st_dev]
 
     def _hash(self, reading: int, writing: int = -1) -> tuple[str, int]:
         """Return the SHA-256 and the size of what is read, written to another file on the way if one is given."""
@@ -127,6 +154,8 @@ class Copier:
         size = 0
         wanted = min(_CHUNK, os.fstat(reading).st_size + 1)
         while chunk := os.read(reading, wanted):
+            if self._stopped:  # by what befell another file
+                raise InterruptedError
             digest.update(chunk)
             size += len(chunk)
             if writing >= 0:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -156,15 +156,16 @@ def _stage(root: str, folder: Path, plan: Plan, copier: Copier) -> Journal:
     steps = []
     folders: dict[str, None] = {}
     place = str(folder)
-    for number, action in enumerate(plan.actions):
-        target = targets(action.destination)
-        name = f"new-{number}"
-        staged = copier.bring(action, os.path.join(place, name))
-        backup = f"old-{number}" if os.path.lexists(target) else ""
-        if backup:
-            keep_attributes(target, os.path.join(place, name))
-        steps.append(Step(action.destination, name, staged.sha256, staged.size, backup, staged.linked))
-        folders.update(dict.fromkeys(_missing_folders(root, action.destination, folders)))
+    wanted = [(action, os.path.join(place, f"new-{number}")) for number, action in enumerate(plan.actions)]
+    with closing(copier.bring_all(wanted)) as brought:
+        for number, (action, staged) in enumerate(zip(plan.actions, brought, strict=True)):
+            target = targets(action.destination)
+            name = f"new-{number}"
+            backup = f"old-{number}" if os.path.lexists(target) else ""
+            if backup:
+                keep_attributes(target, os.path.join(place, name))
+            steps.append(Step(action.destination, name, staged.sha256, staged.size, backup, staged.linked))
+            folders.update(dict.fromkeys(_missing_folders(root, action.destination, folders)))
     touched = {os.path.dirname(name) or "." for name in (*(step.destination for step in steps), *folders)}
     times = {name: os.stat(place_in(root, name)).st_mtime_ns for name in sorted(touched - folders.keys())}
     return Journal(
