@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from depfix.api.auditing import Audit, audit
     from depfix.api.baselines import Baseline, read_baseline, without_accepted
     from depfix.api.choices import Choices
+    from depfix.api.doctoring import doctor
+    from depfix.api.locating import dists_in, locate
     from depfix.api.machine import Environments, environments, explain, rules, targets
     from depfix.api.repairing import apply, plan_repair, read_plan, recover, repairs, undo
     from depfix.api.scanning import assess, diff, scan, tree, why
@@ -52,8 +54,11 @@ __all__ = [
     "audit",
     "diagnose",
     "diff",
+    "dists_in",
+    "doctor",
     "environments",
     "explain",
+    "locate",
     "plan_repair",
     "read_baseline",
     "read_log",
@@ -75,6 +80,8 @@ _PLACES = {
     "api.auditing": "Audit audit",
     "api.baselines": "Baseline read_baseline without_accepted",
     "api.choices": "Choices",
+    "api.doctoring": "doctor",
+    "api.locating": "dists_in locate",
     "api.machine": "Environments environments explain rules targets",
     "api.repairing": "apply plan_repair read_plan recover repairs undo",
     "api.scanning": "assess diff scan tree why",

@@ -53,7 +53,8 @@ def test_no_such_folder(cli: Run, tmp_path: Path, command: str) -> None:
 
 @pytest.mark.parametrize("command", ["scan", "repair", "undo"])
 def test_a_file_instead_of_a_folder(cli: Run, broken: Path, command: str) -> None:
-    refused(cli(command, broken / "app.exe"), "is a file, not a folder", "hint: ", str(broken))
+    (broken / "notes.md").write_text("notes")
+    refused(cli(command, broken / "notes.md"), "is a file, not a folder", "hint: ", str(broken))
 
 
 @pytest.mark.parametrize("command", ["scan", "repair"])

@@ -42,6 +42,7 @@ COMMANDS = (
     "cache info",
     "cache clear",
     "explain",
+    "doctor",
     "nuitka-plugin",
     "completion",
 )

@@ -13,10 +13,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import pytest
 import tree_sitter
 import tree_sitter_powershell
 
+from depfix.cli.main import cli as cli_group
 from depfix.knowledge.rules import rules
 from depfix.knowledge.targets import targets
 from tests.conftest import Cli
@@ -30,7 +32,9 @@ def place(tmp_path: Path) -> Path:
     """A folder to type in, with a dist, a folder with a space in its name, and a file."""
     for name in ("main.dist", "my wheels", "other"):
         (tmp_path / "here" / name).mkdir(parents=True)
-    (tmp_path / "here" / "notes.txt").touch()
+    for name in ("notes.txt", "main.dist/app.exe", "main.dist/Core.dll", "main.dist/pkg/core.pyd"):
+        (tmp_path / "here" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "here" / name).touch()
     return tmp_path / "here"
 
 
@@ -110,6 +114,14 @@ def bash(place: Path) -> Iterator[Typist]:
         ("depfix scan x --entry no", ["file,no"]),
         ("depfix scan --fail-on w", ["plain,warning"]),
         ("depfix completion p", ["plain,powershell"]),
+        ("depfix doctor --format j", ["plain,json"]),
+        ("depfix do", ["plain,doctor"]),
+        ("depfix why main.dist co", ["plain,Core.dll", "plain,core.pyd"]),
+        ("depfix tree main.dist zz", []),
+        ("depfix verify main.dist --exe a", ["plain,app.exe"]),
+        ("depfix repair main.dist --from-plan no", ["file,no"]),
+        ("depfix undo main", ["dir,main"]),
+        ("depfix envs ma", ["dir,ma"]),
         ("depfix no-such-command --", ["plain,--version", "plain,--help"]),
     ],
 )
@@ -130,6 +142,27 @@ def test_environments_of_this_machine_are_offered(place: Path, make_conda: Calla
     assert offered(place, asked) == ["plain,app"]
     assert offered(place, asked | {"COMP_WORDBREAKS": " "}) == ["plain,conda:app"]
     assert "plain,conda:app" in offered(place, asked | {"COMP_LINE": "depfix scan x --env "})
+
+
+def test_every_value_that_can_be_offered_is() -> None:
+    free = {"depth", "first", "arguments", "timeout", "alive", "expect", "language"}
+    assert {name for name, parameter in _parameters(cli_group) if not _offers(parameter)} == free
+
+
+def _parameters(command: click.Command) -> Iterator[tuple[str, click.Parameter]]:
+    context = click.Context(command)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from _parameters(found)
+    yield from ((str(parameter.name), parameter) for parameter in command.params)
+
+
+def _offers(parameter: click.Parameter) -> bool:
+    """Return True if a shell is given something for it: by its type, by a function of ours, or none is needed."""
+    flag = isinstance(parameter, click.Option) and parameter.is_flag
+    return flag or isinstance(parameter.type, click.Choice) or parameter._custom_shell_complete is not None
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import click
 from depfix.cli.baselines import opened_baseline, tell_gone, write_baseline
 from depfix.cli.completing import complete_files, complete_folders, complete_formats
 from depfix.cli.exits import CLEAN, FINDINGS
-from depfix.cli.options import baseline_options, choices, environment_option, scan_options
+from depfix.cli.options import baseline_options, choices, environment_option, scan_options, whole_folder
 from depfix.cli.terminal import ProgressBar, hint, print_lines, tell
 from depfix.cli.unfinished import warn_if_unfinished
 from depfix.errors import DepfixError
@@ -35,7 +35,14 @@ _OPTIONS = {
 
 
 @click.command()
-@click.argument("dists", nargs=-1, type=click.Path(path_type=str), metavar="DIST...", shell_complete=complete_folders)
+@click.argument(
+    "dists",
+    nargs=-1,
+    type=click.Path(path_type=str),
+    callback=whole_folder,
+    metavar="DIST...",
+    shell_complete=complete_folders,
+)
 @click.option(
     "--config",
     metavar="FILE",

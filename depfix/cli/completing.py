@@ -15,6 +15,8 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+_MOST_FOLDERS = 5_000
+_MOST_NAMES = 200
 Complete: TypeAlias = "Callable[[click.Context, click.Parameter, str], list[CompletionItem]]"
 
 
@@ -80,6 +82,22 @@ def complete_formats(typed: str) -> Iterator[tuple[str, str]]:
     yield from ((name, "") for name in form_names() if name.startswith(typed))
 
 
+def complete_libraries(context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Offer the DLLs and extension modules of the dist that was typed before."""
+    from click.shell_completion import CompletionItem
+
+    names = _file_names(_dist(context), (".dll", ".pyd"))
+    return [CompletionItem(name) for name in names if name.lower().startswith(typed.lower())][:_MOST_NAMES]
+
+
+def complete_programs(context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Offer the programs of the dist that was typed before."""
+    from click.shell_completion import CompletionItem
+
+    names = _file_names(_dist(context), (".exe",), most_folders=1)
+    return [CompletionItem(name) for name in names if name.lower().startswith(typed.lower())]
+
+
 def complete_files(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
     """Let the shell offer files."""
     from click.shell_completion import CompletionItem
@@ -92,6 +110,20 @@ def complete_folders(_context: click.Context, _parameter: click.Parameter, typed
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(typed, type="dir")]
+
+
+def _dist(context: click.Context) -> str:
+    """Return the dist that was typed before; where an option waits for its value, click has not sorted it in yet."""
+    folders = (word for word in context.args if os.path.isdir(word))
+    return str(context.params.get("dist") or next(folders, ""))
+
+
+def _file_names(folder: str, suffixes: tuple[str, ...], most_folders: int = _MOST_FOLDERS) -> list[str]:
+    """Return the base names of files below a folder that end so, each once."""
+    found: set[str] = set()
+    for _, (_, _, files) in zip(range(most_folders), os.walk(folder), strict=False):
+        found.update(name for name in files if name.lower().endswith(suffixes))
+    return sorted(found)
 
 
 def _folders(typed: str) -> Iterator[str]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from depfix.cli.options import choices, environment_option, format_option, no_cache_option, output_option
+from depfix.cli.completing import complete_files, complete_folders
+from depfix.cli.options import choices, environment_option, format_option, no_cache_option, output_option, whole_folder
 from depfix.cli.terminal import ProgressBar, check_outputs, emit, print_lines, tell, write_report
 from depfix.errors import LogNotReadError
 
@@ -21,10 +22,25 @@ _A_NAME = re.compile(r"(?:[A-Za-z]:)?(?:[^\s:*?\"<>|]+\.[A-Za-z]{2,5}|[^\n:*?\"<
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("log", required=False, default=_STDIN)
-@click.option("--dist", metavar="DIST", default="", help="The folder of the program that failed: tells the exact file.")
+@click.argument("log", required=False, default=_STDIN, shell_complete=complete_files)
+@click.option(
+    "--dist",
+    type=click.Path(path_type=str),
+    callback=whole_folder,
+    metavar="DIST",
+    default="",
+    shell_complete=complete_folders,
+    help="The folder of the program that failed: tells the exact file.",
+)
 @environment_option
-@click.option("--entry", "entries", multiple=True, metavar="FILE", help="The program's own script. Repeatable.")
+@click.option(
+    "--entry",
+    "entries",
+    multiple=True,
+    metavar="FILE",
+    shell_complete=complete_files,
+    help="The program's own script. Repeatable.",
+)
 @no_cache_option
 @format_option
 @output_option

@@ -9,7 +9,7 @@ import click
 
 from depfix.cli.completing import complete_folders
 from depfix.cli.exits import exit_code
-from depfix.cli.options import choices, environment_option, output_option, shared_options
+from depfix.cli.options import choices, environment_option, output_option, shared_options, whole_folder
 from depfix.cli.terminal import ProgressBar, check_outputs, emit, print_lines
 
 if TYPE_CHECKING:
@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("old", type=click.Path(path_type=str), metavar="OLD", shell_complete=complete_folders)
-@click.argument("new", type=click.Path(path_type=str), metavar="NEW", shell_complete=complete_folders)
+@click.argument(
+    "old", type=click.Path(path_type=str), callback=whole_folder, metavar="OLD", shell_complete=complete_folders
+)
+@click.argument(
+    "new", type=click.Path(path_type=str), callback=whole_folder, metavar="NEW", shell_complete=complete_folders
+)
 @environment_option
 @shared_options
 @click.option("--no-findings", is_flag=True, help="Do not scan the two: quicker.")

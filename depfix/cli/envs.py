@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import click
 
+from depfix.cli.completing import complete_folders
+from depfix.cli.options import whole_folder
 from depfix.cli.terminal import hint, print_lines, print_text
 from depfix.model.shell import quoted
 
 
 @click.command()
-@click.argument("dist", required=False, default="")
+@click.argument(
+    "dist",
+    type=click.Path(path_type=str),
+    callback=whole_folder,
+    metavar="[DIST]",
+    required=False,
+    default="",
+    shell_complete=complete_folders,
+)
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="The form."
 )

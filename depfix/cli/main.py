@@ -13,6 +13,7 @@ from depfix.cli.terminal import hint, tell
 from depfix.cli.version import print_version
 from depfix.errors import DepfixError
 
+_LIKE_WORDS = ("-?", "-V")  # options of other tools
 _COMMANDS = {
     "scan": "depfix.cli.scan:scan",
     "repair": "depfix.cli.repair:repair",
@@ -26,6 +27,7 @@ _COMMANDS = {
     "envs": "depfix.cli.envs:envs",
     "cache": "depfix.cli.cache:cache",
     "explain": "depfix.cli.explain:explain",
+    "doctor": "depfix.cli.doctor:doctor",
     "nuitka-plugin": "depfix.cli.plugin:nuitka_plugin",
     "completion": "depfix.cli.completion:completion",
 }
@@ -33,6 +35,15 @@ _COMMANDS = {
 
 class LateGroup(click.Group):
     """Imports a command when it is asked for, so that each starts as quickly as it can alone."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the words of a command line; if the first is no command, perhaps in another order."""
+        is_word = bool(args) and (not args[0].startswith("-") or args[0] in _LIKE_WORDS)
+        if is_word and args[0] not in _COMMANDS and not ctx.resilient_parsing:
+            from depfix.cli.understanding import understood
+
+            args = understood(args, self.list_commands(ctx))
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
@@ -47,7 +58,12 @@ class LateGroup(click.Group):
         return super().get_command(ctx, cmd_name)
 
 
-@click.group(cls=LateGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LateGroup,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.option(
     "--version",
     is_flag=True,
@@ -56,7 +72,8 @@ class LateGroup(click.Group):
     callback=print_version,
     help="Show the version, those of the tables of facts, and the extensions.",
 )
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Find and repair what a frozen Python program for Windows lacks.
 
     \b
@@ -69,6 +86,10 @@ def cli() -> None:
 
     Exit codes: 0 clean, 1 findings, 2 wrong usage or input, 3 depfix could not do its work, 4 a repair was rolled back.
     """
+    if context.invoked_subcommand is None:
+        from depfix.cli.welcome import welcome
+
+        welcome(context)
 
 
 def main() -> None:
@@ -86,7 +107,10 @@ def main() -> None:
         tell(" interrupted; nothing was left half done", "stopped:", "yellow")
         sys.exit(INTERRUPTED)
     except click.ClickException as error:
+        from depfix.cli.understanding import usage_hint
+
         error.show()
+        usage_hint(error)
         sys.exit(USAGE)
     except BrokenPipeError:
         sys.stderr.close()

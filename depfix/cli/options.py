@@ -23,7 +23,31 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-dist_argument = click.argument("dist", type=click.Path(path_type=str), metavar="DIST", shell_complete=complete_folders)
+
+def whole_folder(context: click.Context, _parameter: click.Parameter, given: str | tuple[str, ...]) -> Any:
+    """Return the folder of a program, or the folders, for what leads to one; it is told if that is another.
+
+    Raises NotADistError for what surely is something else.
+    """
+    if context.resilient_parsing:
+        return given
+    return tuple(map(_folder, given)) if isinstance(given, tuple) else _folder(given)
+
+
+def _folder(given: str) -> str:
+    from depfix.api.locating import is_plain, locate
+
+    if not given or is_plain(given):
+        return given
+    located = locate(given)
+    if located.note:
+        tell(f" {located.note}", "note:", "cyan")
+    return located.path
+
+
+dist_argument = click.argument(
+    "dist", type=click.Path(path_type=str), metavar="DIST", callback=whole_folder, shell_complete=complete_folders
+)
 environment_option = click.option(
     "--env",
     "environments",

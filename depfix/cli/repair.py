@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from depfix.cli.baselines import opened_baseline
+from depfix.cli.completing import complete_files
 from depfix.cli.exits import exit_code, fails
 from depfix.cli.options import (
     baseline_option,
@@ -45,10 +46,18 @@ if TYPE_CHECKING:
 @environment_option
 @scan_options
 @click.option("--dry-run", is_flag=True, help="Show the whole plan and change nothing.")
-@click.option("--plan", "plan_file", metavar="FILE", default="", help="Write the plan as JSON to a file.")
+@click.option(
+    "--plan",
+    "plan_file",
+    metavar="FILE",
+    default="",
+    shell_complete=complete_files,
+    help="Write the plan as JSON to a file.",
+)
 @click.option(
     "--from-plan",
     metavar="FILE",
+    shell_complete=complete_files,
     default="",
     help="Carry out exactly this plan, without an environment; refused if DIST or a source has changed since.",
 )

@@ -6,19 +6,21 @@ from typing import Any
 
 import click
 
-from depfix.cli.options import choices, dist_argument, scan_options
+from depfix.cli.completing import complete_libraries
+from depfix.cli.options import choices, dist_argument, output_option, scan_options
 from depfix.cli.terminal import ProgressBar, check_outputs, emit, print_lines
+from depfix.cli.understanding import in_order
 
 
 @click.command()
 @dist_argument
-@click.argument("name", metavar="[FILE]", required=False, default="")
+@click.argument("name", metavar="[FILE]", shell_complete=complete_libraries, required=False, default="")
 @scan_options
 @click.option("--depth", type=click.IntRange(min=0), metavar="N", help="Show so many levels only.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="The form."
 )
-@click.option("-o", "--output", metavar="FILE", default="", help="Write the tree to a file instead.")
+@output_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def tree(dist: str, name: str, depth: int | None, **values: Any) -> None:
     """Show what DIST needs as a tree, from the program down, or from FILE alone.
@@ -29,6 +31,7 @@ def tree(dist: str, name: str, depth: int | None, **values: Any) -> None:
     from depfix.reports.text import plain
     from depfix.reports.tree import tree_json, tree_lines
 
+    dist, name = in_order(dist, name)
     check_outputs(values["output"])
     with ProgressBar(values["quiet"]) as show:
         graph, tops = scanning.tree(dist, name, **choices(values, show))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from depfix.cli.completing import complete_files, complete_folders, complete_programs
 from depfix.cli.exits import exit_code
 from depfix.cli.options import choices, dist_argument, format_option, report_options, scan_options
 from depfix.cli.terminal import (
@@ -35,7 +36,13 @@ _OF_TRIAL = ("exe", "timeout", "expect", "cwd", "odd_path", "language", "link", 
 @click.command(context_settings={"ignore_unknown_options": False})
 @dist_argument
 @click.argument("arguments", metavar="[-- ARGS]", nargs=-1, type=click.UNPROCESSED)
-@click.option("--exe", metavar="NAME", default="", help="Which program, if there are several in DIST.")
+@click.option(
+    "--exe",
+    metavar="NAME",
+    default="",
+    shell_complete=complete_programs,
+    help="Which program, if there are several in DIST.",
+)
 @click.option(
     "--timeout",
     type=click.FloatRange(min=1),
@@ -55,6 +62,7 @@ _OF_TRIAL = ("exe", "timeout", "expect", "cwd", "odd_path", "language", "link", 
 @click.option(
     "--cwd",
     metavar="WHERE",
+    shell_complete=complete_folders,
     default="dist",
     show_default=True,
     help="The current directory: dist (as after a double click), elsewhere (the user's folder), or a folder.",
@@ -67,10 +75,26 @@ _OF_TRIAL = ("exe", "timeout", "expect", "cwd", "odd_path", "language", "link", 
     help="The language of Wine's Windows, such as zh_CN: decides the code page that files are read in.",
 )
 @click.option("--link", is_flag=True, help="Hard-link DLLs instead of copying them; it is checked that they stay.")
-@click.option("--prefix", metavar="DIR", default="", help="Keep the Wine prefix here; all that runs in it is ended.")
-@click.option("--screenshot", metavar="FILE", default="", help="Save a picture of the screen as PNG (needs Xvfb).")
 @click.option(
-    "--trace", metavar="FILE", default="", help="Run nothing; read Wine's log, dlltracer's output or CSV of Procmon."
+    "--prefix",
+    metavar="DIR",
+    default="",
+    shell_complete=complete_folders,
+    help="Keep the Wine prefix here; all that runs in it is ended.",
+)
+@click.option(
+    "--screenshot",
+    metavar="FILE",
+    default="",
+    shell_complete=complete_files,
+    help="Save a picture of the screen as PNG (needs Xvfb).",
+)
+@click.option(
+    "--trace",
+    metavar="FILE",
+    default="",
+    shell_complete=complete_files,
+    help="Run nothing; read Wine's log, dlltracer's output or CSV of Procmon.",
 )
 @click.option("--no-compare", is_flag=True, help="Do not compare with what a scan finds: quicker.")
 @scan_options

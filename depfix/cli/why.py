@@ -6,13 +6,15 @@ from typing import Any
 
 import click
 
+from depfix.cli.completing import complete_libraries
 from depfix.cli.options import choices, dist_argument, environment_option, scan_options
 from depfix.cli.terminal import ProgressBar, print_lines
+from depfix.cli.understanding import in_order
 
 
 @click.command()
 @dist_argument
-@click.argument("name")
+@click.argument("name", shell_complete=complete_libraries)
 @environment_option
 @scan_options
 @click.option("--all", "everything", is_flag=True, help="Show every chain, not only the shortest ten.")
@@ -22,6 +24,7 @@ def why(dist: str, name: str, everything: bool, **values: Any) -> None:
     from depfix.api import scanning
     from depfix.reports.chains import chain_lines
 
+    dist, name = in_order(dist, name)
     with ProgressBar(values["quiet"]) as show:
         found = scanning.why(dist, name, **choices(values, show))
     print_lines(chain_lines(name, found, None if everything else 10))

@@ -29,7 +29,7 @@ _PYINSTALLER = (
     "it is a PyInstaller onefile program, which unpacks itself into a temporary folder at each start: "
     "build it with --onedir and scan that folder"
 )
-_UPX = "it is packed with UPX, so that what is inside cannot be read: unpack it first (upx -d), or build it without UPX"
+UPX = "it is packed with UPX, so that what is inside cannot be read: unpack it first (upx -d), or build it without UPX"
 _PY2EXE = (
     "it is a py2exe program that keeps DLLs in itself and loads them from memory: "
     "build it with bundle_files=3 and scan that folder"
@@ -51,7 +51,7 @@ def recognise_packed(tree: Tree, program: str) -> str:
     if _is_nuitka_onefile(pe):
         return _NUITKA
     if _has_sections(pe, _SECTIONS_OF_UPX):
-        return _UPX
+        return UPX
     archive = open_zip(pe.data)
     if archive is not None and _has_py2exe_script(pe):
         return _PY2EXE if any(fold(name).endswith((".pyd", ".dll")) for name in archive.members) else ""

@@ -1,0 +1,20 @@
+"""What a user can give in the place of a dist that is none, and what to give instead."""
+
+from __future__ import annotations
+
+from depfix.errors import InputError
+
+
+class NotADistError(InputError):
+    """The path is no folder of a frozen program: `what` says what it is instead, `advice` what to do."""
+
+    def __init__(self, path: str, what: str, advice: str) -> None:
+        super().__init__(path, what, advice)
+        self.path, self.what, self.advice = path, what, advice
+
+    def __str__(self) -> str:
+        return f"{self.path} is {self.what}"
+
+    @property
+    def hint(self) -> str:
+        return self.advice
