@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 _STATEMENT = re.compile(rb"(?:^|[\n;:])[ \t]*(?:import|from)\b")
+# A glance, with a letter to look for at the front, then a look.
 _MAY_BE_OPTION = tuple(re.compile(quote + rb"--?[A-Za-z][^'\"\n]*['\"]\s*,") for quote in (b"'", b'"'))
 _STREAM = rb"sys\.std(?:out|err|in)\b"
 _OPTION = rb"['\"]--?[A-Za-z][^'\"\n]*['\"]\s*,\s*(?:#[^\n]*\s*)*[rRuUfFbB]{0,2}['\"]"  # in a list, before its value
@@ -70,7 +71,7 @@ class _Block:
 
 def may_give_options(data: bytes) -> bool:
     """Return True if a source may have an option in a list, before its value."""
-    return any(one.search(data) for one in _MAY_BE_OPTION)
+    return any(one.search(data) for one in _MAY_BE_OPTION) and re.search(_OPTION, data) is not None
 
 
 def outline(data: bytes, *, keeps_names: bool) -> bytes | None:
