@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Each file of tests in one process, in the order of tests/conftest.py.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo demo-torch test test-fast check docs bench fidelity vendor clean wine browser shells strace fuzz
+.PHONY: demo demo-torch test test-fast check docs bench fidelity release-check zipapp vendor clean wine browser shells strace fuzz
 
 demo: $(STAMP)  ## the main job on small Windows binaries, offline once pip is done
 	$(BIN)/python -m fixtures.demo
@@ -39,6 +39,12 @@ fidelity: $(STAMP) wine  ## repair rate, ablation and silence on real packages, 
 
 fuzz: $(STAMP)  ## broken and hostile input for every reader, three minutes; hours with ARGS="--minutes 600"
 	$(BIN)/python -m fixtures.fuzz $(ARGS)
+
+release-check: $(STAMP)  ## everything that a release goes through but the upload; ARGS="--dirty" for a tree with changes
+	$(BIN)/python -m fixtures.release.check $(ARGS)
+
+zipapp: $(STAMP)  ## depfix as one file in dist/, for this Python; ARGS="--platform win_amd64 --python 3.12" for another
+	$(BIN)/python -m fixtures.release.zipapp $(ARGS)
 
 vendor: $(STAMP)  ## the libraries of the HTML report from npm, as depfix/reports/page/vendor/libraries.tsv says
 	$(BIN)/python -m fixtures.vendor_page

@@ -119,7 +119,8 @@ def _content(source: str, made: str) -> PlanContent:
 def _shared(one: bytes, other: bytes) -> int:
     """Return how many bytes at their start are the same."""
     low, high = 0, min(len(one), len(other))
-    left, right = memoryview(one), memoryview(other)
+    left = memoryview(one)  # two statements: Nuitka 4.3.3 fails on a tuple of these calls
+    right = memoryview(other)
     while low < high:
         middle = (low + high + 1) // 2
         if left[low:middle] == right[low:middle]:
