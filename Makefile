@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Each file of tests in one process, in the order of tests/conftest.py.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo demo-torch test test-fast check docs bench fidelity release-check zipapp vendor clean wine browser shells strace fuzz
+.PHONY: demo demo-torch test test-fast check docs bench fidelity windows frozen release-check zipapp vendor clean wine browser shells strace fuzz
 
 demo: $(STAMP)  ## the main job on small Windows binaries, offline once pip is done
 	$(BIN)/python -m fixtures.demo
@@ -40,6 +40,12 @@ fidelity: $(STAMP) wine  ## repair rate, ablation and silence on real packages, 
 fuzz: $(STAMP)  ## broken and hostile input for every reader, three minutes; hours with ARGS="--minutes 600"
 	$(BIN)/python -m fixtures.fuzz $(ARGS)
 
+windows: $(STAMP) wine  ## the core's tests in the real Windows CPython, under Wine; they are part of `make test`
+	$(BIN)/python -m pytest tests/test_windows.py
+
+frozen: $(STAMP) wine  ## depfix frozen by Nuitka for Windows, completed and audited by depfix, in .frozen/; a quarter of an hour at first
+	$(BIN)/python -m fixtures.frozen .frozen
+
 release-check: $(STAMP)  ## everything that a release goes through but the upload; ARGS="--dirty" for a tree with changes
 	$(BIN)/python -m fixtures.release.check $(ARGS)
 
@@ -50,7 +56,7 @@ vendor: $(STAMP)  ## the libraries of the HTML report from npm, as depfix/report
 	$(BIN)/python -m fixtures.vendor_page
 
 clean:
-	rm -rf $(VENV) .demo .site .site-pages .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .demo .frozen .site .site-pages .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 wine: $(STAMP)

@@ -42,7 +42,7 @@ from depfix.knowledge.rules import rule, scan_rules
 from depfix.knowledge.targets import default_target, target_named
 from depfix.loader.system import CleanSystem
 from depfix.model.finding import Confidence, Finding, Severity
-from depfix.model.names import unsafe_name
+from depfix.model.names import plain_path, unsafe_name
 from depfix.model.plan import Action, Plan
 from depfix.model.report import DistSummary, EnvironmentSummary, OwnSource, Report
 from depfix.repair.plan_writer import plan_file, plan_json
@@ -81,7 +81,7 @@ class Session:
         self._selected = {rule(name).code for name in options.select}
         self._ignored = {rule(name).code for name in options.ignore}
         self.dist = open_dist(path)
-        self._cache = Cache() if options.cache.is_in(self.dist.root) else options.cache
+        self._cache = Cache() if options.cache.is_in(plain_path(self.dist.root)) else options.cache
         python = self.dist.python
         self._entries = tuple(_entry(one) for one in options.entries)
         if options.project and not os.path.isdir(options.project):
@@ -300,7 +300,7 @@ def _rarely_collected() -> Iterator[None]:
 
 
 def environments_of(dist: Dist, environ: Mapping[str, str]) -> tuple[Need, list[tuple[EnvironmentInfo, str]]]:
-    projects = project_folders(os.getcwd(), dist.root)
+    projects = project_folders(os.getcwd(), plain_path(dist.root))
     need = need_of(dist)
     return need, by_fit(list_environments(environ, projects, building_folder(dist)), need)
 
@@ -314,7 +314,7 @@ def need_of(dist: Dist) -> Need:
 
 def _summary(dist: Dist) -> DistSummary:
     return DistSummary(
-        root=dist.root.removeprefix("\\\\?\\"),
+        root=plain_path(dist.root),
         freezer=dist.freezer.value,
         freezer_words=dist.freezer.words,
         python=dist.python.text if dist.python is not None else None,

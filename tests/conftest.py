@@ -40,6 +40,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
 
 
+def not_on_windows(reason: str) -> pytest.MarkDecorator:
+    """Leave a test out on Windows: it is about what only other systems have."""
+    return pytest.mark.skipif(sys.platform == "win32", reason=f"Windows: {reason}")
+
+
+def not_under_wine(reason: str) -> pytest.MarkDecorator:
+    """Leave a test out where Wine stands in for Windows: it is about what Wine does not have."""
+    return pytest.mark.skipif("DEPFIX_WINE" in os.environ, reason=f"Wine: {reason}")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep what depfix keeps between runs to this run of the tests."""

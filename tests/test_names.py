@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ntpath
+
 import pytest
 
-from depfix.model.names import base_name, dll_file_name, fold, unsafe_name
+from depfix.model.names import base_name, dll_file_name, fold, long_path, plain_path, unsafe_name
 
 
 @pytest.mark.parametrize(
@@ -73,3 +75,27 @@ def test_what_windows_would_read_as_something_else_is_unsafe(path: str) -> None:
 )
 def test_what_windows_takes_as_it_is_written_is_safe(path: str) -> None:
     assert unsafe_name(path) == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "long"),
+    [
+        (r"C:\app\main.dist", r"\\?\C:\app\main.dist"),
+        (r"\\server\share\main.dist", r"\\?\UNC\server\share\main.dist"),
+        (r"\\?\C:\app", r"\\?\C:\app"),
+        (r"\\?\UNC\server\share", r"\\?\UNC\server\share"),
+        (r"\\.\C:\app", r"\\.\C:\app"),
+    ],
+)
+def test_a_long_path_is_written_with_a_prefix_and_shown_without(path: str, long: str) -> None:
+    assert long_path(path) == long
+    if not path.startswith((r"\\?", r"\\.")):
+        assert plain_path(long) == path
+        assert ntpath.splitdrive(plain_path(ntpath.join(long, "x")))[0] == ntpath.splitdrive(path)[0]
+
+
+@pytest.mark.parametrize(
+    "path", ["/srv/main.dist", r"C:\app", r"\\server\share", r"\\?\Volume{0}\app", "main.dist", ""]
+)
+def test_other_paths_are_shown_as_they_are(path: str) -> None:
+    assert plain_path(path) == path

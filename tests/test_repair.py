@@ -25,7 +25,7 @@ from depfix.repair.errors import (
     UnsafePathError,
 )
 from depfix.repair.journal import state_folder
-from tests.conftest import DistMaker, Forge, put, snapshot
+from tests.conftest import DistMaker, Forge, not_under_wine, put, snapshot
 from tests.repairing import repair
 
 MakeConda = Callable[..., Path]
@@ -273,9 +273,12 @@ def test_a_damaged_journal_is_told_and_nothing_is_touched(story: tuple[Path, Pat
     assert snapshot(dist) == before
 
 
-@pytest.mark.parametrize(
-    "destination", ["../x.dll", "/x.dll", "a/../../x.dll", "", "C:x.dll", "a\\..\\x.dll", "link/x.dll"]
+LINKED = pytest.param(
+    "link/x.dll", marks=not_under_wine("CreateSymbolicLinkW does nothing in Wine 8, and says that it did")
 )
+
+
+@pytest.mark.parametrize("destination", ["../x.dll", "/x.dll", "a/../../x.dll", "", "C:x.dll", "a\\..\\x.dll", LINKED])
 def test_nothing_is_written_outside_the_dist(story: tuple[Path, Path], tmp_path: Path, destination: str) -> None:
     dist, environment = story
     outside = tmp_path / "outside"

@@ -16,7 +16,7 @@ from depfix.repair.errors import ChangedSinceRepairError, NothingToUndoError, St
 from depfix.repair.journal import records, state_folder
 from depfix.repair.transaction import locked
 from fixtures.crash_lab import Picture, picture
-from tests.conftest import Cli, put
+from tests.conftest import Cli, not_on_windows, put
 from tests.transactions import BIG, action, applied, undone, write
 from tests.transactions import dist as dist
 
@@ -110,6 +110,7 @@ def test_a_journal_that_cannot_be_read_stops_everything(dist: Path, content: str
     assert picture(dist) == before
 
 
+@not_on_windows("no process forks there; tests/windows/test_in_use.py kills one that was started")
 def test_a_file_that_somebody_put_there_after_a_crash_stays(dist: Path, tmp_path: Path) -> None:
     source = write(tmp_path / "s", "s")
     child = os.fork()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from depfix.api.choices import Choices, Path, options_of, texts
 from depfix.knowledge.rules import rule
+from depfix.model.names import plain_path
 from depfix.policy.baseline import Baseline, read_baseline
 from depfix.policy.choosing import dists_of, policy_for
 from depfix.policy.errors import NoDistError, OutputInsideDistError
@@ -151,8 +152,8 @@ def report_folders(dists: Sequence[str], output: str) -> list[str]:
 
     place = os.path.realpath(output)
     for dist in dists:
-        root = os.path.realpath(dist_root(dist))
-        if f"{place}{os.sep}".startswith(f"{root}{os.sep}"):
+        root = os.path.realpath(plain_path(dist_root(dist)))
+        if os.path.normcase(f"{place}{os.sep}").startswith(os.path.normcase(f"{root}{os.sep}")):
             raise OutputInsideDistError(output, dist)
     if len(dists) == 1:
         return [output]

@@ -64,7 +64,9 @@ class Cache:
 
     def is_in(self, folder: str) -> bool:
         """Return True if the file lies in a folder: what is shipped or scanned gets nothing of depfix's own."""
-        return bool(self.path) and self._real.startswith(os.path.realpath(folder).rstrip(os.sep) + os.sep)
+        return bool(self.path) and os.path.normcase(self._real).startswith(
+            os.path.normcase(os.path.realpath(folder).rstrip(os.sep) + os.sep)
+        )
 
     def get(self, key: bytes) -> bytes | None:
         """Return what was put under a key, None if there is nothing."""

@@ -11,7 +11,7 @@ import click
 
 from depfix.cli.completing import complete_files, complete_folders
 from depfix.cli.options import choices, environment_option, format_option, no_cache_option, output_option, whole_folder
-from depfix.cli.terminal import ProgressBar, check_outputs, emit, print_lines, tell, write_report
+from depfix.cli.terminal import ProgressBar, check_outputs, emit, is_terminal, print_lines, tell, write_report
 from depfix.errors import LogNotReadError
 
 _FOUND, _NOTHING = 1, 0
@@ -80,7 +80,7 @@ def _text_of(log: str) -> str:
     from depfix.api.verifying import read_log
 
     if log == _STDIN:
-        if sys.stdin.isatty():
+        if is_terminal(sys.stdin):
             keys = "Ctrl-Z, Enter" if os.name == "nt" else "Ctrl-D"
             tell(f" paste the error text, then {keys}", "diagnose:", "cyan")
         return read_log(sys.stdin.buffer)

@@ -7,6 +7,19 @@ import os
 import click
 
 import depfix
+from depfix.errors import InputError
+
+
+class NoPluginError(InputError):
+    """This depfix is a program of its own, which Nuitka cannot import."""
+
+    def __str__(self) -> str:
+        return "the plugin for Nuitka is not part of this program"
+
+    @property
+    def hint(self) -> str:
+        """What to do next."""
+        return "pip install depfix, in the environment that Nuitka runs in, brings it"
 
 
 @click.command("nuitka-plugin")
@@ -17,4 +30,7 @@ def nuitka_plugin() -> None:
     nuitka --standalone --user-plugin="$(depfix nuitka-plugin)" app.py
     nuitka --standalone --user-plugin="$(depfix nuitka-plugin)" --depfix-repair --depfix-fail-on=error app.py
     """
-    click.echo(os.path.join(os.path.dirname(os.path.abspath(depfix.__file__)), "integrations", "nuitka_plugin.py"))
+    place = os.path.join(os.path.dirname(os.path.abspath(depfix.__file__)), "integrations", "nuitka_plugin.py")
+    if not os.path.isfile(place):
+        raise NoPluginError
+    click.echo(place)

@@ -26,6 +26,7 @@ from depfix.cli.terminal import (
     check_outputs,
     emit,
     hint,
+    is_terminal,
     print_lines,
     tell,
     write_report,
@@ -168,7 +169,7 @@ def _show_plan(report: Report, values: dict[str, Any], *, ask: bool) -> bool:
     if values["form"] == "text" and not values["quiet"] and report.plan is not None:
         if report.plan.actions or report.plan.declined:
             print_lines(plan_lines(report))
-    if ask and sys.stdin.isatty() and values["form"] == "text":
+    if ask and is_terminal(sys.stdin) and values["form"] == "text":
         return click.confirm("copy these files?", default=True, err=True)
     return True
 

@@ -28,13 +28,29 @@ def colours(stream: Any) -> bool:
     """
     if os.environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or (bool(stream.isatty()) and os.environ.get("TERM") != "dumb")
+    return bool(os.environ.get("FORCE_COLOR")) or (is_terminal(stream) and os.environ.get("TERM") != "dumb")
+
+
+def is_terminal(stream: Any) -> bool:
+    """Return True if somebody may sit behind a stream. Windows' NUL is a character device, so `isatty` says yes there.
+
+    Source: Microsoft Learn, "GetConsoleMode" https://learn.microsoft.com/windows/console/getconsolemode
+    """
+    if not stream.isatty():
+        return False
+    if sys.platform == "win32":
+        import ctypes
+        import msvcrt
+
+        handle = ctypes.c_void_p(msvcrt.get_osfhandle(stream.fileno()))
+        return bool(ctypes.windll.kernel32.GetConsoleMode(handle, ctypes.byref(ctypes.c_uint32())))
+    return True
 
 
 def print_lines(lines: Iterable[Line], *, wrap: bool = True) -> None:
     """Print a text report to stdout; on a terminal lines are wrapped to its width, and go on below their text."""
     coloured = colours(sys.stdout)
-    width = _width() if wrap and sys.stdout.isatty() else 0
+    width = _width() if wrap and is_terminal(sys.stdout) else 0
     for line in lines:
         lead, label, text = shown(line.lead), shown(line.label), shown(line.text)
         first, *others = wrapped(lead + label, text, width)
@@ -115,7 +131,7 @@ class ProgressBar:
     """
 
     def __init__(self, quiet: bool) -> None:
-        self._silent = quiet or not sys.stderr.isatty()
+        self._silent = quiet or not is_terminal(sys.stderr)
         self._bars: Any = None
         self._tasks: dict[str, Any] = {}
 

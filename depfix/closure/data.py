@@ -19,7 +19,7 @@ from depfix.imports.texts import concat, is_absolute
 from depfix.imports.uses import DataUse, ImportUse, Strength, Where
 from depfix.imports.values import OWN_FILE, Anchor, Hole, Outer, PackageFolder, Text
 from depfix.imports.walker import absolute_name
-from depfix.model.names import base_name, fold, join, parent, unsafe_name
+from depfix.model.names import base_name, fold, join, parent, plain_path, unsafe_name
 
 _MOST_STEPS = 4  # from module to module, for one path
 _CODE = (".py", ".pyc", ".pyd", ".dll", ".exe")
@@ -229,7 +229,7 @@ def need_of(world: World, place: Place, *, folder: bool) -> DataNeed:
     names = None if place.exact else _pattern(posixpath.normpath(place.tail))
     found = Found()
     for twin in place.twins:
-        found = find_files(twin, place.tail, names, refused=(world.dist.root, *world.project))
+        found = find_files(twin, place.tail, names, refused=(plain_path(world.dist.root), *world.project))
         if found.files or found.reason:
             break
     return DataNeed(place, folder or found.is_folder, found)

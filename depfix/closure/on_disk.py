@@ -84,7 +84,8 @@ def _refusal(place: str, refused: Sequence[str]) -> str:
         return f"{place} is a whole drive or home folder"
     inside = os.path.join(folder, "")
     for one in refused:
-        if os.path.realpath(one) == folder or os.path.join(os.path.realpath(one), "").startswith(inside):
+        real = os.path.normcase(os.path.realpath(one))
+        if real == os.path.normcase(folder) or os.path.join(real, "").startswith(os.path.normcase(inside)):
             return f"{place} is the project itself, or holds the dist"
     return ""
 

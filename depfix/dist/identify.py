@@ -13,7 +13,7 @@ from depfix.dist.tree import FileEntry, FileKind, Tree, read_tree
 from depfix.errors import DistNotFoundError, NoProgramError, NotAFolderError, UnreadableFolderError
 from depfix.model.image import Image, ImageProblem
 from depfix.model.machine import Machine
-from depfix.model.names import fold
+from depfix.model.names import fold, long_path
 from depfix.pe.reader import map_file, read_image
 
 _PYTHON_DLL = re.compile(r"python(\d)(\d{1,4})(t?)(_d)?\.dll")
@@ -105,9 +105,7 @@ def dist_root(path: str) -> str:
     if not os.path.isdir(path):
         raise NotAFolderError(path, os.path.dirname(os.path.abspath(path)))
     root = os.path.abspath(path)
-    if os.name == "nt" and not root.startswith("\\\\"):
-        return "\\\\?\\" + root  # paths of more than 260 characters
-    return root
+    return long_path(root) if os.name == "nt" else root
 
 
 def _near(path: str) -> str:

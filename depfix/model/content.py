@@ -12,6 +12,8 @@ import re
 import stat
 import sys
 
+from depfix.model.names import long_path
+
 _CHUNK = 1 << 20
 LARGEST_TEXT = 64 << 20  # bytes of a source, or of what a package says of itself
 _LONGEST_PATH = 259  # characters, MAX_PATH without the NUL
@@ -22,14 +24,9 @@ POINTER_SIZES = range(64, _LARGEST_POINTER + 1)
 
 
 def openable(path: str) -> str:
-    """Return a path that Windows opens however long it is.
-
-    Source: Microsoft Learn, "Maximum Path Length Limitation"
-    https://learn.microsoft.com/windows/win32/fileio/maximum-file-path-limitation
-    """
-    if sys.platform == "win32":
-        if len(path) > _LONGEST_PATH and not path.startswith("\\\\"):
-            return "\\\\?\\" + os.path.abspath(path)
+    """Return a path that Windows opens however long it is."""
+    if sys.platform == "win32" and len(path) > _LONGEST_PATH:
+        return long_path(os.path.abspath(path))
     return path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+_LONG, _LONG_SHARE = "\\\\?\\", "\\\\?\\UNC\\"
 _LONGEST_PART = 255  # UTF-16 code units
 _NOT_IN_NAMES = frozenset('<>:"|?*')
 _PORTS = (f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789\u00b9\u00b2\u00b3")
@@ -46,6 +47,25 @@ def parent(path: str) -> str:
 def join(folder: str, name: str) -> str:
     """Join two dist-relative parts; an empty folder is the dist itself."""
     return f"{folder}/{name}" if folder else name
+
+
+def long_path(path: str) -> str:
+    """Return an absolute path of Windows, of a drive or a share, in the form that may have more than 260 characters.
+
+    Source: Microsoft Learn, "Maximum Path Length Limitation"
+    https://learn.microsoft.com/windows/win32/fileio/maximum-file-path-limitation
+    """
+    if path.startswith(("\\\\?\\", "\\\\.\\")):
+        return path
+    return _LONG_SHARE + path[2:] if path.startswith("\\\\") else _LONG + path
+
+
+def plain_path(path: str) -> str:
+    """Return a path as people write it, and as others that were not made long compare with it: see `long_path`."""
+    if path.startswith(_LONG_SHARE):
+        return "\\\\" + path.removeprefix(_LONG_SHARE)
+    is_drive = path.startswith(_LONG) and path[5:7] == ":\\"
+    return path.removeprefix(_LONG) if is_drive else path
 
 
 def dll_file_name(asked: str) -> str:

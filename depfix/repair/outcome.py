@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from depfix.model.finding import Finding, Fix
+from depfix.model.names import plain_path
 from depfix.model.plan import Plan
 from depfix.model.report import Verification
 from depfix.repair.planner import Cures, key_of
@@ -30,7 +31,8 @@ def with_fixes(findings: Iterable[Finding], cures: Cures) -> tuple[Finding, ...]
         if action is None:
             found.append(replace(finding, no_fix=cures.reasons.get(key_of(finding), "")))
         else:
-            fix = Fix(action.action, action.source, action.destination, str(action.provider), action.provider.note)
+            source = plain_path(action.source)
+            fix = Fix(action.action, source, action.destination, str(action.provider), action.provider.note)
             found.append(replace(finding, fix=fix))
     return tuple(found)
 

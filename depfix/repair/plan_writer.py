@@ -17,6 +17,7 @@ from depfix import __version__
 from depfix.dist.identify import Dist
 from depfix.env.wheels import IN_ARCHIVE
 from depfix.model.content import content_hash
+from depfix.model.names import plain_path
 from depfix.model.plan import Action, Plan
 from depfix.repair.inventory import file_states, fingerprint_of
 from depfix.repair.planfile import (
@@ -41,7 +42,7 @@ def plan_file(dist: Dist, plan: Plan, archives: Mapping[str, str], scratch: str)
     their content is taken into the plan.
     """
     files = file_states(dist.tree)
-    root = dist.root.removeprefix("\\\\?\\")
+    root = plain_path(dist.root)
     return PlanFile(
         PLAN_VERSION,
         __version__,

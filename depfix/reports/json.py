@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from depfix.model.finding import Finding, Fix, Severity
+from depfix.model.names import plain_path
 from depfix.model.plan import Plan
 from depfix.model.report import Report, Verification
 
@@ -96,7 +97,7 @@ def _plan(plan: Plan) -> dict[str, object]:
         "actions": [
             {
                 "action": action.action,
-                "source": action.source,
+                "source": plain_path(action.source),
                 "destination": action.destination,
                 "provider": str(action.provider),
                 "licence": action.provider.licence,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from depfix.model.names import base_name, fold
+from depfix.model.names import base_name, fold, plain_path
 from depfix.model.plan import Action, Kept, Plan
 from depfix.model.report import Report
 from depfix.model.source import Provider
@@ -69,7 +69,7 @@ def _is_subject(action: Action) -> bool:
 def _action_lines(action: Action, width: int) -> Iterator[Line]:
     yield Line(f" {action.destination:<{width}}  {size(action.size):>9}  {_given_by(action)}", action.action, "green")
     if action.action != "write":
-        yield Line(action.source, label=f"{_INDENT}from       ")
+        yield Line(plain_path(action.source), label=f"{_INDENT}from       ")
     yield Line(" > ".join(action.chain), label=f"{_INDENT}needed by  ")
 
 
@@ -79,7 +79,7 @@ def _group_lines(group: Sequence[Action]) -> Iterator[Line]:
     if _is_subject(first):
         yield Line(f" {count(len(group), 'file')}, {size(total)}, of {_given_by(first)}", first.action, "green")
         yield Line(", ".join(action.destination for action in group), label=_INDENT)
-        folders = dict.fromkeys(action.source[: -len(base_name(action.source))] for action in group)
+        folders = dict.fromkeys(plain_path(one.source)[: -len(base_name(one.source))] for one in group)
         yield Line(", ".join(folders), label=f"{_INDENT}from       ")
         yield Line(" > ".join((*first.chain[:-1], EACH)), label=f"{_INDENT}needed by  ")
         return
@@ -89,7 +89,7 @@ def _group_lines(group: Sequence[Action]) -> Iterator[Line]:
         f" {first.subject}: {count(len(group), 'file')}, {size(total)}, of {_given_by(first)}", first.action, "green"
     )
     yield Line(f"{', '.join(places[:_MOST_PLACES])}{more}", label=f"{_INDENT}to         ")
-    yield Line(first.source, label=f"{_INDENT}from       ")
+    yield Line(plain_path(first.source), label=f"{_INDENT}from       ")
     yield Line(" > ".join(first.chain), label=f"{_INDENT}needed by  ")
 
 
