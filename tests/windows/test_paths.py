@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from depfix.pipeline import Options, repair, scan, undo
+from depfix.pipeline import Options, scan, undo
 from tests.conftest import Cli, DistMaker, not_under_wine, snapshot
+from tests.repairing import repair
 
 Story = tuple[Path, Path]
 
