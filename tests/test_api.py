@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -190,6 +191,17 @@ def test_an_audit_follows_the_policy_and_what_the_call_says(story: Path) -> None
     assert [row.reason for row in one.judgement.accepted] == ["known"]
     (one,) = depfix.audit("main.dist", fail_on="never", ignore="misplaced-dll")
     assert not one.failed and one.report.findings == ()
+
+
+def test_threads_do_not_get_in_each_others_way(story: Path) -> None:
+    shutil.copytree("main.dist", "other.dist")
+    alone = [finding.subject for finding in depfix.scan("main.dist", env="conda:env").findings]
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda name: depfix.scan(name, env="conda:env"), ["main.dist", "other.dist"] * 3))
+        plan = pool.submit(depfix.plan_repair, "main.dist", env="conda:env").result()
+        assert pool.submit(depfix.apply, plan).result().applied
+    assert all([finding.subject for finding in report.findings] == alone for report in found)
+    assert depfix.undo("main.dist")
 
 
 def test_a_baseline_accepts_what_it_holds(story: Path) -> None:

@@ -149,6 +149,18 @@ def test_the_program_stands_for_its_folder(cli: Run, dist: Path) -> None:
     assert found["dist"]["root"] == str(dist)
 
 
+def test_the_program_named_without_its_folder(cli: Run, dist: Path) -> None:
+    done = cli("scan", "app.exe", "-q", cwd=dist.parent)
+    assert done.code == 1 and done.err == "note: app.exe is in main.dist: that folder is looked at\n"
+    assert "no such folder: other.exe" in cli("scan", "other.exe", cwd=dist.parent).err
+
+
+def test_the_dist_named_without_its_ending(cli: Run, make_dist: DistMaker, tmp_path: Path) -> None:
+    make_dist({}, name="app.dist")
+    done = cli("scan", "app", cwd=tmp_path)
+    assert done.code == 2 and "hint: did you mean app.dist?" in done.err
+
+
 def test_every_command_takes_what_leads_to_the_dist(cli: Run, dist: Path) -> None:
     program = dist / "app.exe"
     assert cli("envs", program).code == 0

@@ -110,6 +110,8 @@ def dist_root(path: str) -> str:
 
 def _near(path: str) -> str:
     folder, name = os.path.split(path.rstrip("/\\"))
+    if name and os.path.isdir(f"{path}.dist"):
+        return f"{path}.dist"
     try:
         names = [entry.name for entry in os.scandir(folder or ".") if entry.is_dir()]
     except OSError:

@@ -46,7 +46,7 @@ def locate(path: str) -> Located:
     """
     if os.path.isdir(path):
         return _of_folder(path)
-    return _of_file(path) if os.path.isfile(path) else Located(path)
+    return _of_file(path) if os.path.isfile(path) else _of_nothing(path)
 
 
 def dists_in(folder: str) -> tuple[str, ...]:
@@ -64,6 +64,19 @@ def dists_in(folder: str) -> tuple[str, ...]:
         found += [os.path.join(above, name) for name in _names(os.path.join(folder, above))]
     places = (name if folder == "." else os.path.join(folder, name) for name in found)
     return tuple(place for place in places if _looks_frozen(place) and not _is_pyinstaller_build(place))[:_MOST_FOUND]
+
+
+def _of_nothing(path: str) -> Located:
+    """Return the dist whose program was named as if it lay here, else the path as it is."""
+    folder, name = os.path.split(path)
+    if not fold(name).endswith(".exe"):
+        return Located(path)
+    holding = [one for one in dists_in(folder or ".") if fold(name) in map(fold, _names(one))]
+    return (
+        Located(holding[0], f"{name} is in {holding[0]}: that folder is looked at")
+        if len(holding) == 1
+        else Located(path)
+    )
 
 
 # --- folders ---
