@@ -66,6 +66,12 @@ def test_an_empty_folder(cli: Run, tmp_path: Path, command: str) -> None:
 
 
 def test_a_folder_above_the_dist(cli: Run, broken: Path) -> None:
+    done = cli("scan", broken.parent)
+    assert done.out == cli("scan", broken).out
+    assert done.err.startswith(f"note: the program in {broken.parent} is {broken}: that folder is looked at\n")
+    deep = broken.parent / "elsewhere" / "deep"
+    deep.mkdir(parents=True)
+    broken.rename(deep / "main.dist")
     refused(cli("scan", broken.parent), "no Windows program", "hint: a program is in", "main.dist")
 
 

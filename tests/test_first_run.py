@@ -62,6 +62,8 @@ def test_alone_with_several_dists(cli: Run, make_dist: DistMaker, tmp_path: Path
     assert done.code == 0 and "found 4 programs" in done.out
     named = [line.split()[2] for line in done.out.splitlines() if line.startswith("  depfix scan ")]
     assert named == ["a.dist", "b.dist", os.path.join("dist", "app"), os.path.join("build", "exe.win-amd64-3.10")]
+    done = cli("repair", ".", cwd=tmp_path)
+    assert done.code == 2 and "a folder above 4 programs" in done.err and "depfix scan a.dist" in done.err
 
 
 def test_alone_where_nothing_is_shows_the_help(cli: Run, tmp_path: Path) -> None:
@@ -108,6 +110,13 @@ def test_an_unknown_command_names_the_near_one(cli: Run, dist: Path, words: list
     done = cli(*words, cwd=dist.parent)
     assert done.code == 2 and done.out == ""
     assert done.err == f"error: no such command: {words[0]}\nhint: did you mean {near}?\n"
+
+
+def test_several_dists_without_a_command(cli: Run, make_dist: DistMaker, tmp_path: Path) -> None:
+    for name in ("a.dist", "b.dist"):
+        make_dist({}, name=name)
+    done = cli("a.dist", "b.dist", cwd=tmp_path)
+    assert done.code == 2 and "hint: did you mean depfix audit a.dist b.dist?" in done.err
 
 
 def test_what_is_near_nothing(cli: Run, tmp_path: Path) -> None:

@@ -68,6 +68,9 @@ def understood(words: Sequence[str], commands: Sequence[str]) -> list[str]:
         raise UnknownCommandError(first, _meant(first, commands))
     before = ("", *others)
     at = next((at for at, word in enumerate(others) if word in commands and not before[at].startswith("-")), None)
+    several = [word for word in words if os.path.isdir(word)]
+    if at is None and len(several) > 1:
+        raise UnknownCommandError(first, f"audit {' '.join(map(quoted, several))}")
     found = ["scan", *words] if at is None else [others[at], first, *others[:at], *others[at + 1 :]]
     tell(f" taken as: depfix {' '.join(map(quoted, found))}", "note:", "cyan")
     return found

@@ -97,7 +97,12 @@ def _of_folder(path: str) -> Located:
     above = _dist_above(path)
     if above:
         raise NotADistError(path, f"a folder inside of a program's folder, {above}", f"depfix scan {quoted(above)}")
-    return Located(path)
+    below = dists_in(path)
+    if len(below) > 1:
+        raise NotADistError(path, f"a folder above {len(below)} programs", f"depfix scan {quoted(below[0])}, and so on")
+    return (
+        Located(below[0], f"the program in {path} is {below[0]}: that folder is looked at") if below else Located(path)
+    )
 
 
 def _holds_onefile_parts(names: set[str], folder: str) -> bool:
