@@ -30,6 +30,7 @@ from depfix.repair.planfile import PlanFile, Workshop, bound_plan, read_plan_fil
 from depfix.repair.planner import Choices, Examined, first_cures, plan_repair
 from depfix.repair.transaction import apply_plan, locked, undo_repairs
 from depfix.session import Options, Session, environments_of
+from depfix.wording.message import phrase
 
 if TYPE_CHECKING:
     from depfix.model.diagnosis import Cause
@@ -394,5 +395,7 @@ def _verified(session: Session, before: Examined, report: Report) -> Report:
     unforeseen = [finding.subject for finding in worse if finding.fingerprint not in predicted]
     if unforeseen:
         undo_repairs(session.dist.root)
-        raise RolledBackError(f"it would have brought new errors: {', '.join(unforeseen)}")
+        raise RolledBackError(
+            phrase("it would have brought new errors: {unforeseen}", unforeseen=", ".join(unforeseen))
+        )
     return replace(report, verification=verification, applied=True)

@@ -12,6 +12,7 @@ from depfix.cli.outputs import make_folder, write_whole
 from depfix.cli.terminal import hint, print_text, tell
 from depfix.errors import DepfixError, WriteError
 from depfix.reports.forms import Form, Material, form, form_names
+from depfix.wording.message import system_words
 
 if TYPE_CHECKING:
     from depfix.api.auditing import Judgement, Looked, Policy
@@ -128,4 +129,4 @@ def _append(path: str, text: str) -> None:
         with open(path, "a", encoding="utf-8", newline="\n", errors="backslashreplace") as file:
             file.write(text)
     except OSError as error:
-        raise WriteError(path, error.strerror or str(error)) from error
+        raise WriteError(path, system_words(error)) from error

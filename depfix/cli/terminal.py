@@ -16,6 +16,7 @@ import click
 from depfix.cli.wrapping import wrapped
 from depfix.errors import WriteError
 from depfix.model.shown import no_command, shown
+from depfix.wording.message import system_words
 
 if TYPE_CHECKING:
     from depfix.reports.text import Line
@@ -79,7 +80,7 @@ def _write_file(path: str, text: str, mode: str) -> None:
         with open(path, mode, encoding="utf-8", newline="\n", errors="backslashreplace") as file:
             file.write(text)
     except OSError as error:
-        raise WriteError(path, error.strerror or str(error)) from error
+        raise WriteError(path, system_words(error)) from error
 
 
 def print_text(text: str) -> None:

@@ -23,6 +23,7 @@ from depfix.cli.terminal import (
 )
 from depfix.errors import WriteError
 from depfix.model.shell import quoted
+from depfix.wording.message import system_words
 
 if TYPE_CHECKING:
     from depfix.api.verifying import TrialChoices
@@ -183,4 +184,4 @@ def _write_picture(path: str, content: bytes) -> None:
         with open(path, "wb") as file:
             file.write(content)
     except OSError as error:
-        raise WriteError(path, error.strerror or str(error)) from error
+        raise WriteError(path, system_words(error)) from error

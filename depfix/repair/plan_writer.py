@@ -32,6 +32,8 @@ from depfix.repair.planfile import (
     python_of,
 )
 from depfix.reports.json import encoded
+from depfix.wording.message import phrase
+from depfix.wording.speech import said
 
 
 def plan_file(dist: Dist, plan: Plan, archives: Mapping[str, str], scratch: str) -> PlanFile:
@@ -50,7 +52,7 @@ def plan_file(dist: Dist, plan: Plan, archives: Mapping[str, str], scratch: str)
         tuple(_plan_action(dist, action, archives, scratch) for action in plan.actions),
         PlanLeftOut(plan.left_out, plan.saved),
         tuple(PlanDeclined(row.rule, row.subject, row.reason) for row in plan.declined),
-        tuple(f"{path}: too long a path" for path in plan.long_paths(os.path.basename(root))),
+        tuple(phrase("{path}: too long a path", path=path) for path in plan.long_paths(os.path.basename(root))),
     )
 
 
@@ -131,7 +133,7 @@ def _shared(one: bytes, other: bytes) -> int:
 
 def plan_json(plan: PlanFile) -> str:
     """Return a plan as JSON."""
-    return encoded(msgspec.to_builtins(plan))
+    return encoded(msgspec.to_builtins(plan, enc_hook=said))
 
 
 def _below(folder: str, path: str) -> str:

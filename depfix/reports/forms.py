@@ -14,6 +14,7 @@ from depfix.extensions import FORMATS, Extension, extensions
 from depfix.model.audit import Accepted, Verdict
 from depfix.model.names import unsafe_name
 from depfix.model.report import Report
+from depfix.wording.message import phrase
 
 if TYPE_CHECKING:
     from depfix.closure.graph import Graph
@@ -112,16 +113,24 @@ def _others() -> tuple[Extension, ...]:
 def _loaded(extension: Extension) -> Form:
     found = extension.load()
     if not isinstance(found, Form):
-        raise extension.failure(f"{FORMATS} takes a Form, not {type(found).__name__}")
+        raise extension.failure(
+            phrase("{formats} takes a Form, not {type}", formats=FORMATS, type=type(found).__name__)
+        )
     if found.name != extension.name:
-        raise extension.failure(f"its form is called {found.name!r}, its entry point {extension.name!r}")
+        raise extension.failure(
+            phrase(
+                "its form is called {found}, its entry point {extension}",
+                found=repr(found.name),
+                extension=repr(extension.name),
+            )
+        )
     if unsafe_name(found.file_name) or "/" in found.file_name:
-        raise extension.failure(f"its file name {found.file_name!r} is none")
+        raise extension.failure(phrase("its file name {file_name} is none", file_name=repr(found.file_name)))
 
     def render(material: Material) -> str:
         made = extension.call(found.render, material)
         if not isinstance(made, str):
-            raise extension.failure(f"its form gave {type(made).__name__} for a text")
+            raise extension.failure(phrase("its form gave {type} for a text", type=type(made).__name__))
         return made
 
     return replace(found, render=render)

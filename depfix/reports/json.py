@@ -11,6 +11,7 @@ import msgspec
 from depfix.model.finding import Finding, Fix, Severity
 from depfix.model.plan import Plan
 from depfix.model.report import Report, Verification
+from depfix.wording.speech import said
 
 if TYPE_CHECKING:
     from depfix.reports.forms import Material
@@ -150,7 +151,8 @@ def encoded(value: object) -> str:
 def _encodable(value: object) -> object:
     """Return a value whose texts are valid UTF-8: a file name may hold bytes that are not."""
     if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
+        text = said(value)
+        return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, dict):
         return {key: _encodable(each) for key, each in value.items()}
     return [_encodable(each) for each in value] if isinstance(value, list) else value
