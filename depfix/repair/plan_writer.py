@@ -33,7 +33,7 @@ from depfix.repair.planfile import (
 )
 from depfix.reports.json import encoded
 from depfix.wording.message import phrase
-from depfix.wording.speech import said
+from depfix.wording.speech import said, speaking_to_machines
 
 
 def plan_file(dist: Dist, plan: Plan, archives: Mapping[str, str], scratch: str) -> PlanFile:
@@ -133,7 +133,9 @@ def _shared(one: bytes, other: bytes) -> int:
 
 def plan_json(plan: PlanFile) -> str:
     """Return a plan as JSON."""
-    return encoded(msgspec.to_builtins(plan, enc_hook=said))
+    with speaking_to_machines():
+        plain = msgspec.to_builtins(plan, enc_hook=said)
+    return encoded(plain)
 
 
 def _below(folder: str, path: str) -> str:

@@ -10,7 +10,7 @@ from depfix.env.fit import Need, build_words
 from depfix.env.protocol import EnvironmentInfo
 from depfix.reports.text import Line
 from depfix.reports.words import padded
-from depfix.wording.speech import said, say
+from depfix.wording.speech import said, say, speaking_to_machines
 
 Row = tuple[EnvironmentInfo, str | None]  # with why it does not fit; None where no dist was given
 
@@ -53,7 +53,9 @@ def environments_json(rows: Sequence[Row]) -> str:
         }
         for info, reason in rows
     ]
-    return msgspec.json.format(msgspec.json.encode(found, enc_hook=said), indent=2).decode("utf-8") + "\n"
+    with speaking_to_machines():
+        content = msgspec.json.encode(found, enc_hook=said)
+    return msgspec.json.format(content, indent=2).decode("utf-8") + "\n"
 
 
 def _python(info: EnvironmentInfo) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from depfix.model.finding import Finding, Fix, Severity
 from depfix.model.plan import Plan
 from depfix.model.report import Report, Verification
-from depfix.wording.speech import said
+from depfix.wording.speech import said, speaking_to_machines
 
 if TYPE_CHECKING:
     from depfix.reports.forms import Material
@@ -144,7 +144,9 @@ def encoded(value: object) -> str:
 
     Where it is printed, no name in it moves the cursor, turns the text round, or is a command to a server of builds.
     """
-    text = msgspec.json.format(msgspec.json.encode(_encodable(value)), indent=2).decode("utf-8").replace("##[", _NUMBER)
+    with speaking_to_machines():
+        plain = _encodable(value)
+    text = msgspec.json.format(msgspec.json.encode(plain), indent=2).decode("utf-8").replace("##[", _NUMBER)
     return (text if text.isascii() else _UNSEEN.sub(lambda match: f"\\u{ord(match.group()):04x}", text)) + "\n"
 
 

@@ -19,6 +19,7 @@ from depfix.wording.message import Message, Values, counted, filled, phrase
 Any_ = TypeVar("Any_")
 
 _LANGUAGE: ContextVar[str] = ContextVar("language", default=ENGLISH)
+_FOR_MACHINES: ContextVar[str] = ContextVar("language for machines", default=ENGLISH)
 
 
 def language() -> str:
@@ -26,9 +27,20 @@ def language() -> str:
     return _LANGUAGE.get()
 
 
-def set_language(code: str) -> None:
-    """Say messages in this language from now on."""
+def set_language(code: str, *, asked: bool) -> None:
+    """Say messages in this language from now on; if it was `asked` for, to machines, too.
+
+    The language of the system alone never changes what other programs read.
+    """
     _LANGUAGE.set(code)
+    _FOR_MACHINES.set(code if asked else ENGLISH)
+
+
+@contextmanager
+def speaking_to_machines() -> Iterator[None]:
+    """Say messages for a while in the language of the forms that other programs read."""
+    with speaking(_FOR_MACHINES.get()):
+        yield
 
 
 @contextmanager
