@@ -226,7 +226,7 @@ class RepairPlan:
         if self._state and self._state == _state_of(root):
             return ()
         names = self._session.changed_files()
-        return names if names or not self._state else ("a file of the dist",)
+        return names if names or not self._state else (phrase("a file of the dist"),)
 
 
 def plan(path: str, options: Options, from_plan: str = "") -> RepairPlan:

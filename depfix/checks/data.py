@@ -11,7 +11,7 @@ from depfix.closure.graph import Edge, EdgeKind, Node, NodeKind, chain_texts
 from depfix.imports.uses import Strength
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.names import parent
-from depfix.wording.message import phrase, tabled
+from depfix.wording.message import counted, phrase, tabled
 
 _MOST_LOCATIONS = 20
 _Weight = tuple[Severity, Confidence]
@@ -36,15 +36,17 @@ def _of_listing(closure: Closure, subject: str, rows: list[tuple[Strength, Edge]
     strength, edge = rows[0]
     missing = closure.world.listed.missing(subject)
     sure = strength >= Strength.PROBABLE
-    files = (
-        phrase("{subject}, which is", subject=subject)
-        if len(missing) == 1
-        else phrase("{number} files ({subject}) that are", number=len(missing), subject=subject)
-    )
     return finding(
         "missing-package-data",
         subject,
-        phrase("{source} reads {files} not in the dist; {note}", source=edge.source.name, files=files, note=edge.note),
+        counted(
+            len(missing),
+            "{source} reads {subject}, which is not in the dist; {note}",
+            "{source} reads {number} files ({subject}) that are not in the dist; {note}",
+            source=edge.source.name,
+            subject=subject,
+            note=edge.note,
+        ),
         severity=Severity.WARNING if sure else Severity.INFO,
         confidence=Confidence.PROBABLE if sure else Confidence.POSSIBLE,
         locations=locations_of(row[1] for row in rows if row[1].path),

@@ -21,7 +21,7 @@ from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.image import Image
 from depfix.model.names import base_name, dll_file_name, fold
 from depfix.model.source import PYTHON
-from depfix.wording.message import joined, phrase, tabled
+from depfix.wording.message import counted, joined, phrase, tabled
 
 _MOST_LOCATIONS = 20
 _MOST_NAMED = 12
@@ -90,17 +90,22 @@ def _incomplete(closure: Closure, gpu: Gpu, missing: dict[str, _Need], release: 
         ),
     )
     more = phrase(" and {number} more", number=len(names) - _MOST_NAMED) if len(names) > _MOST_NAMED else ""
-    also = phrase(" and {number} more files", number=len(users) - 1) if len(users) > 1 else ""
+    who = phrase("{user} for {titled} needs", user=users[0], titled=_titled(gpu, release))
+    if len(users) > 1:
+        who = counted(
+            len(users) - 1,
+            "{user} and {number} more file for {titled} need",
+            "{user} and {number} more files for {titled} need",
+            user=users[0],
+            titled=_titled(gpu, release),
+        )
     severity, effect, chain = _effect(closure, missing, users)
     return finding(
         "incomplete-gpu-runtime",
         names[0],
         phrase(
-            "{user}{also} for {titled} {part} what is not in the dist: {words}{more}; {effect}",
-            user=users[0],
-            also=also,
-            titled=_titled(gpu, release),
-            part="need" if also else "needs",
+            "{who} what is not in the dist: {words}{more}; {effect}",
+            who=who,
             words=words,
             more=more,
             effect=effect,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 from depfix.checks.abi import is_another_python
 from depfix.checks.findings import confidence_of, finding, is_by_choice, locations_of, severity_of, surest_first
@@ -20,17 +19,6 @@ from depfix.model.image import Image
 from depfix.model.names import fold
 from depfix.wording.message import phrase
 
-_WITHOUT_DRIVER = {
-    EdgeKind.STATIC: partial(phrase, "{told}, which must not be carried along; where it is absent {who} does not load"),
-    EdgeKind.DELAY: partial(
-        phrase,
-        "{told}, which must not be carried along; where it is absent {who} loads, and fails when it first uses it",
-    ),
-    EdgeKind.LOAD: partial(
-        phrase,
-        "{told}, which must not be carried along; where it is absent this load fails, as it does without a device",
-    ),
-}
 _DEBUG = phrase("it is the debug runtime, which only developers' machines have and nobody may ship")
 
 
@@ -247,18 +235,18 @@ def _message(
             note=note,
         )
     if absence is not None:
+        lacks = phrase("{windows} does not have it", windows=windows)
+        if not absence.sure:
+            lacks = phrase("{windows} may lack it", windows=windows)
         told = phrase(
-            "{who} {verb} it{others}; {windows} does not have it: it comes with {feature}"
-            if absence.sure
-            else "{who} {verb} it{others}; {windows} may lack it: it comes with {feature}",
+            "{who} {verb} it{others}; {lacks}: it comes with {feature}",
             who=who,
             verb=verb,
             others=others,
-            windows=windows,
+            lacks=lacks,
             feature=absence.words,
         )
-        with_driver = _WITHOUT_DRIVER.get(edge.kind) if absence.kind == "driver" else None
-        return with_driver(told=told, who=who) if with_driver is not None else told
+        return _without_driver(told, edge.kind, who) if absence.kind == "driver" else told
     runtime = vc_runtimes().get(name)
     if runtime is not None:
         return phrase(
@@ -276,6 +264,26 @@ def _message(
         windows=windows,
         note=note,
     )
+
+
+def _without_driver(told: str, kind: EdgeKind, who: str) -> str:
+    """Add what becomes of a load where the device is absent, and with it its driver."""
+    if kind is EdgeKind.STATIC:
+        return phrase(
+            "{told}, which must not be carried along; where it is absent {who} does not load", told=told, who=who
+        )
+    if kind is EdgeKind.DELAY:
+        return phrase(
+            "{told}, which must not be carried along; where it is absent {who} loads, and fails when it first uses it",
+            told=told,
+            who=who,
+        )
+    if kind is EdgeKind.LOAD:
+        return phrase(
+            "{told}, which must not be carried along; where it is absent this load fails, as it does without a device",
+            told=told,
+        )
+    return told
 
 
 def _assembly_words(name: str, edge: Edge, windows: str) -> str:

@@ -399,7 +399,7 @@ def _ignored(rows: list[tuple[str, FileEntry]]) -> Finding:
     name, entry = rows[0]
     others = ", ".join(other for other, _ in rows[1 : _MOST_NAMED + 1])
     more = (
-        phrase(" (so are {others}{part})", others=others, part=", ..." if len(rows) > _MOST_NAMED + 1 else "")
+        phrase(" (so are {others})", others=others + (", ..." if len(rows) > _MOST_NAMED + 1 else ""))
         if len(rows) > 1
         else ""
     )

@@ -6,6 +6,7 @@ import os
 
 from depfix.errors import WriteError
 from depfix.wording.message import system_words
+from depfix.wording.speech import say
 
 
 def write_whole(path: str, text: str) -> None:
@@ -34,7 +35,7 @@ def check_place(path: str) -> None:
     import tempfile
 
     if os.path.isdir(path):
-        raise WriteError(path, "it is a folder")
+        raise WriteError(path, say("it is a folder"))
     try:
         handle, scratch = tempfile.mkstemp(dir=os.path.dirname(os.path.abspath(path)))
     except OSError as error:

@@ -101,11 +101,9 @@ def _unsafe_part(part: str) -> str:
         if "\ud800" <= character <= "\udfff":
             return phrase("it is no valid Unicode")
     if part[-1] in ". ":
-        return phrase(
-            "Windows drops the {part} at the end of {part2}",
-            part="dot" if part[-1] == "." else "space",
-            part2=repr(part),
-        )
+        if part[-1] == ".":
+            return phrase("Windows drops the dot at the end of {name}", name=repr(part))
+        return phrase("Windows drops the space at the end of {name}", name=repr(part))
     if part.partition(".")[0].rstrip(" ").lower() in _DEVICES:
         return phrase("{part} is a device in Windows", part=part)
     if len(part.encode("utf-16-le")) > 2 * _LONGEST_PART:

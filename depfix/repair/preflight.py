@@ -94,7 +94,7 @@ def _clashes(root: str, plan: Plan) -> Iterator[str]:
                     "{path}: {folder} is a {part}",
                     path=path,
                     folder=folder,
-                    part="folder" if folder == path else "file",
+                    part=phrase("folder") if folder == path else phrase("file"),
                 )
                 break
     folders: dict[str, str] = {}

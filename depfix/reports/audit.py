@@ -55,8 +55,5 @@ def accepted_count_words(accepted: Sequence[Accepted]) -> str:
     by = Counter(one.by for one in accepted)
     if len(by) < 2:
         return say("{number} accepted by {by}", number=len(accepted), by=accepted[0].by) if accepted else ""
-    return say(
-        "{number} accepted ({items})",
-        number=len(accepted),
-        items=", ".join((say("{number} by {name}", number=number, name=name) for name, number in sorted(by.items()))),
-    )
+    items = [say("{number} by {name}", number=number, name=name) for name, number in sorted(by.items())]
+    return say("{number} accepted ({items})", number=len(accepted), items=", ".join(items))

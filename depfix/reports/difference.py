@@ -71,7 +71,8 @@ def _component_words(change: ComponentChange) -> str:
     old, new = change.old, change.new
     if old is not None and new is not None:
         if change.change is Change.VERSION:
-            return f"{old.version or say('no version')} -> {new.version or say('no version')}"
+            none = say("no version")
+            return f"{old.version or none} -> {new.version or none}"
         licence = (
             ""
             if old.licence == new.licence

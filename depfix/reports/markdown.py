@@ -120,17 +120,11 @@ def _row(group: Group) -> str:
     first = group.first
     subjects = ", ".join(map(code, group.subjects[:_MOST_NAMES]))
     hidden = len(group.subjects) - _MOST_NAMES
-    what = say(
-        "{rule} {first}<br>{subjects}{part}{sure}",
-        rule=first.rule,
-        first=first.name,
-        subjects=subjects,
-        part=say(" and {hidden} more", hidden=hidden) if hidden > 0 else "",
-        sure=sure_words(first),
-    )
+    more = say(" and {hidden} more", hidden=hidden) if hidden > 0 else ""
+    what = f"{first.rule} {first.name}<br>{subjects}{more}{sure_words(first)}"
     why = prose(first.message)
     if group.chain:
-        why += say("<br>needed by {chain}", chain=" → ".join(map(code, group.chain)))
+        why += "<br>" + say("needed by {chain}", chain=" → ".join(map(code, group.chain)))
     return cells(what, why, "<br>".join(filter(None, map(_cure, group.cures))))
 
 
@@ -156,12 +150,7 @@ def _cure(cure: Cure) -> str:
 def _accepted_row(accepted: Accepted) -> str:
     finding = accepted.finding
     return cells(
-        say(
-            "{rule} {finding}<br>{subject}",
-            rule=finding.rule,
-            finding=finding.name,
-            subject=code(shown(finding.subject)),
-        ),
+        f"{finding.rule} {finding.name}<br>{code(shown(finding.subject))}",
         prose(accepted_words(accepted)),
     )
 
@@ -169,7 +158,7 @@ def _accepted_row(accepted: Accepted) -> str:
 def _plan(plan: Plan, applied: bool, budget: _Budget) -> Iterator[str]:
     title = say(
         "{part} ({files}, {size:,} bytes)",
-        part="Copied" if applied else say("To be copied"),
+        part=say("Copied") if applied else say("To be copied"),
         files=count(len(plan.actions), "file"),
         size=plan.size,
     )

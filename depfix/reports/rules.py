@@ -38,8 +38,6 @@ def explanation_lines(name: str) -> Iterator[Line]:
         yield Line(said(tabled(text)))
     provider = provider_of(entry.code)
     yield Line()
-    yield Line(
-        provider or f"docs/rules.md#{entry.code.lower()}",
-        f"{say('from')}  " if provider else f"{say('see')}   ",
-        "white",
-    )
+    lead = say("from") if provider else say("see")
+    place = say("docs/rules.md")
+    yield Line(provider or f"{place}#{entry.code.lower()}", padded(lead, 6), "white")

@@ -175,7 +175,7 @@ def head(report: Report) -> Iterator[Line]:
         python = f", Python {environment.python}" if environment.python else ""
         yield Line("  " + say("environment {environment}{python}", environment=environment.spec, python=python))
         if environment.caveat:
-            yield Line(environment.caveat, f"    {say('note')}: ", "yellow")
+            yield Line(environment.caveat, "    " + say("note: "), "yellow")
 
 
 def finding_lines(finding: Finding, verbose: bool, *, cures: bool) -> Iterator[Line]:

@@ -179,7 +179,7 @@ def _below(outline: _Outline, node: Node, indent: str, depth: int) -> list[_Bran
     others = [edge for edge in needs if edge.target.kind is not NodeKind.SYSTEM]
     found: list[_Branch | Line] = [_Branch(edge, indent, not system and edge is others[-1], depth) for edge in others]
     if system:
-        found.append(Line(f"{indent}`-- {say('of Windows: {names}', names=', '.join(system))}"))
+        found.append(Line(f"{indent}`-- " + say("of Windows: {names}", names=", ".join(system))))
     return found
 
 

@@ -135,7 +135,7 @@ def _seen(run: VerificationRun, verbose: bool) -> Iterator[Line]:
     if run.spoilt:
         yield Line(
             "  " + say("changed in DIST itself: {names}; run without --link", names=_names(run.spoilt)),
-            f"{say('warning')}:",
+            say("warning:"),
             "yellow",
         )
     if run.comparison is not None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from unicodedata import east_asian_width
 
 from depfix.model.finding import Confidence, Severity
-from depfix.model.shown import shown
+from depfix.model.shown import cells, shown
 from depfix.wording.message import phrase, several
 from depfix.wording.speech import said, say, say_counted, spoken
 
@@ -57,12 +56,8 @@ def confidence_word(confidence: Confidence) -> str:
 
 
 def padded(text: str, width: int) -> str:
-    """Return a text that fills so many columns of a terminal; most characters of Chinese take two.
-
-    Source: Unicode Standard Annex #11, "East Asian Width" https://www.unicode.org/reports/tr11/
-    """
-    taken = len(text) if text.isascii() else sum(1 + (east_asian_width(one) in "WF") for one in text)
-    return text + " " * (width - taken)
+    """Return a text that fills so many cells of a terminal."""
+    return text + " " * (width - cells(text))
 
 
 def size(number: int) -> str:
