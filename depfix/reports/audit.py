@@ -9,7 +9,7 @@ from depfix.model.audit import Accepted, Verdict
 from depfix.model.finding import Finding, Severity
 from depfix.model.report import Report
 from depfix.reports.text import COLOUR, Line, count
-from depfix.reports.words import padded, severity_word
+from depfix.reports.words import listed, padded, severity_word
 from depfix.wording.speech import say, spoken
 
 _INDENT = " " * 9
@@ -30,7 +30,7 @@ def brief_lines(findings: Sequence[Finding], most: int, elsewhere: str) -> Itera
 
 def verdict_line(name: str, report: Report, verdict: Verdict, accepted: Sequence[Accepted]) -> Line:
     """Return the line that says how the audit of a dist ended."""
-    words = ", ".join(count(report.count(severity), severity.value) for severity in (Severity.ERROR, Severity.WARNING))
+    words = listed(count(report.count(severity), severity.value) for severity in (Severity.ERROR, Severity.WARNING))
     more = f"; {accepted_count_words(accepted)}" if accepted else ""
     lead, colour = (say("failed"), "red") if verdict.failed else (say("passed"), "green")
     return Line(f"{name}: {words}{more}", padded(lead, 8), colour)

@@ -15,7 +15,7 @@ from depfix.reports.groups import Group, grouped
 from depfix.reports.json import encoded, finding_value
 from depfix.reports.markup import cells, code, prose
 from depfix.reports.text import Line, finding_lines
-from depfix.reports.words import count, padded, severity_word, size
+from depfix.reports.words import count, listed, padded, severity_word, size
 from depfix.wording.message import phrase
 from depfix.wording.speech import said, say, spoken
 
@@ -54,7 +54,7 @@ def difference_words(difference: Difference) -> str:
         worst = ", ".join(filter(None, (_number(difference.appeared, severity) for severity in Severity)))
         parts.append(say("new findings: {worst}", worst=worst) if worst else say("no new findings"))
         parts += [say("{number} gone", number=len(difference.gone))] if difference.gone else []
-    return "; ".join(parts)
+    return listed(parts, "; ")
 
 
 def _number(findings: tuple[Finding, ...], severity: Severity) -> str:

@@ -40,7 +40,7 @@ class Material:
     inventory: Inventory | None = None
     graph: Graph | None = None
     verbose: bool = False
-    language: str = "en"
+    language: str = ""
     root: str = ""
 
 

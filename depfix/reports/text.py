@@ -13,7 +13,7 @@ from depfix.model.report import Report
 from depfix.model.shown import shown_line
 from depfix.reports import words
 from depfix.reports.groups import Cure, Group, grouped
-from depfix.reports.words import accepted_words, count, padded, severity_word, size, sure_words
+from depfix.reports.words import accepted_words, count, listed, padded, severity_word, size, sure_words
 from depfix.wording.speech import say, spoken
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def _group_lines(group: Group, verbose: bool, *, cures: bool) -> Iterator[Line]:
     if group.chain:
         yield _labelled(say("needed by"), " > ".join(group.chain))
     if verbose and first.trail:
-        yield _labelled(say("looked at"), "; ".join(first.trail))
+        yield _labelled(say("looked at"), listed(first.trail, "; "))
     cures_of_group = group.cures
     most = max(len(cure.subjects) for cure in cures_of_group)
     for cure in cures_of_group:

@@ -19,7 +19,7 @@ from depfix.model.report import Report
 from depfix.reports.diagnosis import cause_lines, cause_value
 from depfix.reports.json import encoded, report_value
 from depfix.reports.text import Line, count, finding_lines, size
-from depfix.reports.words import padded
+from depfix.reports.words import listed, padded
 from depfix.wording.message import phrase
 from depfix.wording.speech import said, say, spoken
 
@@ -55,7 +55,7 @@ def verification_verdict(report: Report, run: VerificationRun) -> str:
     """Return the one line that sums up a run."""
     run = spoken(run)
     errors, warnings = report.count(Severity.ERROR), report.count(Severity.WARNING)
-    found = f"{count(errors, 'error')}, {count(warnings, 'warning')}"
+    found = listed((count(errors, "error"), count(warnings, "warning")))
     if run.ended is None:
         return say(
             "{program}: {how} of {loads}: {found}",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from depfix.model.finding import Confidence, Severity
 from depfix.model.shown import cells, shown
-from depfix.wording.message import phrase, several
+from depfix.wording.message import phrase, several, tabled
 from depfix.wording.speech import said, say, say_counted, spoken
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ _CONFIDENCES = {
 }
 
 
+def listed(texts: Iterable[str], separator: str = ", ") -> str:
+    """Return texts one behind the other, as a language separates them."""
+    return said(tabled(separator)).join(texts)
+
+
 def severity_word(severity: Severity) -> str:
     """Return how bad a finding is, in a word."""
     return said(_SEVERITIES[severity])
@@ -73,13 +79,13 @@ def verdict(report: Report, accepted: int = 0, hint: str = "") -> str:
     """Return the one line that sums up a report; `hint` says how what is merely possible is shown."""
     errors, warnings, infos = (report.count(severity) for severity in Severity)
     if errors or warnings:
-        words = f"{count(errors, 'error')}, {count(warnings, 'warning')}"
-        words += f", {_possible(infos)}{hint and f' ({hint})'}" if infos else ""
+        possible = [f"{_possible(infos)}{hint and f' ({hint})'}"] if infos else []
+        words = listed((count(errors, "error"), count(warnings, "warning"), *possible))
     else:
         words = say("nothing is missing for {target}", target=report.target_words)
         if accepted:
             words = say("nothing else is missing for {target}", target=report.target_words)
-        words += f" ({_possible(infos)}{hint and f', {hint}'})" if infos else ""
+        words += f" ({listed(filter(None, (_possible(infos), hint)))})" if infos else ""
     return words + (say("; {accepted} accepted", accepted=accepted) if accepted else "")
 
 
