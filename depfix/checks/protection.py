@@ -84,18 +84,22 @@ def _guarded(closure: Closure, entry: FileEntry, image: Image) -> Finding:
 
 def _packed(rows: list[tuple[FileEntry, Image]]) -> Finding:
     entry, image = rows[0]
-    which = entry.path
+    what = phrase("{path} is packed by {packer}", path=entry.path, packer=image.packer)
     if len(rows) > 1:
-        which = counted(len(rows) - 1, "{path} and {number} more file", "{path} and {number} more files", path=which)
+        what = counted(
+            len(rows) - 1,
+            "{path} and {number} more file are packed by {packer}",
+            "{path} and {number} more files are packed by {packer}",
+            path=entry.path,
+            packer=image.packer,
+        )
     return finding(
         "packed-image",
         fold(entry.name),
         phrase(
-            "packed by {packer}: {which}; virus scanners often take such files for malware, and of what "
-            "they need depfix sees the DLL names of the import directory only, no delay-loads, functions or "
-            "names in data",
-            packer=image.packer,
-            which=which,
+            "{what}: virus scanners often take such files for malware, and of what they need depfix sees the DLL "
+            "names of the import directory only, no delay-loads, functions or names in data",
+            what=what,
         ),
         severity=Severity.INFO,
         locations=tuple(Location(one.path) for one, _ in rows[:_MOST_LOCATIONS]),

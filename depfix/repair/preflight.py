@@ -14,7 +14,7 @@ from depfix.model.names import fold, join, parent, unsafe_name
 from depfix.model.plan import Action, Plan
 from depfix.repair.disk import place_in
 from depfix.repair.errors import DiskSpaceError, PreflightError, UnsafePathError
-from depfix.wording.message import phrase, system_words
+from depfix.wording.message import phrase, small_system_words
 
 _BLOCK = 4096  # bytes; a file takes whole blocks
 _SPARE = 16 << 20  # bytes left free beyond the plan itself
@@ -153,7 +153,7 @@ def _source_problems(action: Action, target: str) -> Iterator[str]:
         with open(source, "rb", buffering=0) if stat.S_ISREG(status.st_mode) else open(os.devnull, "rb"):
             pass
     except OSError as error:
-        yield phrase("{source}: {reason}", source=source, reason=system_words(error))
+        yield phrase("{source}: {reason}", source=source, reason=small_system_words(error))
         return
     if not stat.S_ISREG(status.st_mode):
         yield phrase("{source} is no file", source=source)

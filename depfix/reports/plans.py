@@ -112,8 +112,9 @@ def _group_lines(group: Sequence[Action]) -> Iterator[Line]:
     total = sum(action.size for action in group)
     if _is_subject(first):
         yield Line(
-            say(
-                " {files}, {size}, of {given_by}",
+            " "
+            + say(
+                "{files}, {size}, of {given_by}",
                 files=count(len(group), "file"),
                 size=size(total),
                 given_by=_given_by(first),
@@ -129,8 +130,9 @@ def _group_lines(group: Sequence[Action]) -> Iterator[Line]:
     places = _places(group)
     more = say(" and {number} more", number=len(places) - _MOST_PLACES) if len(places) > _MOST_PLACES else ""
     yield Line(
-        say(
-            " {subject}: {files}, {size}, of {given_by}",
+        " "
+        + say(
+            "{subject}: {files}, {size}, of {given_by}",
             subject=first.subject,
             files=count(len(group), "file"),
             size=size(total),
@@ -158,7 +160,8 @@ def _kept_lines(plan: Plan) -> Iterator[Line]:
     for provider, rows in by_provider.items():
         for row in rows[:_MOST_SINGLE]:
             words = say(
-                "has other content than in {provider} ({there}; there {offered}); --overwrite replaces it",
+                "{path} has other content than in {provider} ({there}; there {offered}); --overwrite replaces it",
+                path=row.destination,
                 provider=provider,
                 there=row.there,
                 offered=row.offered,
@@ -166,8 +169,9 @@ def _kept_lines(plan: Plan) -> Iterator[Line]:
             yield Line(f" {words}", say("kept"), "yellow")
         if len(rows) > _MOST_SINGLE:
             yield Line(
-                say(
-                    " {number:,} more files of {provider} likewise", number=len(rows) - _MOST_SINGLE, provider=provider
+                " "
+                + say(
+                    "{number:,} more files of {provider} likewise", number=len(rows) - _MOST_SINGLE, provider=provider
                 ),
                 "kept",
                 "yellow",

@@ -158,8 +158,9 @@ def head(report: Report) -> Iterator[Line]:
     )
     yield Line(f"  {facts}", dist.root, "white")
     yield Line(
-        say(
-            "  target {target_words}, clean, {machine}; program {programs}",
+        "  "
+        + say(
+            "target {target_words}, clean, {machine}; program {programs}",
             target_words=report.target_words,
             machine=dist.machine,
             programs=", ".join(dist.programs),
