@@ -6,6 +6,8 @@ process border. `exit_code` is what the command line ends with (docs/usage.md), 
 
 from __future__ import annotations
 
+from depfix.wording.message import phrase
+
 
 class DepfixError(Exception):
     """Base of all exceptions of depfix. Its arguments are its fields, in order."""
@@ -32,12 +34,14 @@ class DistNotFoundError(InputError):
         self.path, self.near = path, near
 
     def __str__(self) -> str:
-        return f"no such folder: {self.path}"
+        return phrase("no such folder: {path}", path=self.path)
 
     @property
     def hint(self) -> str:
         return (
-            f"did you mean {self.near}?" if self.near else "give the folder that the freezer wrote, such as main.dist"
+            phrase("did you mean {near}?", near=self.near)
+            if self.near
+            else phrase("give the folder that the freezer wrote, such as main.dist")
         )
 
 
@@ -49,11 +53,11 @@ class NotAFolderError(InputError):
         self.path, self.parent = path, parent
 
     def __str__(self) -> str:
-        return f"{self.path} is a file, not a folder"
+        return phrase("{path} is a file, not a folder", path=self.path)
 
     @property
     def hint(self) -> str:
-        return f"depfix looks at whole folders; the one around this file is {self.parent}"
+        return phrase("depfix looks at whole folders; the one around this file is {parent}", parent=self.parent)
 
 
 class UnreadableFolderError(InputError):
@@ -64,11 +68,11 @@ class UnreadableFolderError(InputError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"cannot read the folder {self.path}: {self.reason}"
+        return phrase("cannot read the folder {path}: {reason}", path=self.path, reason=self.reason)
 
     @property
     def hint(self) -> str:
-        return "check its permissions, or run as the user that built it"
+        return phrase("check its permissions, or run as the user that built it")
 
 
 class NoProgramError(InputError):
@@ -80,13 +84,13 @@ class NoProgramError(InputError):
 
     def __str__(self) -> str:
         detail = f" ({'; '.join(self.problems)})" if self.problems else ""
-        return f"no Windows program (.exe) in {self.path}{detail}"
+        return phrase("no Windows program (.exe) in {path}{detail}", path=self.path, detail=detail)
 
     @property
     def hint(self) -> str:
         if self.candidates:
-            return f"a program is in {self.candidates[0]}: scan that folder"
-        return "give the folder that holds the program's .exe, such as main.dist"
+            return phrase("a program is in {candidate}: scan that folder", candidate=self.candidates[0])
+        return phrase("give the folder that holds the program's .exe, such as main.dist")
 
 
 class EntryNotFoundError(InputError):
@@ -97,11 +101,11 @@ class EntryNotFoundError(InputError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"cannot read the entry {self.path}: {self.reason}"
+        return phrase("cannot read the entry {path}: {reason}", path=self.path, reason=self.reason)
 
     @property
     def hint(self) -> str:
-        return "--entry takes the program's own Python script, the one that was frozen"
+        return phrase("--entry takes the program's own Python script, the one that was frozen")
 
 
 class ProjectNotFoundError(InputError):
@@ -112,11 +116,11 @@ class ProjectNotFoundError(InputError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"cannot read the project {self.path}: {self.reason}"
+        return phrase("cannot read the project {path}: {reason}", path=self.path, reason=self.reason)
 
     @property
     def hint(self) -> str:
-        return "--project-dir takes the folder that the program is started from while it is written"
+        return phrase("--project-dir takes the folder that the program is started from while it is written")
 
 
 class LogNotReadError(InputError):
@@ -127,11 +131,13 @@ class LogNotReadError(InputError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"cannot read {self.path}: {self.reason}"
+        return phrase("cannot read {path}: {reason}", path=self.path, reason=self.reason)
 
     @property
     def hint(self) -> str:
-        return "give the error text: a log file, `-` and the text on standard input, or the message itself in quotes"
+        return phrase(
+            "give the error text: a log file, `-` and the text on standard input, or the message itself in quotes"
+        )
 
 
 class ReportNotReadError(InputError):
@@ -142,11 +148,11 @@ class ReportNotReadError(InputError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"cannot read the compilation report {self.path}: {self.reason}"
+        return phrase("cannot read the compilation report {path}: {reason}", path=self.path, reason=self.reason)
 
     @property
     def hint(self) -> str:
-        return "Nuitka writes one with --report=FILE; without it the program itself is read"
+        return phrase("Nuitka writes one with --report=FILE; without it the program itself is read")
 
 
 class UnknownEnvironmentError(InputError):
@@ -157,16 +163,18 @@ class UnknownEnvironmentError(InputError):
         self.spec, self.reason, self.near, self.known = spec, reason, near, known
 
     def __str__(self) -> str:
-        return f"environment {self.spec}: {self.reason}"
+        return phrase("environment {spec}: {reason}", spec=self.spec, reason=self.reason)
 
     @property
     def hint(self) -> str:
         if self.near:
-            return f"did you mean {self.near}?"
+            return phrase("did you mean {near}?", near=self.near)
         if self.known:
-            return f"found here: {', '.join(self.known)}"
-        kinds = "conda:NAME, conda:FOLDER, venv:FOLDER, python:FOLDER, wheels:FOLDER, or dir:FOLDER with the DLLs"
-        return f"give {kinds}; `depfix envs` lists what is found here"
+            return phrase("found here: {known}", known=", ".join(self.known))
+        kinds = phrase(
+            "conda:NAME, conda:FOLDER, venv:FOLDER, python:FOLDER, wheels:FOLDER, or dir:FOLDER with the DLLs"
+        )
+        return phrase("give {kinds}; `depfix envs` lists what is found here", kinds=kinds)
 
 
 class WrongEnvironmentError(InputError):
@@ -177,11 +185,13 @@ class WrongEnvironmentError(InputError):
         self.spec, self.reason, self.advice = spec, reason, advice
 
     def __str__(self) -> str:
-        return f"environment {self.spec}: {self.reason}"
+        return phrase("environment {spec}: {reason}", spec=self.spec, reason=self.reason)
 
     @property
     def hint(self) -> str:
-        return self.advice or "depfix needs the Windows environment that the program was built from, or a copy of it"
+        return self.advice or phrase(
+            "depfix needs the Windows environment that the program was built from, or a copy of it"
+        )
 
 
 class NoEnvironmentError(InputError):
@@ -192,13 +202,16 @@ class NoEnvironmentError(InputError):
         self.wanted, self.known = wanted, known
 
     def __str__(self) -> str:
-        return f"no environment to take {', '.join(self.wanted)} from"
+        return phrase("no environment to take {wanted} from", wanted=", ".join(self.wanted))
 
     @property
     def hint(self) -> str:
         if self.known:
-            return f"add --env {self.known[0]}" + (f" (or: {', '.join(self.known[1:])})" if self.known[1:] else "")
-        return "add --env conda:NAME (or conda:FOLDER, venv:FOLDER, python:FOLDER, wheels:FOLDER, dir:FOLDER)"
+            first, others = self.known[0], ", ".join(self.known[1:])
+            if others:
+                return phrase("add --env {known} (or: {others})", known=first, others=others)
+            return phrase("add --env {known}", known=first)
+        return phrase("add --env conda:NAME (or conda:FOLDER, venv:FOLDER, python:FOLDER, wheels:FOLDER, dir:FOLDER)")
 
 
 class UnknownRuleError(InputError):
@@ -209,11 +222,13 @@ class UnknownRuleError(InputError):
         self.rule, self.near = rule, near
 
     def __str__(self) -> str:
-        return f"no such rule: {self.rule}"
+        return phrase("no such rule: {rule}", rule=self.rule)
 
     @property
     def hint(self) -> str:
-        return f"did you mean {self.near}?" if self.near else "`depfix explain` lists the rules"
+        return (
+            phrase("did you mean {near}?", near=self.near) if self.near else phrase("`depfix explain` lists the rules")
+        )
 
 
 class UnknownTargetError(InputError):
@@ -224,11 +239,11 @@ class UnknownTargetError(InputError):
         self.name, self.near, self.why = name, near, why
 
     def __str__(self) -> str:
-        return f"no such target: {self.name}; {self.why}"
+        return phrase("no such target: {name}; {why}", name=self.name, why=self.why)
 
     @property
     def hint(self) -> str:
-        return f"did you mean {self.near}?" if self.near else ""
+        return phrase("did you mean {near}?", near=self.near) if self.near else ""
 
 
 class UnknownNameError(InputError):
@@ -239,14 +254,14 @@ class UnknownNameError(InputError):
         self.name, self.near = name, near
 
     def __str__(self) -> str:
-        return f"nothing in the dist is called {self.name}, and nothing there needs it"
+        return phrase("nothing in the dist is called {name}, and nothing there needs it", name=self.name)
 
     @property
     def hint(self) -> str:
         return (
-            f"did you mean {self.near}?"
+            phrase("did you mean {near}?", near=self.near)
             if self.near
-            else "give a DLL (name.dll), a module (pkg.sub) or a path in the dist"
+            else phrase("give a DLL (name.dll), a module (pkg.sub) or a path in the dist")
         )
 
 
@@ -258,11 +273,11 @@ class DataFileError(DepfixError):
         self.name, self.reason = name, reason
 
     def __str__(self) -> str:
-        return f"depfix's own data file {self.name} is damaged: {self.reason}"
+        return phrase("depfix's own data file {name} is damaged: {reason}", name=self.name, reason=self.reason)
 
     @property
     def hint(self) -> str:
-        return "install depfix again"
+        return phrase("install depfix again")
 
 
 class WriteError(DepfixError):
@@ -273,7 +288,7 @@ class WriteError(DepfixError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"cannot write {self.path}: {self.reason}"
+        return phrase("cannot write {path}: {reason}", path=self.path, reason=self.reason)
 
 
 class ExtensionError(DepfixError):
@@ -284,11 +299,16 @@ class ExtensionError(DepfixError):
         self.name, self.provider, self.reason = name, provider, reason
 
     def __str__(self) -> str:
-        return f"the extension {self.name!r} of {self.provider} cannot be used: {self.reason}"
+        return phrase(
+            "the extension {name} of {provider} cannot be used: {reason}",
+            name=repr(self.name),
+            provider=self.provider,
+            reason=self.reason,
+        )
 
     @property
     def hint(self) -> str:
-        return "mend or uninstall that distribution"
+        return phrase("mend or uninstall that distribution")
 
 
 class UnknownFormError(InputError):
@@ -299,8 +319,8 @@ class UnknownFormError(InputError):
         self.name, self.known, self.near = name, known, near
 
     def __str__(self) -> str:
-        return f"no such format: {self.name}; there are {', '.join(self.known)}"
+        return phrase("no such format: {name}; there are {known}", name=self.name, known=", ".join(self.known))
 
     @property
     def hint(self) -> str:
-        return f"did you mean {self.near}?" if self.near else ""
+        return phrase("did you mean {near}?", near=self.near) if self.near else ""

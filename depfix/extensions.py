@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from depfix.errors import DepfixError, ExtensionError
+from depfix.wording.message import Message, phrase
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -51,7 +52,9 @@ class Extension:
     def failure(self, error: BaseException | str) -> ExtensionError:
         """Return the exception that says why it cannot be used."""
         reason = error if isinstance(error, str) else f"{type(error).__name__}: {error}".rstrip(": ")
-        return ExtensionError(self.name, self.provider, " ".join(reason.split()))
+        return ExtensionError(
+            self.name, self.provider, reason if isinstance(reason, Message) else " ".join(reason.split())
+        )
 
 
 def extensions(group: str) -> tuple[Extension, ...]:
@@ -73,7 +76,7 @@ def all_extensions() -> tuple[Extension, ...]:
 
 def _provider(entry: EntryPoint) -> str:
     dist = entry.dist
-    return f"{dist.name} {dist.version}" if dist is not None else "an unknown distribution"
+    return f"{dist.name} {dist.version}" if dist is not None else phrase("an unknown distribution")
 
 
 def _announced() -> bool:

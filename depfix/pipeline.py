@@ -30,6 +30,7 @@ from depfix.repair.planfile import PlanFile, Workshop, bound_plan, read_plan_fil
 from depfix.repair.planner import Choices, Examined, first_cures, plan_repair
 from depfix.repair.transaction import apply_plan, locked, undo_repairs
 from depfix.session import Options, Session, environments_of
+from depfix.wording.message import phrase
 
 if TYPE_CHECKING:
     from depfix.model.diagnosis import Cause
@@ -225,7 +226,7 @@ class RepairPlan:
         if self._state and self._state == _state_of(root):
             return ()
         names = self._session.changed_files()
-        return names if names or not self._state else ("a file of the dist",)
+        return names if names or not self._state else (phrase("a file of the dist"),)
 
 
 def plan(path: str, options: Options, from_plan: str = "") -> RepairPlan:
@@ -394,5 +395,7 @@ def _verified(session: Session, before: Examined, report: Report) -> Report:
     unforeseen = [finding.subject for finding in worse if finding.fingerprint not in predicted]
     if unforeseen:
         undo_repairs(session.dist.root)
-        raise RolledBackError(f"it would have brought new errors: {', '.join(unforeseen)}")
+        raise RolledBackError(
+            phrase("it would have brought new errors: {unforeseen}", unforeseen=", ".join(unforeseen))
+        )
     return replace(report, verification=verification, applied=True)

@@ -47,7 +47,9 @@ from depfix.model.plan import Action, Plan
 from depfix.model.report import DistSummary, EnvironmentSummary, OwnSource, Report
 from depfix.repair.plan_writer import plan_file, plan_json
 from depfix.repair.planner import Examined
+from depfix.wording.message import phrase, small_system_words
 
+_READING = phrase("reading the program")
 _NO_PYTHON = (3, 8)
 _LINE = re.compile(r":\d+$")
 
@@ -85,7 +87,7 @@ class Session:
         python = self.dist.python
         self._entries = tuple(_entry(one) for one in options.entries)
         if options.project and not os.path.isdir(options.project):
-            reason = "it is a file" if os.path.isfile(options.project) else "no such folder"
+            reason = phrase("it is a file") if os.path.isfile(options.project) else phrase("no such folder")
             raise ProjectNotFoundError(options.project, reason)
         self._project = (os.path.abspath(options.project),) if options.project else ()
         target = SourceTarget(
@@ -150,7 +152,7 @@ class Session:
     def inside(self) -> Inside:
         """What is inside the program."""
         if self._inside is None:
-            self.options.progress("reading the program", 0, 1)
+            self.options.progress(_READING, 0, 1)
             contents = read_contents(self.dist, self.options.report)
             kept = KeptFacts(self._cache, self._target)
             self._inside = Inside(contents, read_builtin(self.dist), self._target, packed_words(self.dist), kept)
@@ -258,7 +260,7 @@ class Session:
         codes = (code for code in scan_rules(bool(self._sources())) if self._chosen(code) and code not in failed)
         inside = self.inside.words
         if not infos and not self._entries and not self.inside.knows_imports:
-            inside += "; what else it imports, only --env, --report or --entry can tell"
+            inside += phrase("; what else it imports, only --env, --report or --entry can tell")
         return Report(
             self.summary,
             self._system.target.name,
@@ -328,12 +330,12 @@ def _summary(dist: Dist) -> DistSummary:
 def _entry(shown: str) -> Entry:
     path = Path(shown)
     if path.is_dir():
-        raise EntryNotFoundError(shown, "it is a folder")
+        raise EntryNotFoundError(shown, phrase("it is a folder"))
     try:
         size = path.stat().st_size
         with open(path, "rb") as file:
             if b"\0" in file.read(1024):
-                raise EntryNotFoundError(shown, "it is no Python source")
+                raise EntryNotFoundError(shown, phrase("it is no Python source"))
     except OSError as error:
-        raise EntryNotFoundError(shown, (error.strerror or str(error)).lower()) from error
+        raise EntryNotFoundError(shown, small_system_words(error)) from error
     return Entry(shown, FileEntry(path.name, str(path.absolute()), size, FileKind.SOURCE), str(path.absolute().parent))

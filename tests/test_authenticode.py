@@ -174,7 +174,7 @@ def test_packed_images_without_it_are_told_once_and_softly(make_dist: DistMaker)
         as_packed(dist / "pkg" / f"{name}.pyd")
     (found,) = findings(dist, "DF504")
     assert (found.severity.value, len(found.locations)) == ("info", 2)
-    assert "pkg/core.pyd and 1 more files are packed by UPX" in found.message
+    assert "pkg/core.pyd and 1 more file are packed by UPX" in found.message
 
 
 def test_an_image_with_guard_that_nobody_packed(make_dist: DistMaker, signed: Path) -> None:

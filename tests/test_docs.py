@@ -11,7 +11,7 @@ import pytest
 
 from depfix import __version__
 from depfix.knowledge.rules import rules
-from fixtures.write_rules import TARGET, rules_page
+from fixtures.write_rules import TARGETS, rules_page
 from tests.conftest import Cli
 
 ROOT = Path(__file__).parent.parent
@@ -62,7 +62,8 @@ def test_every_option_in_the_docs_exists_and_every_option_is_in_the_docs(cli: Ca
 
 
 def test_the_rule_page_is_the_catalogue() -> None:
-    assert TARGET.read_text("utf-8") == rules_page(), "run: python -m fixtures.write_rules"
+    for language, page in TARGETS.items():
+        assert page.read_text("utf-8") == rules_page(language), "run: python -m fixtures.write_rules"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from depfix.cli.wrapping import cells, wrapped
-from depfix.model.shown import shown, shown_line
+from depfix.cli.wrapping import wrapped
+from depfix.model.shown import cells, shown, shown_line
 from tests.conftest import Cli, DistMaker
 
 fcntl = pytest.importorskip("fcntl")

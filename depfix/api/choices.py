@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
+from depfix.wording.message import phrase
+
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
@@ -86,7 +88,7 @@ def cache_of(*folders: Path, **choices: Unpack[Choices]) -> Iterator[Cache]:
         cache.close()
         note = choices.get("note")
         if note is not None and cache.problem:
-            note(f"the cache {cache.path} is not used: {cache.problem}")
+            note(phrase("the cache {cache} is not used: {problem}", cache=cache.path, problem=cache.problem))
 
 
 def texts(given: Path | Iterable[Path]) -> Iterator[str]:

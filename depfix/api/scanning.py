@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from depfix.api.choices import Choices, Path, cache_of, options_of, options_values, texts
+from depfix.wording.message import phrase
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -62,7 +63,7 @@ def _kept_or_scanned(dist: str, choices: Choices) -> Report:
             kept.stop()
         reason = kept.keep(report)
         if reason and cache.is_on and "note" in choices:
-            choices["note"](f"the report is not kept for the next run: {reason}")
+            choices["note"](phrase("the report is not kept for the next run: {reason}", reason=reason))
     return report
 
 

@@ -15,6 +15,8 @@ from enum import Enum
 from operator import attrgetter
 from typing import Any
 
+from depfix.wording.message import Message
+
 _PROTOCOL = 5
 
 Reduced = tuple[type, tuple[Any, ...]]
@@ -25,10 +27,10 @@ class DecodingError(ValueError):
 
 
 class Codec:
-    """Turns values of the named dataclasses and enums, and of str, int, tuple and the like, into bytes and back."""
+    """Turns values of the named classes, messages, and str, int, tuple and the like into bytes, and back."""
 
     def __init__(self, *classes: type) -> None:
-        self._by_name = {(one.__module__, one.__qualname__): one for one in classes}
+        self._by_name = {(one.__module__, one.__qualname__): one for one in (Message, *classes)}
         self._table = {one: _reducer(one) for one in classes}
 
     def encode(self, value: object) -> bytes:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
+from depfix.wording.message import phrase, system_words
+
 _MOST = 300_000  # files and folders
 _stat = os.stat  # also while a run is watched
 _REPARSE_POINT = 0x400  # of Windows' file attributes: junctions have it
@@ -90,7 +92,7 @@ def take_print(roots: tuple[str, ...]) -> Print:
         rows, folders, elsewhere = _listed(folder)
         count += len(rows)
         if count > _MOST:
-            raise UnknownError(f"there are more than {_MOST:,} files")
+            raise UnknownError(phrase("there are more than {most:,} files", most=_MOST))
         newest = max(newest, max((newest_of(row[1]) for row in rows), default=0))
         digest.update(_bytes((folder, rows)))
         waiting += folders
@@ -115,7 +117,7 @@ def _listed(folder: str) -> tuple[list[tuple[str, State, State]], list[str], lis
                     folders.append(entry.path)
                 rows.append((entry.name, _state(seen), target))
     except OSError as error:
-        raise UnknownError(error.strerror or str(error)) from error
+        raise UnknownError(system_words(error)) from error
     rows.sort()
     return rows, sorted(folders), links
 

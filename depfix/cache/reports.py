@@ -23,6 +23,7 @@ from depfix.cache.watching import Seen, Watch, WatchedVariables
 from depfix.extensions import all_extensions
 from depfix.model.finding import Confidence, Finding, Fix, Location, Severity
 from depfix.model.report import DistSummary, EnvironmentSummary, OwnSource, Report
+from depfix.wording.message import phrase
 
 _YOUNG = 2_000_000_000  # ns
 # What os.path.expanduser, os.path.abspath and temporary folders go by.
@@ -97,7 +98,7 @@ class KeptReport:
     def keep(self, report: Report) -> str:
         """Keep the report of the scan between `start` and `stop`; return why it was not, an empty string if it was."""
         if not self._before:
-            return "there is no cache, or a folder cannot be looked at whole"
+            return phrase("there is no cache, or a folder cannot be looked at whole")
         roots = tuple(dict.fromkeys((*self._roots, *(one.root for one in report.environments), report.dist.root)))
         try:
             whole, now = take_print(roots), take_print(self._roots)
@@ -105,11 +106,11 @@ class KeptReport:
             return str(error)
         seen = self._seen.without(lambda path: _is_below(path, roots, whole.links))
         if max(whole.newest, seen.newest) > self._began - _YOUNG:
-            return "a file or folder had just been changed"
+            return phrase("a file or folder had just been changed")
         if now.digest != self._before or not seen.is_still():
-            return "a file or folder was changed meanwhile"
+            return phrase("a file or folder was changed meanwhile")
         if any(map(self._cache.is_in, roots)):
-            return "the cache lies in a folder that was scanned"
+            return phrase("the cache lies in a folder that was scanned")
         origin = Origin(roots, whole.digest, seen, self.variables.asked())
         self._cache.put(self._key, _codec().encode(Kept(origin, report)))
         return ""

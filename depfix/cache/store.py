@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from depfix.wording.message import phrase, system_words
+
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
@@ -176,7 +178,7 @@ class Cache:
                 with suppress(OSError):
                     self.clear()
         except OSError as error:
-            self._give_up(error.strerror or str(error))
+            self._give_up(system_words(error))
 
     def _give_up(self, problem: str) -> None:
         self.problem = problem
@@ -192,7 +194,7 @@ class Cache:
                     return None
                 os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
             elif not _is_own(self.path):
-                raise _UnusableError("it belongs to another user")
+                raise _UnusableError(phrase("it belongs to another user"))
             self._open = _connect(self.path)
         if not make and not _identified(self._open):
             return None  # another process is making it
@@ -225,7 +227,7 @@ def _identified(connection: Connection) -> bool:
     if found == _APPLICATION:
         return True
     if found or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise _UnusableError("it is a database of something else")
+        raise _UnusableError(phrase("it is a database of something else"))
     return False
 
 

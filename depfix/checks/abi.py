@@ -15,6 +15,7 @@ from depfix.imports.uses import Strength
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.image import Image
 from depfix.model.names import base_name, fold
+from depfix.wording.message import phrase
 
 NAME = "abi-mismatch"
 _MOST_LOCATIONS = 20
@@ -56,7 +57,13 @@ def needs_another_python(world: World, name: str) -> bool:
 def unimportable_words(world: World, where: str, name: str, foreign: FileEntry) -> str:
     """Return what is said of a module whose only file is for another Python."""
     reason = tag_misfit(world.dist.python, world.dist.machine, foreign.name)
-    return f"{where} imports {name}, which is as good as missing: {foreign.path} is for another Python; {reason}"
+    return phrase(
+        "{where} imports {name}, which is as good as missing: {foreign} is for another Python; {reason}",
+        where=where,
+        name=name,
+        foreign=foreign.path,
+        reason=reason,
+    )
 
 
 def _reason(world: World, path: str) -> str:
@@ -79,7 +86,7 @@ def _loaded(closure: Closure, node: Node, strength: Strength, reason: str) -> Fi
     return finding(
         NAME,
         fold(base_name(node.name)),
-        f"{node.name} is for another Python: {reason}",
+        phrase("{node} is for another Python: {reason}", node=node.name, reason=reason),
         severity=severity_of(strength),
         confidence=confidence_of(strength),
         locations=(Location(node.name), *locations_of(edges)),
@@ -101,11 +108,16 @@ def _idle(closure: Closure, told: set[str]) -> Iterator[Finding]:
     for top, rows in by_top.items():
         told.update(fold(path) for path, _ in rows)
         path, reason = rows[0]
-        more = f" (and {len(rows) - 1} more files of it)" if len(rows) > 1 else ""
+        more = phrase(" (and {number} more files of it)", number=len(rows) - 1) if len(rows) > 1 else ""
         yield finding(
             NAME,
             fold(top),
-            f"{path}{more} is for another Python, and nothing that depfix can see loads it: {reason}",
+            phrase(
+                "{path}{more} is for another Python, and nothing that depfix can see loads it: {reason}",
+                path=path,
+                more=more,
+                reason=reason,
+            ),
             severity=Severity.INFO,
             confidence=Confidence.POSSIBLE,
             locations=tuple(Location(path) for path, _ in rows[:_MOST_LOCATIONS]),
@@ -135,7 +147,12 @@ def _wheel(closure: Closure, present: Present, told: set[str]) -> Iterator[Findi
     yield finding(
         NAME,
         present.key,
-        f"{present} was installed from a wheel that does not fit: {reason} ({wheel})",
+        phrase(
+            "{present} was installed from a wheel that does not fit: {reason} ({wheel})",
+            present=present,
+            reason=reason,
+            wheel=wheel,
+        ),
         severity=Severity.WARNING if modules else Severity.INFO,
         confidence=Confidence.PROBABLE if modules else Confidence.POSSIBLE,
         locations=(Location(wheel),),

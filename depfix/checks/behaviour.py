@@ -34,6 +34,7 @@ from depfix.imports.uses import Strength
 from depfix.imports.writing import BESIDE
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.image import Image
+from depfix.wording.message import joined, phrase
 
 _WINDOWS_GUI = (
     2  # IMAGE_SUBSYSTEM_WINDOWS_GUI https://learn.microsoft.com/windows/win32/debug/pe-format#windows-subsystem
@@ -135,44 +136,62 @@ def _processes(acts: _Acts) -> Iterator[Finding]:
 
 def _unguarded(acts: _Acts, module: str, rows: list[_Act]) -> Finding:
     first = rows[0]
-    effect = "starts processes of its own, without end"
+    effect = phrase("starts processes of its own, without end")
     if not acts.freezer.hides_code:
-        effect = "ends with RuntimeError where it would start processes"
-    cure = f"Put what starts them under {_GUARD}"
+        effect = phrase("ends with RuntimeError where it would start processes")
+    cure = phrase("Put what starts them under {guard}", guard=_GUARD)
     if acts.freezer in _ARCHIVES:
-        cure += ", behind multiprocessing.freeze_support()"
-    message = (
-        f"{first.place} starts processes by {first.edge.note} outside of {_GUARD}; each worker runs the script from "
-        f"its start, and {effect}. {cure}."
+        cure += phrase(", behind multiprocessing.freeze_support()")
+    message = phrase(
+        "{place} starts processes by {note} outside of {guard}; each worker runs the script from its "
+        "start, and {effect}. {cure}.",
+        place=first.place,
+        note=first.edge.note,
+        guard=_GUARD,
+        effect=effect,
+        cure=cure,
     )
     return _finding(acts, UNGUARDED, module, rows, message, _severity(first))
 
 
 def _unsupported(acts: _Acts, module: str, rows: list[_Act]) -> Finding:
     first = rows[0]
-    message = (
-        f"{first.place} starts processes by {first.edge.note}, and nothing calls multiprocessing.freeze_support(): "
-        f"each worker is the program once more, from its start. Call it first under {_GUARD}."
+    message = phrase(
+        "{place} starts processes by {note}, and nothing calls multiprocessing.freeze_support(): each "
+        "worker is the program once more, from its start. Call it first under {guard}.",
+        place=first.place,
+        note=first.edge.note,
+        guard=_GUARD,
     )
     return _finding(acts, "missing-freeze-support", module, rows, message, _severity(first))
 
 
 def _repeated(acts: _Acts, module: str, rows: list[_Act]) -> Finding:
-    what = "; ".join(dict.fromkeys(f"line {act.edge.line} {act.edge.note}" for act in sorted(rows, key=_line)[:4]))
-    more = f"; and {len(rows) - 4} more" if len(rows) > 4 else ""
-    message = (
-        f"each worker that the program starts runs what stands outside of {_GUARD} once more: {what}{more}. Put it "
-        "into a function that is called under that guard."
+    what = joined(
+        "; ",
+        dict.fromkeys(
+            phrase("line {line} {note}", line=act.edge.line, note=act.edge.note) for act in sorted(rows, key=_line)[:4]
+        ),
+    )
+    more = phrase("; and {number} more", number=len(rows) - 4) if len(rows) > 4 else ""
+    message = phrase(
+        "each worker that the program starts runs what stands outside of {guard} once more: "
+        "{what}{more}. Put it into a function that is called under that guard.",
+        guard=_GUARD,
+        what=what,
+        more=more,
     )
     return _finding(acts, REPEATED, module, rows, message, Severity.WARNING)
 
 
 def _left_out(acts: _Acts, module: str, rows: list[_Act]) -> Finding:
     first = rows[0]
-    message = (
-        f"{first.place} starts processes by {first.edge.note}, and the program was compiled without what makes it a "
-        "worker: each one runs the program from its start, without end. Build it again with import multiprocessing "
-        "in the program's script, and with Nuitka's multiprocessing plug-in."
+    message = phrase(
+        "{place} starts processes by {note}, and the program was compiled without what makes it a "
+        "worker: each one runs the program from its start, without end. Build it again with import "
+        "multiprocessing in the program's script, and with Nuitka's multiprocessing plug-in.",
+        place=first.place,
+        note=first.edge.note,
     )
     return _finding(acts, "multiprocessing-left-out", module, rows, message, _severity(first))
 
@@ -197,16 +216,25 @@ def _no_python(acts: _Acts, module: str, rows: list[_Act]) -> Finding:
     first = rows[0]
     severity = _severity(first)
     if first.subject == BY_NAME:
-        effect = "which a clean machine does not have"
+        effect = phrase("which a clean machine does not have")
         severity = Severity.WARNING
     elif acts.freezer is Freezer.NUITKA:
-        effect = "and sys.executable is python.exe in the dist, which is not there (WinError 2)"
+        effect = phrase("and sys.executable is python.exe in the dist, which is not there (WinError 2)")
         if acts.has_inside("multiprocessing") is not False:
-            effect += "; once multiprocessing is imported it is the program itself"
+            effect += phrase("; once multiprocessing is imported it is the program itself")
     else:
-        effect = "and sys.executable is the program itself: it starts once more, and does not do what it is told"
-    cure = "Import and call what is wanted instead; what pip would install has to be frozen into the program."
-    return _finding(acts, NO_PYTHON, module, rows, f"{first.place} {first.edge.note}, {effect}. {cure}", severity)
+        effect = phrase(
+            "and sys.executable is the program itself: it starts once more, and does not do what it is told"
+        )
+    cure = phrase("Import and call what is wanted instead; what pip would install has to be frozen into the program.")
+    return _finding(
+        acts,
+        NO_PYTHON,
+        module,
+        rows,
+        phrase("{place} {note}, {effect}. {cure}", place=first.place, note=first.edge.note, effect=effect, cure=cure),
+        severity,
+    )
 
 
 def _sources(acts: _Acts) -> Iterator[Finding]:
@@ -220,13 +248,23 @@ def _sources(acts: _Acts) -> Iterator[Finding]:
         severity = _severity(first) if known and acts.is_own(module) else Severity.WARNING
         file = _source_file(acts, module)
         cure = (
-            f"Put the source beside the program as {file} (--include-data-files=SOURCE={file}), or do without it."
+            phrase(
+                "Put the source beside the program as {file} (--include-data-files=SOURCE={file}), or do without it.",
+                file=file,
+            )
             if acts.freezer is Freezer.NUITKA and file
-            else "Do without it, or ship the module as a source file."
+            else phrase("Do without it, or ship the module as a source file.")
         )
         frozen = "compiled" if acts.freezer is Freezer.NUITKA else "frozen"
-        error = "OSError: could not get source code"
-        message = f"{first.place} {first.edge.note}; of {frozen} code there is none ({error}). {cure}"
+        error = phrase("OSError: could not get source code")
+        message = phrase(
+            "{place} {note}; of {frozen} code there is none ({error}). {cure}",
+            place=first.place,
+            note=first.edge.note,
+            frozen=frozen,
+            error=error,
+            cure=cure,
+        )
         yield _finding(acts, SOURCE, module, wanted, message, severity)
 
 
@@ -265,9 +303,11 @@ def _caches(acts: _Acts) -> Iterator[Finding]:
         if not acts.is_inside(module) or _has_source_file(acts, module):
             continue
         first = rows[0]
-        message = (
-            f"{first.place} {first.edge.note}: the cache belongs beside the source, and of code inside the program "
-            "there is none (RuntimeError: cannot cache function: no locator available). Leave out cache=True."
+        message = phrase(
+            "{place} {note}: the cache belongs beside the source, and of code inside the program there is "
+            "none (RuntimeError: cannot cache function: no locator available). Leave out cache=True.",
+            place=first.place,
+            note=first.edge.note,
         )
         severity = (
             _severity(first) if acts.freezer in _ARCHIVES else Severity.WARNING
@@ -283,10 +323,16 @@ def _writes(acts: _Acts) -> Iterator[Finding]:
         beside = [act for act in rows if act.subject == BESIDE]
         found = beside or rows
         first = found[0]
-        where = "beside the program" if beside else "into the current directory, which may be the program's folder"
-        message = (
-            f"{first.place} writes {where}; in Program Files users may not (PermissionError). Write to a folder of the "
-            "user, such as os.environ['LOCALAPPDATA']."
+        where = (
+            phrase("beside the program")
+            if beside
+            else phrase("into the current directory, which may be the program's folder")
+        )
+        message = phrase(
+            "{place} writes {where}; in Program Files users may not (PermissionError). Write to a folder of "
+            "the user, such as os.environ['LOCALAPPDATA'].",
+            place=first.place,
+            where=where,
         )
         yield _finding(acts, WRITES, module, found, message, Severity.WARNING if beside else Severity.INFO)
 
@@ -305,9 +351,10 @@ def _console(acts: _Acts) -> Iterator[Finding]:
             and len(acts.own(INPUT)) == len(rows)
         ):
             last = max(rows, key=_line)
-            message = (
-                f"the program prints, last in line {last.edge.line}, and ends: started by a double click, its window "
-                "is gone before anybody can read it. End with input() if users start it so."
+            message = phrase(
+                "the program prints, last in line {line}, and ends: started by a double click, its window is "
+                "gone before anybody can read it. End with input() if users start it so.",
+                line=last.edge.line,
             )
             yield _finding(acts, INPUT, module, [last], message, Severity.INFO)
     streams = acts.is_windowed and acts.freezer in _ARCHIVES  # Nuitka opens NUL where there is no console
@@ -319,21 +366,27 @@ def _console(acts: _Acts) -> Iterator[Finding]:
 
 def _no_input(acts: _Acts, module: str, rows: list[_Act]) -> Finding:
     first = rows[0]
-    effect = "RuntimeError: lost sys.stdin" if first.subject != "stdin" else "sys.stdin is None"
+    effect = phrase("RuntimeError: lost sys.stdin") if first.subject != "stdin" else phrase("sys.stdin is None")
     if acts.freezer is Freezer.NUITKA:
-        effect = "EOFError: EOF when reading a line"
-    message = (
-        f"{first.place} {first.edge.note}, and the program was built without a console ({effect}). Build it with one, "
-        "or ask in a window."
+        effect = phrase("EOFError: EOF when reading a line")
+    message = phrase(
+        "{place} {note}, and the program was built without a console ({effect}). Build it with one, or "
+        "ask in a window.",
+        place=first.place,
+        note=first.edge.note,
+        effect=effect,
     )
     return _finding(acts, INPUT, module, rows, message, _severity(first))
 
 
 def _no_output(acts: _Acts, module: str, rows: list[_Act]) -> Finding:
     first = rows[0]
-    message = (
-        f"{first.place} {first.edge.note}, and without a console sys.{_stream(first)} is None. Give it a stream at the "
-        f'very start: if sys.{_stream(first)} is None: sys.{_stream(first)} = open(os.devnull, "w").'
+    message = phrase(
+        "{place} {note}, and without a console sys.{stream} is None. Give it a stream at the very start: "
+        'if sys.{stream} is None: sys.{stream} = open(os.devnull, "w").',
+        place=first.place,
+        note=first.edge.note,
+        stream=_stream(first),
     )
     return _finding(acts, OUTPUT, module, rows, message, _severity(first))
 

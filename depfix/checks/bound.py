@@ -23,14 +23,15 @@ from depfix.imports.uses import Strength
 from depfix.knowledge.native_data import data_variables
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.names import fold
+from depfix.wording.message import phrase
 
 _MOST_LOCATIONS = 20
 _OWNER_WORDS = {
-    Owner.BUILD: "which belongs to the machine that the program was built on",
-    Owner.SOFTWARE: "which is there only where that software is installed",
-    Owner.NETWORK: "which is on a server",
-    Owner.DRIVE: "which other machines need not have",
-    Owner.ABOVE: "which is outside the dist, and not shipped with it",
+    Owner.BUILD: phrase("which belongs to the machine that the program was built on"),
+    Owner.SOFTWARE: phrase("which is there only where that software is installed"),
+    Owner.NETWORK: phrase("which is on a server"),
+    Owner.DRIVE: phrase("which other machines need not have"),
+    Owner.ABOVE: phrase("which is outside the dist, and not shipped with it"),
 }
 _READ = "read"
 
@@ -52,7 +53,13 @@ def _configurations(closure: Closure) -> Iterator[Finding]:
         yield finding(
             "machine-bound-path",
             found.entry.path,
-            f"{found.entry.path}:{found.line} says {found.text}; {found.words}",
+            phrase(
+                "{path}:{line} says {found}; {found2}",
+                path=found.entry.path,
+                line=found.line,
+                found=found.text,
+                found2=found.words,
+            ),
             severity=Severity(found.severity),
             confidence=Confidence.PROBABLE if found.severity != "error" else Confidence.CERTAIN,
             locations=(Location(found.entry.path, found.line),),
@@ -176,18 +183,45 @@ def _message(path: str, place: str, edge: Edge) -> str:
     whose = _OWNER_WORDS.get(owner_of(path), "")
     name = edge.source.name
     if edge.asked == MODULES and edge.expected:
-        return f"{place} lets {name} look for its extension module in {path}, {whose}; elsewhere its import fails"
+        return phrase(
+            "{place} lets {name} look for its extension module in {path}, {whose}; elsewhere its import fails",
+            place=place,
+            name=name,
+            path=path,
+            whose=whose,
+        )
     if edge.asked == MODULES:
-        return f"{place} puts {path} on sys.path, {whose}; modules are not found there on other machines"
+        return phrase(
+            "{place} puts {path} on sys.path, {whose}; modules are not found there on other machines",
+            place=place,
+            path=path,
+            whose=whose,
+        )
     if edge.asked == DLL_DIRECTORY and edge.strength >= Strength.PROBABLE and not edge.expected:
-        return f"{place} gives {path} to the loader, {whose}; os.add_dll_directory raises FileNotFoundError without it"
+        return phrase(
+            "{place} gives {path} to the loader, {whose}; os.add_dll_directory raises FileNotFoundError without it",
+            place=place,
+            path=path,
+            whose=whose,
+        )
     if edge.asked in (DLL_DIRECTORY, ON_PATH):
-        return f"{place} lets DLLs be looked for in {path}, {whose}; what lies there is not found on other machines"
+        return phrase(
+            "{place} lets DLLs be looked for in {path}, {whose}; what lies there is not found on other machines",
+            place=place,
+            path=path,
+            whose=whose,
+        )
     if edge.asked == LOADED:
-        return f"{place} loads {path}, {whose}"
+        return phrase("{place} loads {path}, {whose}", place=place, path=path, whose=whose)
     if edge.asked == _READ:
-        return f"{place} reads {path}, {whose}"
-    return f"{place} sets {edge.asked} to {path}, {whose}; what reads that variable passes over the files of the dist"
+        return phrase("{place} reads {path}, {whose}", place=place, path=path, whose=whose)
+    return phrase(
+        "{place} sets {asked} to {path}, {whose}; what reads that variable passes over the files of the dist",
+        place=place,
+        asked=edge.asked,
+        path=path,
+        whose=whose,
+    )
 
 
 def bound_edges(closure: Closure, path: str, identity: str) -> tuple[Edge, ...]:

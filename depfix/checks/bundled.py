@@ -11,6 +11,7 @@ from depfix.knowledge.tables import carried_system_dlls, vc_runtimes
 from depfix.model.finding import Confidence, Finding, Location
 from depfix.model.image import Image, VersionInfo
 from depfix.model.names import fold
+from depfix.wording.message import phrase
 
 
 def check_bundled(closure: Closure) -> Iterator[Finding]:
@@ -44,14 +45,20 @@ def _is_windows(name: str, version: VersionInfo | None) -> bool:
 
 def _finding(closure: Closure, entry: FileEntry, ignored: bool, version: VersionInfo | None) -> Finding:
     effect = (
-        "Windows takes its own and ignores this one"
+        phrase("Windows takes its own and ignores this one")
         if ignored
-        else "it takes the place of Windows' own in this program, on Windows versions that it was not made for"
+        else phrase("it takes the place of Windows' own in this program, on Windows versions that it was not made for")
     )
     return finding(
         "bundled-system-dll",
         fold(entry.name),
-        f"{entry.path} is a part of Windows ({closure.world.system.target.words} has {fold(entry.name)}); {effect}",
+        phrase(
+            "{path} is a part of Windows ({target} has {entry}); {effect}",
+            path=entry.path,
+            target=closure.world.system.target.words,
+            entry=fold(entry.name),
+            effect=effect,
+        ),
         confidence=Confidence.CERTAIN if version is not None and version.company else Confidence.PROBABLE,
         locations=(Location(entry.path),),
         chain=(entry.path,),

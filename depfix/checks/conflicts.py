@@ -11,10 +11,11 @@ from depfix.imports.uses import Strength
 from depfix.knowledge.tables import vc_runtimes
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.names import base_name, fold
+from depfix.wording.message import joined, phrase
 
 # What only a runtime itself exports: the entry point that compilers call for a parallel region.
 _OPENMP = {
-    "__kmpc_fork_call": "LLVM and Intel",
+    "__kmpc_fork_call": phrase("LLVM and Intel"),
     "_vcomp_fork": "Microsoft",
     "GOMP_parallel": "GNU",
 }
@@ -67,14 +68,23 @@ def _newer_runtime(closure: Closure, winner: str, other: str) -> bool:
 def _conflict(closure: Closure, winner: str, other: str, rows: list[Shadowed]) -> Finding:
     rows.sort(key=lambda row: (-(closure.graph.strength(row.importer) or Strength.POSSIBLE), row.importer.name))
     importer = rows[0].importer
-    more = f" (and {len(rows) - 1} more)" if len(rows) > 1 else ""
+    more = phrase(" (and {number} more)", number=len(rows) - 1) if len(rows) > 1 else ""
     first = chain_texts(closure.graph.chain(Node(NodeKind.IMAGE, winner)), closure.graph.root)
-    by = f", brought by {first[-2]}" if len(first) > 1 else ""
+    by = phrase(", brought by {first}", first=first[-2]) if len(first) > 1 else ""
     return finding(
         "conflicting-dll",
         fold(base_name(winner)),
-        f"{importer.name}{more} gets {winner}{version_words(closure, winner)}, which is in the process first{by}; "
-        f"its own search leads to {other}{version_words(closure, other)}, which has other content",
+        phrase(
+            "{importer}{more} gets {winner}{version}, which is in the process first{by}; its own search "
+            "leads to {other}{version2}, which has other content",
+            importer=importer.name,
+            more=more,
+            winner=winner,
+            version=version_words(closure, winner),
+            by=by,
+            other=other,
+            version2=version_words(closure, other),
+        ),
         confidence=confidence_of(closure.graph.strength(importer) or Strength.POSSIBLE),
         locations=(Location(winner), Location(other)),
         chain=(*chain_texts(closure.graph.chain(importer), closure.graph.root), winner),
@@ -102,13 +112,21 @@ def check_openmp(closure: Closure, *, one_process: bool) -> Iterator[Finding]:
     twice = next((rows for rows in found.values() if len(rows) > 1), [])
     told = [(path, strength) for path, strength in twice] or [(path, strength) for _, path, strength in runtimes]
     strength = min(row[1] for row in told)
-    names = " and ".join(path for path, _ in told)
-    effect = 'which end a process that uses both with "OMP: Error #15"' if twice else "each with threads of its own"
-    kind = "two copies of one OpenMP runtime" if twice else f"OpenMP runtimes of {' and '.join(found)}"
+    names = joined(phrase(" and "), (path for path, _ in told))
+    effect = (
+        phrase('which end a process that uses both with "OMP: Error #15"')
+        if twice
+        else phrase("each with threads of its own")
+    )
+    kind = (
+        phrase("two copies of one OpenMP runtime")
+        if twice
+        else phrase("OpenMP runtimes of {found}", found=joined(phrase(" and "), found))
+    )
     yield finding(
         "duplicate-openmp",
         fold(base_name(told[0][0])),
-        f"{names}: {kind}, {effect}",
+        phrase("{names}: {kind}, {effect}", names=names, kind=kind, effect=effect),
         severity=Severity.WARNING if twice else Severity.INFO,
         confidence=confidence_of(strength) if one_process else Confidence.POSSIBLE,
         locations=tuple(Location(path) for path, _ in told),

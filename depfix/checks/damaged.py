@@ -16,6 +16,7 @@ from depfix.model.content import POINTER_SIZES, pointed_by, readable_hash
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.image import Image, ImageProblem
 from depfix.model.names import base_name, fold
+from depfix.wording.message import phrase
 
 _NAME = "damaged-file"
 _IMAGES = (".dll", ".pyd")
@@ -52,10 +53,16 @@ def damage_of(world: World, entry: FileEntry) -> str:
         if isinstance(image, ImageProblem):
             return image.reason if image.damaged and _is_for_loader(entry) else ""
         missing = image.unsigned_bytes
-        return f"it is cut off: {missing:,} bytes of its signature are missing" if missing else ""
+        return (
+            phrase("it is cut off: {missing:,} bytes of its signature are missing", missing=missing) if missing else ""
+        )
     if entry.kind is FileKind.OTHER and entry.size in POINTER_SIZES:
         size = world.facts.remember(entry.source, "pointer", pointed_by)
-        return f"it is a git-lfs pointer to {size:,} bytes that were never fetched (git lfs pull)" if size else ""
+        return (
+            phrase("it is a git-lfs pointer to {size:,} bytes that were never fetched (git lfs pull)", size=size)
+            if size
+            else ""
+        )
     return ""
 
 
@@ -73,13 +80,18 @@ def _damaged(closure: Closure, entry: FileEntry, reason: str, row: _Row | None, 
     severity, confidence = _weight(strength, refused=refused)
     edges = [edge for _, edge in surest_first(closure.graph, closure.graph.edges_to(node))]
     chain = chain_texts(closure.graph.chain(node), closure.graph.root) if strength is not None else (entry.path,)
-    found = "is called a program, but" if program else "is damaged:"
+    told = {"path": entry.path, "reason": reason, "recorded": _recorded_words(entry, row)}
+    found = (
+        phrase("{path} is called a program, but {reason}{recorded}", **told)
+        if program
+        else phrase("{path} is damaged: {reason}{recorded}", **told)
+    )
     if strength is not None:
-        found = "is what Windows will find, but"
+        found = phrase("{path} is what Windows will find, but {reason}{recorded}", **told)
     return finding(
         _NAME,
         fold(entry.name) if _is_for_loader(entry) else entry.path,
-        f"{entry.path} {found} {reason}{_recorded_words(entry, row)}",
+        found,
         severity=Severity.ERROR if program else severity,
         confidence=Confidence.CERTAIN if program else confidence,
         locations=(Location(entry.path), *locations_of(edges)),
@@ -99,8 +111,13 @@ def _recorded_words(entry: FileEntry, row: _Row | None) -> str:
     if row is None:
         return ""
     if row.recorded.size < 0 or row.recorded.size == entry.size:
-        return f"; it belongs to {row.present}"
-    return f"; {row.present} recorded {row.recorded.size:,} bytes, and it has {entry.size:,}"
+        return phrase("; it belongs to {present}", present=row.present)
+    return phrase(
+        "; {present} recorded {size:,} bytes, and it has {size2:,}",
+        present=row.present,
+        size=row.recorded.size,
+        size2=entry.size,
+    )
 
 
 # --- RECORD ---
@@ -135,7 +152,9 @@ def _unlike_records(closure: Closure, rows: dict[str, _Row], told: set[str]) -> 
         elif _differs(world, entry, row.recorded):
             zeroed = entry.size == row.recorded.size and world.facts.remember(entry.source, "tail", _ends_in_zeros)
             if zeroed:
-                yield _damaged(closure, entry, "its end is zeros, as of an unfinished download", row, loads=False)
+                yield _damaged(
+                    closure, entry, phrase("its end is zeros, as of an unfinished download"), row, loads=False
+                )
             else:
                 changed.setdefault((row.present, entry.size == row.recorded.size), []).append(entry)
     for (present, same_size), entries in changed.items():
@@ -154,8 +173,8 @@ def _shortened(world: World, entry: FileEntry, recorded: Recorded) -> str:
     if not 0 <= entry.size < recorded.size:
         return ""
     if not entry.size:
-        return "it is empty" if not fold(entry.name).endswith(_SOURCES) else ""
-    return "it is cut off" if world.facts.remember(entry.source, "binary", _is_binary) else ""
+        return phrase("it is empty") if not fold(entry.name).endswith(_SOURCES) else ""
+    return phrase("it is cut off") if world.facts.remember(entry.source, "binary", _is_binary) else ""
 
 
 def _is_binary(source: str) -> bool:
@@ -180,7 +199,12 @@ def _short(entry: FileEntry, reason: str, row: _Row) -> Finding:
     return finding(
         _NAME,
         entry.path,
-        f"{entry.path} is damaged: {reason}{_recorded_words(entry, row)}",
+        phrase(
+            "{path} is damaged: {reason}{recorded}",
+            path=entry.path,
+            reason=reason,
+            recorded=_recorded_words(entry, row),
+        ),
         severity=Severity.WARNING,
         confidence=Confidence.PROBABLE,
         locations=(Location(entry.path),),
@@ -189,13 +213,19 @@ def _short(entry: FileEntry, reason: str, row: _Row) -> Finding:
 
 
 def _changed(closure: Closure, present: Present, entries: list[FileEntry], *, same_size: bool) -> Finding:
-    more = f" (and {len(entries) - 1} more files of it)" if len(entries) > 1 else ""
-    how = "has the size but not the SHA-256" if same_size else "has not the size"
+    more = phrase(" (and {number} more files of it)", number=len(entries) - 1) if len(entries) > 1 else ""
+    how = phrase("has the size but not the SHA-256") if same_size else phrase("has not the size")
     return finding(
         _NAME,
         present.key,
-        f"{entries[0].path}{more} {how} that {present} recorded: it is of another version, was changed afterwards "
-        "(packed, signed), or is damaged",
+        phrase(
+            "{entrie}{more} {how} that {present} recorded: it is of another version, was changed afterwards "
+            "(packed, signed), or is damaged",
+            entrie=entries[0].path,
+            more=more,
+            how=how,
+            present=present,
+        ),
         severity=Severity.WARNING if same_size else Severity.INFO,
         confidence=Confidence.POSSIBLE,
         locations=tuple(Location(entry.path) for entry in entries[:_MOST_LOCATIONS]),

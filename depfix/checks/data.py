@@ -11,6 +11,7 @@ from depfix.closure.graph import Edge, EdgeKind, Node, NodeKind, chain_texts
 from depfix.imports.uses import Strength
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.names import parent
+from depfix.wording.message import counted, phrase, tabled
 
 _MOST_LOCATIONS = 20
 _Weight = tuple[Severity, Confidence]
@@ -35,11 +36,17 @@ def _of_listing(closure: Closure, subject: str, rows: list[tuple[Strength, Edge]
     strength, edge = rows[0]
     missing = closure.world.listed.missing(subject)
     sure = strength >= Strength.PROBABLE
-    files = f"{subject}, which is" if len(missing) == 1 else f"{len(missing)} files ({subject}) that are"
     return finding(
         "missing-package-data",
         subject,
-        f"{edge.source.name} reads {files} not in the dist; {edge.note}",
+        counted(
+            len(missing),
+            "{source} reads {subject}, which is not in the dist; {note}",
+            "{source} reads {number} files ({subject}) that are not in the dist; {note}",
+            source=edge.source.name,
+            subject=subject,
+            note=edge.note,
+        ),
         severity=Severity.WARNING if sure else Severity.INFO,
         confidence=Confidence.PROBABLE if sure else Confidence.POSSIBLE,
         locations=locations_of(row[1] for row in rows if row[1].path),
@@ -62,8 +69,14 @@ def _of_reads(closure: Closure, need: DataNeed, rows: list[tuple[Strength, Edge]
     yield finding(
         "missing-data-file" if need.place.own else "missing-package-data",
         need.place.path,
-        f"{place} reads {_what(need)} with {edge.asked}, and that is not in the dist: "
-        f"the program looks {need.place.base.value}; {_who_has_it(need)}",
+        phrase(
+            "{place} reads {what} with {asked}, and that is not in the dist: the program looks {base}; {who_has_it}",
+            place=place,
+            what=_what(need),
+            asked=edge.asked,
+            base=tabled(need.place.base.value),
+            who_has_it=_who_has_it(need),
+        ),
         severity=severity,
         confidence=confidence,
         locations=_places(row[1] for row in rows),
@@ -104,19 +117,19 @@ def _weight(need: DataNeed, strength: Strength, edge: Edge) -> _Weight:
 
 def _what(need: DataNeed) -> str:
     if not need.place.exact:
-        return f"the files {need.place.path}"
-    return f"the folder {need.place.path}" if need.folder else need.place.path
+        return phrase("the files {place}", place=need.place.path)
+    return phrase("the folder {place}", place=need.place.path) if need.folder else need.place.path
 
 
 def _who_has_it(need: DataNeed) -> str:
-    holder = "the project" if need.place.own else "its package"
+    holder = phrase("the project") if need.place.own else phrase("its package")
     found = need.found
     if found.reason:
-        return f"{holder} has it, but {found.reason}"
+        return phrase("{holder} has it, but {reason}", holder=holder, reason=found.reason)
     if not found.files:
-        return f"{holder} does not have it either"
-    many = f"{len(found.files):,} files, " if len(found.files) > 1 or need.folder else ""
-    return f"{holder} has it ({many}{found.size:,} bytes)"
+        return phrase("{holder} does not have it either", holder=holder)
+    many = phrase("{number:,} files, ", number=len(found.files)) if len(found.files) > 1 or need.folder else ""
+    return phrase("{holder} has it ({many}{size:,} bytes)", holder=holder, many=many, size=found.size)
 
 
 def _places(edges: Iterable[Edge]) -> tuple[Location, ...]:
@@ -141,12 +154,18 @@ def _from_current(closure: Closure) -> Iterator[Finding]:
                 by_source.setdefault(edge.path or edge.source.name, []).append(edge)
     for name, edges in by_source.items():
         paths = tuple(dict.fromkeys(edge.target.name for edge in edges))
-        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        more = phrase(" and {number} more", number=len(paths) - 1) if len(paths) > 1 else ""
         yield finding(
             "relative-path",
             paths[0],
-            f"{name}:{edges[0].line} reads {paths[0]}{more} from the current directory: that is the dist's folder only "
-            "if the program is started from there; a path made from __file__ works from everywhere",
+            phrase(
+                "{name}:{line} reads {path}{more} from the current directory: that is the dist's folder only if "
+                "the program is started from there; a path made from __file__ works from everywhere",
+                name=name,
+                line=edges[0].line,
+                path=paths[0],
+                more=more,
+            ),
             confidence=Confidence.PROBABLE,
             locations=_places(edges),
             identity=name,

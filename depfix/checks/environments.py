@@ -14,6 +14,7 @@ from depfix.env.refused import is_msys_python
 from depfix.frozen.builder import building_folder
 from depfix.model.finding import Finding, Location, Severity
 from depfix.model.names import fold
+from depfix.wording.message import phrase
 
 _COPIED = frozenset(("DF201", "DF203", "DF204", "DF205"))  # what only a Python of the same version can give
 _MOST_LOCATIONS = 20
@@ -45,7 +46,13 @@ def _unfit(world: World, *, needed: bool) -> Iterator[Finding]:
         yield finding(
             "unfit-environment",
             info.spec,
-            f"the environment {info.spec} ({info.root}) does not fit the dist: {reason}; {_effect(info, need)}",
+            phrase(
+                "the environment {info} ({root}) does not fit the dist: {reason}; {effect}",
+                info=info.spec,
+                root=info.root,
+                reason=reason,
+                effect=_effect(info, need),
+            ),
             severity=Severity.ERROR if needed and no_other else None,
             locations=(Location(info.root),),
             identity=info.root,
@@ -59,10 +66,13 @@ def _is_other_version(info: EnvironmentInfo, need: Need) -> bool:
 def _effect(info: EnvironmentInfo, need: Need) -> str:
     wanted = build_words(need.python, need.free_threaded, need.debug) if need.python else ""
     if info.note:
-        return "nothing is taken from it"
-    return (
-        "its standard library and extension modules are not taken, and its packages may be other releases than those "
-        f"for {wanted}; give an environment of Python {wanted}, or freeze the program again with Python {info.python}"
+        return phrase("nothing is taken from it")
+    return phrase(
+        "its standard library and extension modules are not taken, and its packages may be other "
+        "releases than those for {wanted}; give an environment of Python {wanted}, or freeze the program "
+        "again with Python {python}",
+        wanted=wanted,
+        python=info.python,
     )
 
 
@@ -78,14 +88,18 @@ def _of_msys(world: World) -> Iterator[Finding]:
     if not found:
         return
     runtimes = [name for name in _RUNTIMES if name in names]
-    beside = f" with {', '.join(runtimes)}" if runtimes else ""
+    beside = phrase(" with {runtimes}", runtimes=", ".join(runtimes)) if runtimes else ""
     yield finding(
         "unfit-python",
         fold(found[0].name),
-        f"{found[0].path}{beside}: the program was frozen with the Python of MSYS2 (MinGW), so depfix checks its DLLs "
-        "and not its modules; wheels of the package index and files of a Python from python.org do not fit it (another "
-        "suffix of modules and another C runtime): bring what is missing from MSYS2's own packages with --env "
-        "dir:FOLDER, or freeze the program with Python from python.org",
+        phrase(
+            "{path}{beside}: the program was frozen with the Python of MSYS2 (MinGW), so depfix checks its "
+            "DLLs and not its modules; wheels of the package index and files of a Python from python.org do "
+            "not fit it (another suffix of modules and another C runtime): bring what is missing from "
+            "MSYS2's own packages with --env dir:FOLDER, or freeze the program with Python from python.org",
+            path=found[0].path,
+            beside=beside,
+        ),
         locations=tuple(Location(entry.path) for entry in found[:_MOST_LOCATIONS]),
         identity="msys2",
     )
@@ -98,18 +112,23 @@ def _of_store(world: World) -> Iterator[Finding]:
     Python, "Using Python on Windows", The Microsoft Store package, Known issues
     https://docs.python.org/3/using/windows.html#known-issues
     """
-    places = [("the program was frozen with", building_folder(world.dist))]
+    places = [(phrase("the program was frozen with"), building_folder(world.dist))]
     places += [
-        (f"the environment {one.info.spec} rests on", store_base(one.info.root)) for one in world.supply.environments
+        (phrase("the environment {one} rests on", one=one.info.spec), store_base(one.info.root))
+        for one in world.supply.environments
     ]
     for words, folder in places:
         if folder and of_store(folder):
             yield finding(
                 "unfit-python",
-                "microsoft store",
-                f"{words} the Microsoft Store's Python ({folder}): Windows lets no other program read that folder, so "
-                "that freezers and depfix miss files of it, and what it writes below AppData goes to a place of its "
-                "own; make the environment and the program with Python from python.org",
+                phrase("microsoft store"),
+                phrase(
+                    "{words} the Microsoft Store's Python ({folder}): Windows lets no other program read that "
+                    "folder, so that freezers and depfix miss files of it, and what it writes below AppData goes to "
+                    "a place of its own; make the environment and the program with Python from python.org",
+                    words=words,
+                    folder=folder,
+                ),
                 locations=(Location(folder),),
                 identity=folder,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -13,6 +13,7 @@ from depfix.errors import ExtensionError
 from depfix.extensions import CHECKS, Extension
 from depfix.knowledge.rules import ExtensionRules, Rule, extension_rules
 from depfix.model.finding import Finding
+from depfix.wording.message import phrase
 
 _FAILED = "extension:"  # with its name, the subject of the finding that says so
 
@@ -35,7 +36,7 @@ def check_extended(closure: Closure) -> Iterator[Finding]:
         found, problem = _run(row, closure)
         yield from found
         if problem is not None:
-            message = f"{problem}; what it looks for is unknown"
+            message = phrase("{problem}; what it looks for is unknown", problem=problem)
             provider = problem.provider.partition(" ")[0]
             yield finding("not-looked-at", f"{_FAILED}{problem.name}", message, identity=provider)
 
@@ -66,17 +67,22 @@ def _run(row: ExtensionRules, closure: Closure) -> tuple[list[Finding], Extensio
 def _check_of(extension: Extension) -> Callable[[Closure], Iterable[Finding]]:
     loaded = extension.load()
     if not isinstance(loaded, CheckExtension):
-        raise extension.failure(f"{CHECKS} takes a CheckExtension, not {type(loaded).__name__}")
+        raise extension.failure(
+            phrase("{checks} takes a CheckExtension, not {type}", checks=CHECKS, type=type(loaded).__name__)
+        )
     return loaded.check
 
 
 def _checked(extension: Extension, each: object, names: dict[str, str]) -> Finding:
     """Return a finding whose fields are of the right types and whose rule is one of these. Raises ExtensionError."""
     if not isinstance(each, Finding):
-        raise extension.failure(f"it gave {type(each).__name__} for a finding")
+        raise extension.failure(phrase("it gave {type} for a finding", type=type(each).__name__))
     if names.get(each.rule) != each.name:
-        raise extension.failure(f"it gave a finding of {each.rule} {each.name}, which is no rule of its own")
+        raise extension.failure(
+            phrase("it gave a finding of {rule} {each}, which is no rule of its own", rule=each.rule, each=each.name)
+        )
     try:
-        return msgspec.convert(msgspec.to_builtins(each), Finding)
+        made = msgspec.convert(msgspec.to_builtins(each, enc_hook=str), Finding)
     except (msgspec.ValidationError, TypeError) as error:
-        raise extension.failure(f"it gave a finding that is none: {error}") from error
+        raise extension.failure(phrase("it gave a finding that is none: {error}", error=error)) from error
+    return replace(made, message=each.message, no_fix=each.no_fix)  # as they came: they may know their templates

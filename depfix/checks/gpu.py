@@ -21,6 +21,7 @@ from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.image import Image
 from depfix.model.names import base_name, dll_file_name, fold
 from depfix.model.source import PYTHON
+from depfix.wording.message import counted, joined, phrase, tabled
 
 _MOST_LOCATIONS = 20
 _MOST_NAMED = 12
@@ -81,15 +82,34 @@ def _needs(closure: Closure, gpu: Gpu) -> dict[str, _Need]:
 def _incomplete(closure: Closure, gpu: Gpu, missing: dict[str, _Need], release: str) -> Finding:
     names = list(missing)
     users = list(dict.fromkeys(user for need in missing.values() for user in need.users))
-    words = ", ".join(f"{name} ({_brought_by(closure, gpu, name, release)})" for name in names[:_MOST_NAMED])
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    also = f" and {len(users) - 1} more files" if len(users) > 1 else ""
+    words = joined(
+        ", ",
+        (
+            phrase("{name} ({brought_by})", name=name, brought_by=_brought_by(closure, gpu, name, release))
+            for name in names[:_MOST_NAMED]
+        ),
+    )
+    more = phrase(" and {number} more", number=len(names) - _MOST_NAMED) if len(names) > _MOST_NAMED else ""
+    who = phrase("{user} for {titled} needs", user=users[0], titled=_titled(gpu, release))
+    if len(users) > 1:
+        who = counted(
+            len(users) - 1,
+            "{user} and {number} more file for {titled} need",
+            "{user} and {number} more files for {titled} need",
+            user=users[0],
+            titled=_titled(gpu, release),
+        )
     severity, effect, chain = _effect(closure, missing, users)
     return finding(
         "incomplete-gpu-runtime",
         names[0],
-        f"{users[0]}{also} for {_titled(gpu, release)} {'need' if also else 'needs'} what is not in the dist: "
-        f"{words}{more}; {effect}",
+        phrase(
+            "{who} what is not in the dist: {words}{more}; {effect}",
+            who=who,
+            words=words,
+            more=more,
+            effect=effect,
+        ),
         severity=severity,
         confidence=Confidence.CERTAIN if any(need.is_static for need in missing.values()) else Confidence.PROBABLE,
         locations=tuple(Location(user) for user in users[:_MOST_LOCATIONS]),
@@ -99,7 +119,7 @@ def _incomplete(closure: Closure, gpu: Gpu, missing: dict[str, _Need], release: 
 
 
 def _titled(gpu: Gpu, release: str) -> str:
-    return f"{gpu.words} {release}".strip()
+    return phrase("{gpu} {release}", gpu=tabled(gpu.words), release=release) if release else tabled(gpu.words)
 
 
 def _brought_by(closure: Closure, gpu: Gpu, name: str, release: str) -> str:
@@ -107,10 +127,16 @@ def _brought_by(closure: Closure, gpu: Gpu, name: str, release: str) -> str:
         for candidate in environment.find(name):
             owner = candidate.owner
             return (
-                f"{owner} has it" if owner is not None and owner.name != PYTHON else f"it is in {environment.info.spec}"
+                phrase("{owner} has it", owner=owner)
+                if owner is not None and owner.name != PYTHON
+                else phrase("it is in {environment}", environment=environment.info.spec)
             )
     package = gpu.package_of(name, release)
-    return f"{package} brings it" if package else f"it is part of {_titled(gpu, release)}"
+    return (
+        phrase("{package} brings it", package=package)
+        if package
+        else phrase("it is part of {titled}", titled=_titled(gpu, release))
+    )
 
 
 def _effect(
@@ -124,11 +150,23 @@ def _effect(
         if strength is not None and strength >= Strength.PROBABLE:
             chain = chain_texts(closure.graph.chain(node), closure.graph.root)
             if node.name in static:
-                return None, f"without them {node.name} does not load, on machines without a GPU either", chain
-            return None, f"without them what {node.name} does on the GPU fails when it is first used", chain
+                return (
+                    None,
+                    phrase("without them {node} does not load, on machines without a GPU either", node=node.name),
+                    chain,
+                )
+            return (
+                None,
+                phrase("without them what {node} does on the GPU fails when it is first used", node=node.name),
+                chain,
+            )
     if any(strength is not None for strength, _ in reached):
-        return None, "it is loaded when the GPU is asked for; the program then computes on the processor or fails", ()
-    return Severity.INFO, "nothing that depfix can see loads these files", ()
+        return (
+            None,
+            phrase("it is loaded when the GPU is asked for; the program then computes on the processor or fails"),
+            (),
+        )
+    return Severity.INFO, phrase("nothing that depfix can see loads these files"), ()
 
 
 # --- the driver ---
@@ -145,13 +183,22 @@ def _driver_user(world: World, gpu: Gpu) -> str:
 
 def _driver(gpu: Gpu, user: str, release: str) -> Finding:
     since = gpu.driver_since.get(release, "")
-    newer = f", release {since} or newer for {_titled(gpu, release)}" if since else ""
+    newer = (
+        phrase(", release {since} or newer for {titled}", since=since, titled=_titled(gpu, release)) if since else ""
+    )
     name = gpu.driver[0]
     return finding(
         "incomplete-gpu-runtime",
         name,
-        f"{user} loads {name} by name: it comes with {gpu.driver_words}{newer} and must not be carried along; where it "
-        "is absent the program starts and finds no device, so that it computes on the processor if it asks first",
+        phrase(
+            "{user} loads {name} by name: it comes with {driver}{newer} and must not be carried along; "
+            "where it is absent the program starts and finds no device, so that it computes on the processor "
+            "if it asks first",
+            user=user,
+            name=name,
+            driver=tabled(gpu.driver_words),
+            newer=newer,
+        ),
         severity=Severity.INFO,
         locations=(Location(user),),
         chain=(user, name),
@@ -165,8 +212,12 @@ def _copied_driver(closure: Closure, gpu: Gpu) -> Iterator[Finding]:
             yield finding(
                 "incomplete-gpu-runtime",
                 name,
-                f"{entry.path} is a part of {gpu.driver_words}, copied from the machine that built the dist: beside "
-                "the driver of another machine it does not work; delete it, and let the driver there bring its own",
+                phrase(
+                    "{path} is a part of {driver}, copied from the machine that built the dist: beside the "
+                    "driver of another machine it does not work; delete it, and let the driver there bring its own",
+                    path=entry.path,
+                    driver=tabled(gpu.driver_words),
+                ),
                 locations=(Location(entry.path),),
                 chain=(entry.path,),
                 identity=entry.path,
@@ -214,8 +265,14 @@ def _unlinked(closure: Closure, backend: Backend, host: Node, entry: FileEntry) 
     return finding(
         "unlinked-backend",
         fold(entry.name),
-        f"{entry.path} ({backend.words}) is in the dist, and nothing loads it: {host.name} does not by itself; so "
-        f"{backend.effect}; {backend.cure}",
+        phrase(
+            "{path} ({backend}) is in the dist, and nothing loads it: {host} does not by itself; so {effect}; {cure}",
+            path=entry.path,
+            backend=tabled(backend.words),
+            host=host.name,
+            effect=tabled(backend.effect),
+            cure=tabled(backend.cure),
+        ),
         confidence=Confidence.PROBABLE,
         locations=(Location(entry.path), Location(host.name)),
         chain=(*chain_texts(closure.graph.chain(host), closure.graph.root), entry.path),
@@ -232,8 +289,16 @@ def _offered(closure: Closure, backend: Backend, host: Node) -> Iterator[Finding
         yield finding(
             "unlinked-backend",
             name,
-            f"{environment.info.spec} has {name} ({backend.words}) with {base_name(host.name)}, and the dist is "
-            f"without it: {backend.effect}; to have it, {backend.cure}, and scan again",
+            phrase(
+                "{environment} has {name} ({backend}) with {host}, and the dist is without it: {effect}; to have "
+                "it, {cure}, and scan again",
+                environment=environment.info.spec,
+                name=name,
+                backend=tabled(backend.words),
+                host=base_name(host.name),
+                effect=tabled(backend.effect),
+                cure=tabled(backend.cure),
+            ),
             severity=Severity.INFO,
             confidence=Confidence.POSSIBLE,
             locations=(Location(host.name),),

@@ -10,6 +10,7 @@ from depfix.closure.graph import Node, NodeKind, chain_texts
 from depfix.model.finding import Finding, Location
 from depfix.model.image import Image, ImageProblem
 from depfix.model.names import base_name, fold
+from depfix.wording.message import phrase
 
 
 def check_images(closure: Closure) -> Iterator[Finding]:
@@ -20,7 +21,7 @@ def check_images(closure: Closure) -> Iterator[Finding]:
         yield finding(
             "wrong-machine",
             fold(path),
-            f"{path} is called a program, but {reason}",
+            phrase("{path} is called a program, but {reason}", path=path, reason=reason),
             locations=(Location(path),),
             chain=(path,),
             identity=path,
@@ -42,7 +43,7 @@ def _check(closure: Closure, node: Node) -> Iterator[Finding]:
         yield finding(
             "not-looked-at",
             node.name,
-            f"{node.name}: {reason}; what it needs is unknown",
+            phrase("{node}: {reason}; what it needs is unknown", node=node.name, reason=reason),
             chain=chain,
             locations=(Location(node.name),),
         )
@@ -50,7 +51,7 @@ def _check(closure: Closure, node: Node) -> Iterator[Finding]:
     yield finding(
         "wrong-machine",
         fold(base_name(node.name)),
-        f"{node.name} is what Windows will find, but {reason}",
+        phrase("{node} is what Windows will find, but {reason}", node=node.name, reason=reason),
         severity=severity_of(strength),
         confidence=confidence_of(strength),
         locations=(Location(node.name), *locations_of(edges)),
@@ -68,4 +69,8 @@ def _reason(closure: Closure, image: Image | ImageProblem) -> str:
     if isinstance(image, ImageProblem):
         return image.reason
     wanted = closure.world.dist.machine
-    return "" if closure.world.images.fits(image) else f"it is {image.machine.words} and the program is {wanted.words}"
+    return (
+        ""
+        if closure.world.images.fits(image)
+        else phrase("it is {machine} and the program is {wanted}", machine=image.machine.words, wanted=wanted.words)
+    )

@@ -9,6 +9,7 @@ from depfix.closure.build import Closure
 from depfix.closure.graph import Edge, EdgeKind, NodeKind, chain_texts
 from depfix.imports.uses import Strength
 from depfix.model.finding import Confidence, Finding, Severity
+from depfix.wording.message import phrase
 
 
 def check_metadata(closure: Closure) -> Iterator[Finding]:
@@ -24,13 +25,21 @@ def _finding(closure: Closure, name: str, rows: list[tuple[Strength, Edge]]) -> 
     where = f"{edge.path}:{edge.line}" if edge.path else edge.source.name
     severity, confidence = _weight(closure, name, strength)
     asks = edge.kind is EdgeKind.METADATA  # else a package is known to
-    asked = f"for the entry points {edge.note} of" if asks and edge.note else "for the metadata of"
-    effect = "goes on without them" if strength < Strength.PROBABLE else "fails"
-    origin = "" if asks else f"; {edge.note}"
+    asked = phrase("the metadata of {asked}", asked=edge.asked)
+    if asks and edge.note:
+        asked = phrase("the entry points {group} of {asked}", group=edge.note, asked=edge.asked)
+    effect = phrase("goes on without them") if strength < Strength.PROBABLE else phrase("fails")
+    origin = "" if asks else phrase("; {note}", note=edge.note)
     return finding(
         "missing-metadata",
         name,
-        f"{where} asks {asked} {edge.asked}, which are not in the dist; then it {effect}{origin}",
+        phrase(
+            "{where} asks for {asked}, which are not in the dist; then it {effect}{origin}",
+            where=where,
+            asked=asked,
+            effect=effect,
+            origin=origin,
+        ),
         severity=severity,
         confidence=confidence,
         locations=locations_of(row[1] for row in rows),

@@ -17,13 +17,9 @@ from depfix.loader.resolve import trail_texts
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.image import Image
 from depfix.model.names import fold
+from depfix.wording.message import phrase
 
-_WITHOUT_DRIVER = {
-    EdgeKind.STATIC: ", which must not be carried along; where it is absent {} does not load",
-    EdgeKind.DELAY: ", which must not be carried along; where it is absent {} loads, and fails when it first uses it",
-    EdgeKind.LOAD: ", which must not be carried along; where it is absent this load fails, as it does without a device",
-}
-_DEBUG = "it is the debug runtime, which only developers' machines have and nobody may ship"
+_DEBUG = phrase("it is the debug runtime, which only developers' machines have and nobody may ship")
 
 
 def check_missing(closure: Closure) -> Iterator[Finding]:
@@ -57,8 +53,13 @@ def _unread_manifests(closure: Closure) -> Iterator[Finding]:
             yield finding(
                 "not-looked-at",
                 path,
-                f"{path}: {reason}; Windows refuses to load {node.name} with a manifest that it cannot read, "
-                "and the assemblies that this one names are unknown",
+                phrase(
+                    "{path}: {reason}; Windows refuses to load {node} with a manifest that it cannot read, and the "
+                    "assemblies that this one names are unknown",
+                    path=path,
+                    reason=reason,
+                    node=node.name,
+                ),
                 locations=(Location(path),),
                 chain=chain if path == node.name else (*chain, path),
                 identity="manifest",
@@ -181,44 +182,131 @@ def _message(
 ) -> str:
     windows = world.system.target.words
     who = edge.path or edge.source.name
-    others = f" (and {count - 1} more need it)" if count > 1 else ""
-    verb = "loads" if edge.kind is EdgeKind.LOAD else edge.kind.words
-    note = f"; {edge.note}" if edge.note else ""
+    others = phrase(" (and {count} more need it)", count=count - 1) if count > 1 else ""
+    verb = phrase("loads") if edge.kind is EdgeKind.LOAD else edge.kind.words
+    note = phrase("; {note}", note=edge.note) if edge.note else ""
     if edge.kind is EdgeKind.ASSEMBLY:
-        return f"{who} {verb} {name}{others}{_assembly_words(name, edge, windows)}"
+        return phrase(
+            "{who} {verb} {name}{others}{words}",
+            who=who,
+            verb=verb,
+            name=name,
+            others=others,
+            words=_assembly_words(name, edge, windows),
+        )
     if _is_of_assembly(edge):
-        there = f"; a copy is at {elsewhere[0]}, where it does not count" if elsewhere else ""
-        return f"{who} {verb} it{others}; an assembly has it at {edge.expected}, which is not there{there}"
+        there = (
+            phrase("; a copy is at {elsewhere}, where it does not count", elsewhere=elsewhere[0]) if elsewhere else ""
+        )
+        return phrase(
+            "{who} {verb} it{others}; an assembly has it at {expected}, which is not there{there}",
+            who=who,
+            verb=verb,
+            others=others,
+            expected=edge.expected,
+            there=there,
+        )
     if edge.expected:
-        return f"{who} loads {edge.expected}, which is not there{others}{note}"
+        return phrase(
+            "{who} loads {expected}, which is not there{others}{note}",
+            who=who,
+            expected=edge.expected,
+            others=others,
+            note=note,
+        )
     if is_debug(world, name):
-        return f"{who} {verb} it{others}; {_DEBUG}"
+        return phrase("{who} {verb} it{others}; {debug}", who=who, verb=verb, others=others, debug=_DEBUG)
     where = "".join(elsewhere[:1])
     if elsewhere and edge.unsure:
-        return f"{who} {verb} it{others}; it is at {where}, found only if code inside the program adds that folder"
+        return phrase(
+            "{who} {verb} it{others}; it is at {where}, found only if code inside the program adds that folder",
+            who=who,
+            verb=verb,
+            others=others,
+            where=where,
+        )
     if elsewhere:
-        return f"{who} {verb} it{others}; it is at {where}, where this load does not look{note}"
+        return phrase(
+            "{who} {verb} it{others}; it is at {where}, where this load does not look{note}",
+            who=who,
+            verb=verb,
+            others=others,
+            where=where,
+            note=note,
+        )
     if absence is not None:
-        lacks = "does not have it" if absence.sure else "may lack it"
-        without = _WITHOUT_DRIVER.get(edge.kind, "") if absence.kind == "driver" else ""
-        return f"{who} {verb} it{others}; {windows} {lacks}: it comes with {absence.words}{without.format(who)}"
+        lacks = phrase("{windows} does not have it", windows=windows)
+        if not absence.sure:
+            lacks = phrase("{windows} may lack it", windows=windows)
+        told = phrase(
+            "{who} {verb} it{others}; {lacks}: it comes with {feature}",
+            who=who,
+            verb=verb,
+            others=others,
+            lacks=lacks,
+            feature=absence.words,
+        )
+        return _without_driver(told, edge.kind, who) if absence.kind == "driver" else told
     runtime = vc_runtimes().get(name)
     if runtime is not None:
-        return f"{who} {verb} it{others}; {_runtime_words(runtime, windows)}"
-    return f"{who} {verb} it{others}; it is neither in the dist nor in {windows}{note}"
+        return phrase(
+            "{who} {verb} it{others}; {runtime}",
+            who=who,
+            verb=verb,
+            others=others,
+            runtime=_runtime_words(runtime, windows),
+        )
+    return phrase(
+        "{who} {verb} it{others}; it is neither in the dist nor in {windows}{note}",
+        who=who,
+        verb=verb,
+        others=others,
+        windows=windows,
+        note=note,
+    )
+
+
+def _without_driver(told: str, kind: EdgeKind, who: str) -> str:
+    """Add what becomes of a load where the device is absent, and with it its driver."""
+    if kind is EdgeKind.STATIC:
+        return phrase(
+            "{told}, which must not be carried along; where it is absent {who} does not load", told=told, who=who
+        )
+    if kind is EdgeKind.DELAY:
+        return phrase(
+            "{told}, which must not be carried along; where it is absent {who} loads, and fails when it first uses it",
+            told=told,
+            who=who,
+        )
+    if kind is EdgeKind.LOAD:
+        return phrase(
+            "{told}, which must not be carried along; where it is absent this load fails, as it does without a device",
+            told=told,
+        )
+    return told
 
 
 def _assembly_words(name: str, edge: Edge, windows: str) -> str:
     if edge.note:
-        return f", and {edge.note}"
-    words = f", and neither {windows} nor the folder of {edge.source.name} has its manifest"
+        return phrase(", and {note}", note=edge.note)
+    words = phrase(
+        ", and neither {windows} nor the folder of {source} has its manifest", windows=windows, source=edge.source.name
+    )
     brought_by = assemblies()[name].redistributable if name in assemblies() else ""
     if brought_by in debug_redistributables():
-        return f"{words}: it is the debug runtime, which only developers' machines have and nobody may ship"
-    return f"{words}: it belongs to {brought_by}" if brought_by else words
+        return phrase(
+            "{words}: it is the debug runtime, which only developers' machines have and nobody may ship", words=words
+        )
+    return phrase("{words}: it belongs to {brought_by}", words=words, brought_by=brought_by) if brought_by else words
 
 
 def _runtime_words(runtime: VcRuntime, windows: str) -> str:
     if runtime.kind == "tools":
-        return f"it comes with {runtime.redistributable}, and no redistributable has it"
-    return f"it belongs to {runtime.redistributable}, which {windows} does not have by itself"
+        return phrase(
+            "it comes with {redistributable}, and no redistributable has it", redistributable=runtime.redistributable
+        )
+    return phrase(
+        "it belongs to {redistributable}, which {windows} does not have by itself",
+        redistributable=runtime.redistributable,
+        windows=windows,
+    )

@@ -14,6 +14,7 @@ from depfix.imports.finder import ModuleKind
 from depfix.imports.uses import Strength
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.names import fold
+from depfix.wording.message import phrase
 
 _MOST_LOCATIONS = 20
 _FROM_ELSEWHERE = (Lack.PROVIDED, Lack.STDLIB, Lack.HIDDEN, Lack.EXCLUDED, Lack.LEFT_OUT)
@@ -127,21 +128,53 @@ def _place(edge: Edge) -> str:
 
 def _message(closure: Closure, name: str, edge: Edge, lack: Lack | None, recorded: str) -> str:
     where = _place(edge)
-    verb = "may import" if edge.kind is EdgeKind.HIDDEN else "imports"
+    verb = phrase("may import") if edge.kind is EdgeKind.HIDDEN else phrase("imports")
     if edge.asked and not recorded:
-        needing = f" {edge.asked}, which needs" if edge.asked != name else ""
-        return f"{where} {verb}{needing} {name}.pyd of the standard library, and that is not in the dist"
+        needing = phrase(" {asked}, which needs", asked=edge.asked) if edge.asked != name else ""
+        return phrase(
+            "{where} {verb}{needing} {name}.pyd of the standard library, and that is not in the dist",
+            where=where,
+            verb=verb,
+            needing=needing,
+            name=name,
+        )
     if lack is Lack.EXCLUDED:
-        return f"{where} {verb} {name}, and the program refuses to import that, wherever it is"
+        return phrase(
+            "{where} {verb} {name}, and the program refuses to import that, wherever it is",
+            where=where,
+            verb=verb,
+            name=name,
+        )
     if lack is Lack.HIDDEN:
         package = name.rpartition(".")[0]
-        return f"{where} {verb} {name}; the package {package} is inside the program, which looks for no more of it"
+        return phrase(
+            "{where} {verb} {name}; the package {package} is inside the program, which looks for no more of it",
+            where=where,
+            verb=verb,
+            name=name,
+            package=package,
+        )
     if lack is Lack.STDLIB:
-        return f"{where} {verb} {name} of the standard library, which is not in the dist"
+        return phrase(
+            "{where} {verb} {name} of the standard library, which is not in the dist", where=where, verb=verb, name=name
+        )
     if lack is Lack.LEFT_OUT:
-        return f"{where} {verb} {name}, which is not in the dist: it was left out when the program was frozen"
-    known = f"; {recorded} was installed with the package" if recorded else f"; {edge.note}" if edge.note else ""
-    return f"{where} {verb} {name}, which is not in the dist{known}"
+        return phrase(
+            "{where} {verb} {name}, which is not in the dist: it was left out when the program was frozen",
+            where=where,
+            verb=verb,
+            name=name,
+        )
+    known = (
+        phrase("; {recorded} was installed with the package", recorded=recorded)
+        if recorded
+        else phrase("; {note}", note=edge.note)
+        if edge.note
+        else ""
+    )
+    return phrase(
+        "{where} {verb} {name}, which is not in the dist{known}", where=where, verb=verb, name=name, known=known
+    )
 
 
 def _rule_name(strength: Strength, lack: Lack | None, recorded: str, through: str) -> str:

@@ -12,6 +12,7 @@ from depfix.closure.native_data import NativeNeed
 from depfix.imports.uses import Strength
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.names import parent
+from depfix.wording.message import joined, phrase, tabled
 
 _MOST_NAMED = 3
 NATIVE = "native:"  # how the identity of such a finding begins, before the key of the row
@@ -61,11 +62,24 @@ def _strength(closure: Closure, need: NativeNeed) -> Strength:
 
 
 def _message(need: NativeNeed) -> str:
-    who = f"{need.row.package} with {need.reader.name}" if need.row.package else need.reader.name
+    who = (
+        phrase("{package} with {reader}", package=need.row.package, reader=need.reader.name)
+        if need.row.package
+        else need.reader.name
+    )
     places = tuple(dict.fromkeys(need.places))[:_MOST_NAMED]
-    looked = ", ".join(place if place != "." else "the dist" for place in places)
-    where = f"looks in {looked}" if looked else "looks in no folder of the dist by itself"
-    variables = " or ".join(need.row.variables)
-    other = f", or where {variables} says" if variables else ""
-    there = f"; {need.elsewhere[0].path} is not looked for" if need.elsewhere else ""
-    return f"{who} reads {need.row.files[0]} ({need.row.words}) and {where}{other}{there}; {need.row.why}"
+    looked = joined(", ", (place if place != "." else phrase("the dist") for place in places))
+    where = phrase("looks in {looked}", looked=looked) if looked else phrase("looks in no folder of the dist by itself")
+    variables = joined(phrase(" or "), need.row.variables)
+    other = phrase(", or where {variables} says", variables=variables) if variables else ""
+    there = phrase("; {elsewhere} is not looked for", elsewhere=need.elsewhere[0].path) if need.elsewhere else ""
+    return phrase(
+        "{who} reads {file} ({row}) and {where}{other}{there}; {why}",
+        who=who,
+        file=need.row.files[0],
+        row=tabled(need.row.words),
+        where=where,
+        other=other,
+        there=there,
+        why=tabled(need.row.why),
+    )

@@ -16,10 +16,11 @@ from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.image import Image
 from depfix.model.names import fold
 from depfix.pe.authenticode import Signature, Signing, read_signing
+from depfix.wording.message import counted, phrase
 
 _FOR_LOADER = (".exe", ".dll", ".pyd")
 _MOST_LOCATIONS = 20
-_SIGN = "sign it again after the last change, or put the publisher's own file back"
+_SIGN = phrase("sign it again after the last change, or put the publisher's own file back")
 
 
 def check_protection(closure: Closure) -> Iterator[Finding]:
@@ -66,8 +67,13 @@ def _guarded(closure: Closure, entry: FileEntry, image: Image) -> Finding:
     return finding(
         "packed-image",
         fold(entry.name),
-        f"{entry.path} was packed by {image.packer} although it asks for control-flow guard: Windows ends a program "
-        f"that loads it, or refuses to load it; exclude it from {image.packer} and put the file as it was before there",
+        phrase(
+            "{path} was packed by {packer} although it asks for control-flow guard: Windows ends a program "
+            "that loads it, or refuses to load it; exclude it from {packer} and put the file as it was "
+            "before there",
+            path=entry.path,
+            packer=image.packer,
+        ),
         severity=severity_of(strength) if strength is not None else Severity.WARNING,
         confidence=confidence_of(min(strength, Strength.PROBABLE)) if strength is not None else Confidence.PROBABLE,
         locations=(Location(entry.path),),
@@ -78,12 +84,23 @@ def _guarded(closure: Closure, entry: FileEntry, image: Image) -> Finding:
 
 def _packed(rows: list[tuple[FileEntry, Image]]) -> Finding:
     entry, image = rows[0]
-    more = f" and {len(rows) - 1} more files are" if len(rows) > 1 else " is"
+    what = phrase("{path} is packed by {packer}", path=entry.path, packer=image.packer)
+    if len(rows) > 1:
+        what = counted(
+            len(rows) - 1,
+            "{path} and {number} more file are packed by {packer}",
+            "{path} and {number} more files are packed by {packer}",
+            path=entry.path,
+            packer=image.packer,
+        )
     return finding(
         "packed-image",
         fold(entry.name),
-        f"{entry.path}{more} packed by {image.packer}: virus scanners often take such files for malware, and of what "
-        "they need depfix sees the DLL names of the import directory only, no delay-loads, functions or names in data",
+        phrase(
+            "{what}: virus scanners often take such files for malware, and of what they need depfix sees the DLL "
+            "names of the import directory only, no delay-loads, functions or names in data",
+            what=what,
+        ),
         severity=Severity.INFO,
         locations=tuple(Location(one.path) for one, _ in rows[:_MOST_LOCATIONS]),
         identity="packed",
@@ -92,13 +109,19 @@ def _packed(rows: list[tuple[FileEntry, Image]]) -> Finding:
 
 def _broken(closure: Closure, entry: FileEntry, signing: Signing) -> Finding:
     publisher = _shipped_so(closure.world, entry)
-    whose = f"; {publisher} ships it so" if publisher else f"; {_SIGN}"
-    what = "the program is signed" if _is_program(closure, entry) else "it is signed"
+    whose = phrase("; {publisher} ships it so", publisher=publisher) if publisher else phrase("; {cure}", cure=_SIGN)
+    what = phrase("the program is signed") if _is_program(closure, entry) else phrase("it is signed")
     return finding(
         "broken-signature",
         fold(entry.name),
-        f"{entry.path}: {what}, but {signing.reason}; Windows loads it all the same, but its signature does not count, "
-        f"so that SmartScreen, virus scanners and rules for signed programs stop it or warn{whose}",
+        phrase(
+            "{path}: {what}, but {reason}; Windows loads it all the same, but its signature does not count, "
+            "so that SmartScreen, virus scanners and rules for signed programs stop it or warn{whose}",
+            path=entry.path,
+            what=what,
+            reason=signing.reason,
+            whose=whose,
+        ),
         severity=Severity.INFO if publisher else Severity.WARNING,
         locations=(Location(entry.path),),
         chain=_chain(closure, entry),

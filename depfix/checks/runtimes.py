@@ -14,6 +14,7 @@ from depfix.knowledge.tables import vc_runtimes
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.image import Image
 from depfix.model.names import base_name, dll_file_name, fold
+from depfix.wording.message import phrase
 
 _NEEDS = frozenset((EdgeKind.STATIC, EdgeKind.DELAY, EdgeKind.LOAD))
 _DEBUG_PYTHON = re.compile(r"python3\d*t?_d\.dll")
@@ -74,8 +75,12 @@ def _debug(closure: Closure, node: Node, rows: list[tuple[Strength, Edge]]) -> F
     return finding(
         "debug-runtime",
         fold(base_name(node.name)),
-        f"{edge.path or edge.source.name} {edge.kind.words} the debug runtime {node.name}, which nobody may ship: "
-        "build it in release mode",
+        phrase(
+            "{path} {kind} the debug runtime {node}, which nobody may ship: build it in release mode",
+            path=edge.path or edge.source.name,
+            kind=edge.kind.words,
+            node=node.name,
+        ),
         severity=severity,
         confidence=confidence,
         locations=locations_of(edge for _, edge in rows),
@@ -105,13 +110,20 @@ def _too_old(closure: Closure, node: Node, rows: list[tuple[Strength, Edge]]) ->
     strength, edge = (broken or newer)[0]
     name = fold(base_name(node.name))
     toolset = max(_toolset(closure, row[1]) or 0 for row in newer)
-    effect = "; its mutexes crash in it" if broken else ""
+    effect = phrase("; its mutexes crash in it") if broken else ""
     severity, confidence = _weight(name, strength, bool(broken))
     yield finding(
         "missing-vc-runtime",
         name,
-        f"{node.name} is of toolset {_GENERATION}.{minor}, older than {_GENERATION}.{toolset} that linked "
-        f"{edge.source.name}{effect}",
+        phrase(
+            "{node} is of toolset {generation}.{minor}, older than {generation}.{toolset} that linked {source}{effect}",
+            node=node.name,
+            generation=_GENERATION,
+            minor=minor,
+            toolset=toolset,
+            source=edge.source.name,
+            effect=effect,
+        ),
         severity=severity,
         confidence=confidence,
         locations=(Location(node.name), *locations_of(row[1] for row in newer)),

@@ -28,6 +28,7 @@ from depfix.imports.walker import absolute_name
 from depfix.knowledge.stdlib import stdlib_modules
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.names import base_name, fold, join, parent
+from depfix.wording.message import phrase
 
 _NAME = "shadowed-module"
 _MOST_LOCATIONS = 20
@@ -111,7 +112,7 @@ def _top_level(root: str) -> Iterator[tuple[str, FileEntry, str]]:
 def _hidden(world: World, name: str, entry: FileEntry) -> str:
     """Return whose module of that name a project's module hides, an empty string if there is no other."""
     if name in stdlib_modules(world.version):
-        return "the standard library's"
+        return phrase("the standard library's")
     owned = world.supply.distribution_of(name)
     other = world.supply.module(name)
     if owned is None or other is None or other.entry is None or owned[1].is_editable:
@@ -119,7 +120,7 @@ def _hidden(world: World, name: str, entry: FileEntry) -> str:
     same = os.path.realpath(other.entry.source) == os.path.realpath(entry.source)
     if same or world.facts.same_content(other.entry, entry):
         return ""  # the project itself is installed there
-    return f"that of {owned[1].name} {owned[1].version}"
+    return phrase("that of {owned} {version}", owned=owned[1].name, version=owned[1].version)
 
 
 def _is_taken(world: World, name: str, is_package: bool) -> bool | None:
@@ -166,17 +167,21 @@ def _hidden_stdlib(world: World, module: ModuleFile) -> str:
     if world.dist.freezer is Freezer.PYTHON:
         folders = [one for one in world.dist.layout.search_path if fold(one) != fold(_root_of(module))]
         others = [_in_folder(world, folder, module.name) for folder in folders]
-        return "the standard library's" if any(one is not None and _is_stdlib_folder(one) for one in others) else ""
+        return (
+            phrase("the standard library's")
+            if any(one is not None and _is_stdlib_folder(one) for one in others)
+            else ""
+        )
     if not world.inside.is_readable or not world.dist.freezer.hides_code:
         return ""
     real = world.supply.stdlib_module(module.name)
     if real is not None and real.entry is not None:
         if world.facts.same_content(real.entry, module.entry) or real.is_package != module.is_package:
-            return "" if real.is_package == module.is_package else "the standard library's"
+            return "" if real.is_package == module.is_package else phrase("the standard library's")
         own, other = _names(world, module.entry), _names(world, real.entry)
         common = own.binds.keys() & other.binds.keys()
-        return "the standard library's" if len(common) * 2 < len(other.binds) and not own.adds_names else ""
-    return "the standard library's"
+        return phrase("the standard library's") if len(common) * 2 < len(other.binds) and not own.adds_names else ""
+    return phrase("the standard library's")
 
 
 def _names(world: World, entry: FileEntry) -> SourceFacts:
@@ -221,7 +226,7 @@ def _hidden_distribution(world: World, module: ModuleFile, recorded: list[str]) 
     for present in world.distributions:
         paths = {fold(path_in_dist(present, one)) for one in records_of(world.tree, world.facts, present)}
         if not paths.isdisjoint(recorded):
-            return f"that of {present}"
+            return phrase("that of {present}", present=present)
     return ""
 
 
@@ -284,18 +289,32 @@ def _finding(closure: Closure, shadow: _Shadow, rows: list[_Taken]) -> Finding:
     error = bool(shadow.taken and first.lacks and first.sure)
     where = f"{first.edge.path}:{first.edge.line}" if first.edge.path and first.edge.line else first.edge.source.name
     count = len({row.edge.source for row in rows})
-    more = f" (and {count - 1} more)" if count > 1 else ""
-    takes = f"takes {first.lacks} from it" if first.lacks else f"imports {shadow.name}"
-    effect = "which the file does not have" if first.lacks else "and gets this file"
+    more = phrase(" (and {count} more)", count=count - 1) if count > 1 else ""
+    takes = (
+        phrase("takes {lacks} from it", lacks=first.lacks)
+        if first.lacks
+        else phrase("imports {shadow}", shadow=shadow.name)
+    )
+    effect = phrase("which the file does not have") if first.lacks else phrase("and gets this file")
     if first.lacks and first.lacks.startswith(f"{shadow.name}."):
-        takes = f"imports {first.lacks}"
-    verb = "hides" if shadow.taken else "may hide"
+        takes = phrase("imports {lacks}", lacks=first.lacks)
+    verb = phrase("hides") if shadow.taken else phrase("may hide")
     chain = chain_texts(closure.graph.chain(first.edge.source), closure.graph.root)
     return finding(
         _NAME,
         shadow.name,
-        f"{shadow.shown} {verb} {shadow.hidden} {shadow.name}: {where}{more} {takes}, {effect}; rename the file and "
-        "what imports it, and freeze again",
+        phrase(
+            "{shadow} {verb} {hidden} {shadow2}: {where}{more} {takes}, {effect}; rename the file and what "
+            "imports it, and freeze again",
+            shadow=shadow.shown,
+            verb=verb,
+            hidden=shadow.hidden,
+            shadow2=shadow.name,
+            where=where,
+            more=more,
+            takes=takes,
+            effect=effect,
+        ),
         severity=Severity.ERROR if error else Severity.WARNING,
         confidence=Confidence.CERTAIN if error else Confidence.PROBABLE if shadow.taken else Confidence.POSSIBLE,
         locations=tuple(
@@ -359,11 +378,17 @@ def _is_installed(world: World, entries: list[FileEntry]) -> bool:
 
 def _both(name: str, entries: list[FileEntry]) -> Finding:
     wins, loses = entries[0], entries[1]
-    kind = "the package" if base_name(wins.path).startswith("__init__") else "the source"
+    kind = phrase("the package") if base_name(wins.path).startswith("__init__") else phrase("the source")
     return finding(
         _NAME,
         name,
-        f"{name} is there twice: {kind} {wins.path} is imported, never {loses.path}; delete the one that is not meant",
+        phrase(
+            "{name} is there twice: {kind} {wins} is imported, never {loses}; delete the one that is not meant",
+            name=name,
+            kind=kind,
+            wins=wins.path,
+            loses=loses.path,
+        ),
         severity=Severity.WARNING,
         locations=(Location(wins.path), Location(loses.path)),
         identity=f"{loses.path}\0twice",
@@ -373,11 +398,20 @@ def _both(name: str, entries: list[FileEntry]) -> Finding:
 def _ignored(rows: list[tuple[str, FileEntry]]) -> Finding:
     name, entry = rows[0]
     others = ", ".join(other for other, _ in rows[1 : _MOST_NAMED + 1])
-    more = f" (so are {others}{', ...' if len(rows) > _MOST_NAMED + 1 else ''})" if len(rows) > 1 else ""
+    more = (
+        phrase(" (so are {others})", others=others + (", ..." if len(rows) > _MOST_NAMED + 1 else ""))
+        if len(rows) > 1
+        else ""
+    )
     return finding(
         _NAME,
         name,
-        f"{name} is inside the program, which never imports {entry.path}{more}; a change to such a file has no effect",
+        phrase(
+            "{name} is inside the program, which never imports {path}{more}; a change to such a file has no effect",
+            name=name,
+            path=entry.path,
+            more=more,
+        ),
         severity=Severity.INFO,
         locations=tuple(Location(one.path) for _, one in rows[:_MOST_LOCATIONS]),
         identity="inside",

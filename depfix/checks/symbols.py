@@ -13,6 +13,7 @@ from depfix.loader.search import Place, PlaceKind
 from depfix.model.finding import Finding, Location, Severity
 from depfix.model.image import Exports, Image, ImportedDll
 from depfix.model.names import base_name, dll_file_name, fold, parent
+from depfix.wording.message import phrase
 
 _SHOWN = 3
 _LONGEST_FORWARDING = 8
@@ -150,21 +151,33 @@ def _finding(closure: Closure, lack: Lack, request: Request) -> Finding:
 
 
 def _message(closure: Closure, lack: Lack, request: Request) -> str:
-    importer, verb = request.edge.source.name, "delay-loads" if request.delayed else "imports"
+    importer, verb = request.edge.source.name, phrase("delay-loads") if request.delayed else phrase("imports")
     provider = lack.provider + version_words(closure, lack.provider)
     if request.before is None:
-        return f"{importer} {verb} {_listed(list(lack.symbols))} from it, and {provider} has no such export"
+        return phrase(
+            "{importer} {verb} {listed} from it, and {provider} has no such export",
+            importer=importer,
+            verb=verb,
+            listed=_listed(list(lack.symbols)),
+            provider=provider,
+        )
     exports = exports_of(closure, lack.provider)
     missing = [name for name in request.symbols if exports is None or not exported(exports, name)]
     asked = _listed([_asked(closure, request, name) for name in missing])
-    return (
-        f"{importer} {verb} {asked} from {request.via[0]}, which forwards that to {_listed(missing)} of "
-        f"{provider}, and there is no such export"
+    return phrase(
+        "{importer} {verb} {asked} from {via}, which forwards that to {listed} of {provider}, and there "
+        "is no such export",
+        importer=importer,
+        verb=verb,
+        asked=asked,
+        via=request.via[0],
+        listed=_listed(missing),
+        provider=provider,
     )
 
 
 def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    more = phrase(" and {number} more", number=len(names) - _SHOWN) if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
 
 
@@ -199,7 +212,12 @@ def _unreadable(closure: Closure, asked: Iterable[Request]) -> Iterator[Finding]
             yield finding(
                 "not-looked-at",
                 path,
-                f"{path}: {problem}; whether it has what {importer} takes from it is unknown",
+                phrase(
+                    "{path}: {problem}; whether it has what {importer} takes from it is unknown",
+                    path=path,
+                    problem=problem,
+                    importer=importer,
+                ),
                 locations=(Location(path),),
                 chain=chain_texts(closure.graph.chain(node), closure.graph.root),
             )

@@ -9,6 +9,7 @@ from depfix.closure.build import Closure
 from depfix.knowledge.targets import oldest_target, targets
 from depfix.model.finding import Finding, Location
 from depfix.model.names import base_name, fold
+from depfix.wording.message import phrase
 
 
 def check_target(closure: Closure) -> Iterator[Finding]:
@@ -19,7 +20,12 @@ def check_target(closure: Closure) -> Iterator[Finding]:
         yield finding(
             "wrong-machine",
             fold(base_name(program)),
-            f"{program} is {dist.machine.words}, and {target.words} runs no such program",
+            phrase(
+                "{program} is {machine}, and {target} runs no such program",
+                program=program,
+                machine=dist.machine.words,
+                target=target.words,
+            ),
             locations=(Location(program),),
             chain=(program,),
             identity=f"{program}\0target",
@@ -32,7 +38,12 @@ def check_target(closure: Closure) -> Iterator[Finding]:
         yield finding(
             "absent-on-target",
             fold(base_name(dist.python.path)),
-            f"Python {dist.python.text} needs {oldest.words} or newer, and the target is {target.words}",
+            phrase(
+                "Python {python} needs {oldest} or newer, and the target is {target}",
+                python=dist.python.text,
+                oldest=oldest.words,
+                target=target.words,
+            ),
             locations=(Location(dist.python.path),),
             chain=(program, dist.python.path),
             identity="python",

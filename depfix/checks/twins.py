@@ -17,6 +17,7 @@ from depfix.closure.graph import Edge, chain_texts
 from depfix.imports.uses import Strength
 from depfix.model.finding import Finding, Location
 from depfix.model.names import base_name, fold, join, parent
+from depfix.wording.message import phrase
 
 _Row = tuple[Strength, Edge]
 
@@ -45,8 +46,13 @@ def twin_finding(closure: Closure, row: _Row, lacking: str, twins: Mapping[str, 
     return finding(
         "missing-extension-module",
         edge.source.name,
-        f"{file} was installed with the package and is not in the dist; {edge.path} is imported in its place, and that "
-        f"needs {lacking}, which is not there either",
+        phrase(
+            "{file} was installed with the package and is not in the dist; {path} is imported in its place, "
+            "and that needs {lacking}, which is not there either",
+            file=file,
+            path=edge.path,
+            lacking=lacking,
+        ),
         severity=severity_of(strength),
         confidence=confidence_of(strength),
         locations=(Location(edge.path, edge.line),),

@@ -13,6 +13,7 @@ from depfix.loader.search import DEFAULT_DIRS, DLL_LOAD_DIR, Directories, search
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.image import Image
 from depfix.model.names import dll_file_name, fold, parent
+from depfix.wording.message import phrase
 
 
 def check_unreached(closure: Closure, known: set[str]) -> Iterator[Finding]:
@@ -33,7 +34,9 @@ def check_unreached(closure: Closure, known: set[str]) -> Iterator[Finding]:
                 continue
             needs.setdefault(name, []).append(entry.path)
     for name, paths in needs.items():
-        message = f"{paths[0]} imports it, and it is missing; but nothing that depfix can see loads that file"
+        message = phrase(
+            "{path} imports it, and it is missing; but nothing that depfix can see loads that file", path=paths[0]
+        )
         yield finding(
             "missing-dll",
             name,

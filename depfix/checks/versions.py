@@ -16,6 +16,7 @@ from depfix.knowledge.c_apis import CApi, c_apis
 from depfix.model.finding import Confidence, Finding, Location, Severity
 from depfix.model.names import fold, normalised
 from depfix.pe.c_api import CApiVersion
+from depfix.wording.message import phrase
 
 _NAME = "version-conflict"
 _MOST_LOCATIONS = 20
@@ -51,7 +52,13 @@ def _conflict(closure: Closure, present: Present, name: str, specifier: str, oth
     return finding(
         _NAME,
         normalised(name),
-        f"{present} requires {name} {specifier}, and the dist has {other}",
+        phrase(
+            "{present} requires {name} {specifier}, and the dist has {other}",
+            present=present,
+            name=name,
+            specifier=specifier,
+            other=other,
+        ),
         severity=Severity.WARNING if sure else Severity.INFO,
         confidence=Confidence.PROBABLE if sure else Confidence.POSSIBLE,
         locations=(Location(present.folder), Location(other.folder)),
@@ -113,12 +120,18 @@ def _finding(closure: Closure, api: CApi, offer: Offer, package: str, users: lis
         confidence = Confidence.PROBABLE if confidence is Confidence.CERTAIN else confidence
     own = closure.world.distributions_named(package)
     name = str(own[0]) if len(own) == 1 else package
-    more = f" (and {len(users) - 1} more files of {name})" if len(users) > 1 else f" of {name}"
-    effect = "its import fails" if first.fails else f"what it does with {api.name} fails"
+    more = (
+        phrase(" (and {number} more files of {name})", number=len(users) - 1, name=name)
+        if len(users) > 1
+        else phrase(" of {name}", name=name)
+    )
+    effect = phrase("its import fails") if first.fails else phrase("what it does with {api} fails", api=api.name)
     return finding(
         _NAME,
         normalised(package),
-        f"{first.node.name}{more} was {first.reason}: {effect}",
+        phrase(
+            "{node}{more} was {reason}: {effect}", node=first.node.name, more=more, reason=first.reason, effect=effect
+        ),
         severity=severity,
         confidence=confidence,
         locations=(*[Location(user.node.name) for user in users[:_MOST_LOCATIONS]], Location(offer.path)),

@@ -18,6 +18,7 @@ from depfix.cli.terminal import ProgressBar, hint, print_lines, tell
 from depfix.cli.unfinished import warn_if_unfinished
 from depfix.errors import DepfixError
 from depfix.model.shell import quoted
+from depfix.wording.speech import said, say
 
 if TYPE_CHECKING:
     from depfix.api.auditing import Judgement, Looked, Policy, PolicyFile, Setting
@@ -106,7 +107,7 @@ def _run(dists: tuple[str, ...], policies: list[Policy], values: dict[str, Any])
     if update and len(done) == len(dists):
         baselines = _updated(done, baselines, quiet=values["quiet"])
     elif update:
-        tell(" no baseline was written, for not every dist could be audited", "note:", "cyan")
+        tell(" " + say("no baseline was written, for not every dist could be audited"), "note:", "cyan")
     judgements = judged(done, baselines)
     for one, judgement in zip(done, judgements, strict=True):
         codes.append(FINDINGS if judgement.verdict.failed else CLEAN)
@@ -158,7 +159,7 @@ def _looked_at(
         except DepfixError as error:
             if len(dists) == 1:
                 raise
-            tell(f" {dist}: {error}", "error:", "red")
+            tell(f" {dist}: {said(error)}", "error:", "red")
             hint(error.hint)
             codes.append(error.exit_code)
     return done, codes

@@ -10,6 +10,7 @@ import click
 
 from depfix.cli.outputs import check_place, write_whole
 from depfix.cli.terminal import tell
+from depfix.wording.speech import say
 
 if TYPE_CHECKING:
     from depfix.api.baselines import Baseline
@@ -24,7 +25,7 @@ def opened_baseline(path: str, *, update: bool) -> Baseline | None:
     Raises BaselineError, and WriteError if it is to be written and cannot be.
     """
     if update and not path:
-        raise click.UsageError("--update-baseline needs to know the file: --baseline FILE")
+        raise click.UsageError(say("--update-baseline needs to know the file: --baseline FILE"))
     if update:
         check_place(path)
     if not path or (update and not os.path.exists(path)):
@@ -44,7 +45,18 @@ def write_baseline(baseline: Baseline, before: Baseline | None, *, quiet: bool) 
     new, gone = len(baseline.fingerprints - known), len(known - baseline.fingerprints)
     if quiet:
         return
-    tell(f" {baseline.path} holds {count(len(baseline.rows), 'finding')}: {new} new, {gone} gone", "baseline:", "cyan")
+    tell(
+        " "
+        + say(
+            "{baseline} holds {findings}: {new} new, {gone} gone",
+            baseline=baseline.path,
+            findings=count(len(baseline.rows), "finding"),
+            new=new,
+            gone=gone,
+        ),
+        "baseline:",
+        "cyan",
+    )
 
 
 def tell_gone(baseline: Baseline, findings: Iterable[Finding], unseen: frozenset[str]) -> None:
@@ -54,10 +66,16 @@ def tell_gone(baseline: Baseline, findings: Iterable[Finding], unseen: frozenset
     gone = [row for row in baseline.gone(findings) if row.rule not in unseen]
     if gone:
         named = ", ".join(f"{row.rule} {row.subject}" for row in gone[:_MOST_NAMED])
-        more = f" and {len(gone) - _MOST_NAMED} more" if len(gone) > _MOST_NAMED else ""
+        more = say(" and {number} more", number=len(gone) - _MOST_NAMED) if len(gone) > _MOST_NAMED else ""
         tell(
-            f" {count(len(gone), 'finding')} of {baseline.path} found no more: {named}{more}; "
-            "--update-baseline takes what is gone out",
+            " "
+            + say(
+                "{findings} of {baseline} found no more: {named}{more}; --update-baseline takes what is gone out",
+                findings=count(len(gone), "finding"),
+                baseline=baseline.path,
+                named=named,
+                more=more,
+            ),
             "note:",
             "cyan",
         )

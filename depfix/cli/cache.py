@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from depfix.cli.terminal import hint, print_lines
+from depfix.wording.speech import say
 
 
 @click.group()
@@ -22,11 +23,11 @@ def info() -> None:
     from depfix.reports.text import Line, size
 
     usage = cache_usage()
-    rows = f"{usage.rows:,} rows, {size(usage.size)}" if usage.size else "empty"
-    state = f"not used: {usage.problem}" if usage.problem else rows
-    lines = (("file", usage.path), ("holds", state), ("at most", size(MOST_CACHE_BYTES)))
+    rows = say("{rows:,} rows, {size}", rows=usage.rows, size=size(usage.size)) if usage.size else say("empty")
+    state = say("not used: {problem}", problem=usage.problem) if usage.problem else rows
+    lines = ((say("file"), usage.path), (say("holds"), state), (say("at most"), size(MOST_CACHE_BYTES)))
     print_lines([Line(text, label=f"{label:<8}") for label, text in lines], wrap=False)
-    hint(f"{CACHE_VARIABLE} names another folder")
+    hint(say("{cache_variable} names another folder", cache_variable=CACHE_VARIABLE))
 
 
 @cache.command()
@@ -36,4 +37,13 @@ def clear() -> None:
     from depfix.reports.text import Line, size
 
     path, gone = clear_cache()
-    print_lines([Line(f"removed {size(gone)}: {path}" if gone else f"there was nothing: {path}")], wrap=False)
+    print_lines(
+        [
+            Line(
+                say("removed {size}: {path}", size=size(gone), path=path)
+                if gone
+                else say("there was nothing: {path}", path=path)
+            )
+        ],
+        wrap=False,
+    )

@@ -13,6 +13,7 @@ from depfix.cli.completing import complete_files, complete_folders
 from depfix.cli.options import choices, environment_option, format_option, no_cache_option, output_option, whole_folder
 from depfix.cli.terminal import ProgressBar, check_outputs, emit, is_terminal, print_lines, tell, write_report
 from depfix.errors import LogNotReadError
+from depfix.wording.speech import say
 
 _FOUND, _NOTHING = 1, 0
 _UNKNOWN = "unknown"
@@ -82,16 +83,16 @@ def _text_of(log: str) -> str:
     if log == _STDIN:
         if is_terminal(sys.stdin):
             keys = "Ctrl-Z, Enter" if os.name == "nt" else "Ctrl-D"
-            tell(f" paste the error text, then {keys}", "diagnose:", "cyan")
+            tell(" " + say("paste the error text, then {keys}", keys=keys), "diagnose:", "cyan")
         return read_log(sys.stdin.buffer)
     if os.path.isdir(log):
-        raise LogNotReadError(log, "it is a folder; the folder of the program is given with --dist")
+        raise LogNotReadError(log, say("it is a folder; the folder of the program is given with --dist"))
     if os.path.exists(log):
         return read_log(log)
     if log.startswith("--"):
         raise click.NoSuchOption(log)  # an exit code may begin with a minus, so options are not told from texts before
     if _A_NAME.fullmatch(log) or not log.strip():
-        raise LogNotReadError(log or "the text", "there is no such file" if log else "it is empty")
+        raise LogNotReadError(log or say("the text"), say("there is no such file") if log else say("it is empty"))
     return log
 
 

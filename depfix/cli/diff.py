@@ -11,6 +11,7 @@ from depfix.cli.completing import complete_folders
 from depfix.cli.exits import exit_code
 from depfix.cli.options import choices, environment_option, output_option, shared_options, whole_folder
 from depfix.cli.terminal import ProgressBar, check_outputs, emit, print_lines
+from depfix.wording.speech import say
 
 if TYPE_CHECKING:
     from depfix.model.difference import Difference
@@ -49,7 +50,7 @@ def diff(old: str, new: str, **values: Any) -> None:
     from depfix.api import scanning
 
     if values["no_findings"] and values["fail_on"] != "never":
-        raise click.UsageError("--fail-on asks for findings, --no-findings looks for none: give one of them")
+        raise click.UsageError(say("--fail-on asks for findings, --no-findings looks for none: give one of them"))
     check_outputs(values["output"])
     with ProgressBar(values["quiet"]) as show:
         found = scanning.diff(old, new, findings=not values["no_findings"], **choices(values, show))

@@ -8,6 +8,7 @@ from depfix.cli.completing import complete_folders
 from depfix.cli.options import whole_folder
 from depfix.cli.terminal import hint, print_lines, print_text
 from depfix.model.shell import quoted
+from depfix.wording.speech import say
 
 
 @click.command()
@@ -38,6 +39,11 @@ def envs(dist: str, form: str) -> None:
         return
     print_lines(environment_lines(rows, listed.need), wrap=False)
     if not rows:
-        hint("an environment that conda does not know of can be given as conda:FOLDER, a folder of DLLs as dir:FOLDER")
+        hint(
+            say(
+                "an environment that conda does not know of can be given as conda:FOLDER, "
+                "a folder of DLLs as dir:FOLDER"
+            )
+        )
     elif rows[0][1] == "":
         hint(f"depfix repair {quoted(dist)} --env {quoted(rows[0][0].spec)}")

@@ -9,9 +9,11 @@ from importlib import import_module
 import click
 
 from depfix.cli.exits import CLEAN, INTERRUPTED, USAGE
+from depfix.cli.language import choose_language, with_language
 from depfix.cli.terminal import hint, tell
 from depfix.cli.version import print_version
 from depfix.errors import DepfixError
+from depfix.wording.speech import said, say
 
 _LIKE_WORDS = ("-?", "-V")  # options of other tools
 _COMMANDS = {
@@ -54,7 +56,7 @@ class LateGroup(click.Group):
         for name in (cmd_name,) if cmd_name in _COMMANDS else _COMMANDS:
             if name not in self.commands:
                 module, _, attribute = _COMMANDS[name].partition(":")
-                self.add_command(getattr(import_module(module), attribute))
+                self.add_command(with_language(getattr(import_module(module), attribute)))
         return super().get_command(ctx, cmd_name)
 
 
@@ -94,17 +96,18 @@ def cli(context: click.Context) -> None:
 
 def main() -> None:
     """Run the command line; turn depfix's exceptions into messages, hints and exit codes."""
+    choose_language()
     if "_DEPFIX_COMPLETE" in os.environ:
         from depfix.cli.shells import register
 
         register()
     try:
-        cli.main(prog_name="depfix", standalone_mode=False)
+        with_language(cli).main(prog_name="depfix", standalone_mode=False)
     except click.exceptions.Abort:
-        tell(" interrupted; nothing was left half done", "stopped:", "yellow")
+        tell(" " + say("interrupted; nothing was left half done"), "stopped:", "yellow")
         sys.exit(INTERRUPTED)
     except KeyboardInterrupt:
-        tell(" interrupted; nothing was left half done", "stopped:", "yellow")
+        tell(" " + say("interrupted; nothing was left half done"), "stopped:", "yellow")
         sys.exit(INTERRUPTED)
     except click.ClickException as error:
         from depfix.cli.understanding import usage_hint
@@ -116,12 +119,12 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(CLEAN)
     except DepfixError as error:
-        tell(f" {error}", "error:", "red")
+        tell(f" {said(error)}", "error:", "red")
         hint(error.hint)
         sys.exit(error.exit_code)
     except Exception as error:
         if os.environ.get("DEPFIX_DEBUG"):
             raise
-        tell(f" depfix failed: {type(error).__name__}: {error}", "error:", "red")
-        hint("this is a defect of depfix; with DEPFIX_DEBUG=1 in the environment it shows where")
+        tell(" " + say("depfix failed: {type}: {error}", type=type(error).__name__, error=error), "error:", "red")
+        hint(say("this is a defect of depfix; with DEPFIX_DEBUG=1 in the environment it shows where"))
         sys.exit(DepfixError.exit_code)

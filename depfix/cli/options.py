@@ -17,6 +17,7 @@ from depfix.cli.completing import (
     complete_targets,
 )
 from depfix.cli.terminal import tell
+from depfix.wording.speech import said
 
 if TYPE_CHECKING:
     from depfix.api.choices import Choices, Progress
@@ -209,4 +210,4 @@ def choices(values: dict[str, Any], progress: Progress | None = None) -> Choices
 
 
 def _note(message: str) -> None:
-    tell(f" {message}", "note:", "cyan")
+    tell(f" {said(message)}", "note:", "cyan")

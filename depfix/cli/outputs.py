@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 from depfix.errors import WriteError
+from depfix.wording.message import system_words
+from depfix.wording.speech import say
 
 
 def write_whole(path: str, text: str) -> None:
@@ -15,14 +17,14 @@ def write_whole(path: str, text: str) -> None:
     try:
         handle, scratch = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
     except OSError as error:
-        raise WriteError(path, error.strerror or str(error)) from error
+        raise WriteError(path, system_words(error)) from error
     try:
         with open(handle, "w", encoding="utf-8", newline="\n", errors="backslashreplace") as file:
             file.write(text)
         os.chmod(scratch, _mode(path))
         os.replace(scratch, path)
     except OSError as error:
-        raise WriteError(path, error.strerror or str(error)) from error
+        raise WriteError(path, system_words(error)) from error
     finally:
         if os.path.lexists(scratch):
             os.unlink(scratch)
@@ -33,11 +35,11 @@ def check_place(path: str) -> None:
     import tempfile
 
     if os.path.isdir(path):
-        raise WriteError(path, "it is a folder")
+        raise WriteError(path, say("it is a folder"))
     try:
         handle, scratch = tempfile.mkstemp(dir=os.path.dirname(os.path.abspath(path)))
     except OSError as error:
-        raise WriteError(path, error.strerror or str(error)) from error
+        raise WriteError(path, system_words(error)) from error
     os.close(handle)
     os.unlink(scratch)
 
@@ -47,7 +49,7 @@ def make_folder(path: str) -> None:
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
-        raise WriteError(path, error.strerror or str(error)) from error
+        raise WriteError(path, system_words(error)) from error
     check_place(os.path.join(path, "report"))
 
 

@@ -12,6 +12,8 @@ from depfix.cli.outputs import make_folder, write_whole
 from depfix.cli.terminal import hint, print_text, tell
 from depfix.errors import DepfixError, WriteError
 from depfix.reports.forms import Form, Material, form, form_names
+from depfix.wording.message import system_words
+from depfix.wording.speech import said, say
 
 if TYPE_CHECKING:
     from depfix.api.auditing import Judgement, Looked, Policy
@@ -92,8 +94,8 @@ def _loaded(name: str, *, asked: bool) -> Form | DepfixError:
 
 
 def _failed(name: str, error: Exception) -> int:
-    words = str(error) if isinstance(error, DepfixError) else f"{type(error).__name__}: {error}"
-    tell(f" the report {name} could not be made: {words}", "error:", "red")
+    words = said(error) if isinstance(error, DepfixError) else f"{type(error).__name__}: {error}"
+    tell(" " + say("the report {name} could not be made: {words}", name=name, words=words), "error:", "red")
     if isinstance(error, DepfixError):
         hint(error.hint)
     return DepfixError.exit_code
@@ -119,7 +121,7 @@ def _tell_actions(material: Material, *, annotate: bool) -> int:
         if summary and _SUMMARY in form_names():
             _append(summary, form(_SUMMARY).render(material))
     except Exception as error:  # as of a form that is written
-        return _failed("for GitHub Actions", error)
+        return _failed(say("for GitHub Actions"), error)
     return CLEAN
 
 
@@ -128,4 +130,4 @@ def _append(path: str, text: str) -> None:
         with open(path, "a", encoding="utf-8", newline="\n", errors="backslashreplace") as file:
             file.write(text)
     except OSError as error:
-        raise WriteError(path, error.strerror or str(error)) from error
+        raise WriteError(path, system_words(error)) from error

@@ -33,6 +33,7 @@ from depfix.cli.terminal import (
 )
 from depfix.cli.unfinished import warn_if_unfinished
 from depfix.model.shell import quoted
+from depfix.wording.speech import say
 
 if TYPE_CHECKING:
     from depfix.api.baselines import Baseline
@@ -143,7 +144,15 @@ def _accepted(report: Report, baseline: Baseline | None, values: dict[str, Any])
         return report, ()
     report, accepted = without_accepted(report, baseline)
     if accepted and not values["quiet"]:
-        tell(f" {accepted_count_words(accepted)}; what has a cure is copied all the same", "note:", "cyan")
+        tell(
+            " "
+            + say(
+                "{accepted_count}; what has a cure is copied all the same",
+                accepted_count=accepted_count_words(accepted),
+            ),
+            "note:",
+            "cyan",
+        )
     return report, accepted
 
 
@@ -159,7 +168,9 @@ def _refuse_with_plan(options: dict[str, object]) -> None:
     """Raise a usage error if options are given that decide what a plan holds, while a plan is to be carried out."""
     given = [name for name, value in options.items() if value]
     if given:
-        raise click.UsageError(f"--from-plan carries out a plan as it is: leave out {', '.join(given)}")
+        raise click.UsageError(
+            say("--from-plan carries out a plan as it is: leave out {given}", given=", ".join(given))
+        )
 
 
 def _show_plan(report: Report, values: dict[str, Any], *, ask: bool) -> bool:
@@ -170,7 +181,7 @@ def _show_plan(report: Report, values: dict[str, Any], *, ask: bool) -> bool:
         if report.plan.actions or report.plan.declined:
             print_lines(plan_lines(report))
     if ask and is_terminal(sys.stdin) and values["form"] == "text":
-        return click.confirm("copy these files?", default=True, err=True)
+        return click.confirm(say("copy these files?"), default=True, err=True)
     return True
 
 
@@ -216,8 +227,8 @@ def _repair_hints(dist: str, report: Report, dry_run: bool, values: dict[str, An
     if values["quiet"]:
         return
     if dry_run and report.plan is not None and report.plan.actions:
-        hint("nothing was changed; the same command without --dry-run copies these files")
+        hint(say("nothing was changed; the same command without --dry-run copies these files"))
     elif report.plan is not None and report.plan.actions and not report.applied:
-        hint("nothing was changed")
+        hint(say("nothing was changed"))
     elif report.applied:
-        hint(f"depfix undo {quoted(dist)} puts the folder back")
+        hint(say("depfix undo {dist} puts the folder back", dist=quoted(dist)))

@@ -21,6 +21,7 @@ from depfix.cli.options import (
 from depfix.cli.terminal import ProgressBar, check_outputs, emit, hint, print_lines, write_report
 from depfix.cli.unfinished import warn_if_unfinished
 from depfix.model.shell import quoted
+from depfix.wording.speech import say
 
 if TYPE_CHECKING:
     from depfix.api.baselines import Baseline
@@ -102,6 +103,11 @@ def _scan_hints(dist: str, report: Report, values: dict[str, Any]) -> None:
     elif not any(is_copied_in(finding) for finding in report.findings if fails((finding,), "warning")):
         return
     elif report.environments:
-        hint("no environment given has what is missing; `depfix envs` lists others")
+        hint(say("no environment given has what is missing; `depfix envs` lists others"))
     else:
-        hint(f"depfix repair {quoted(dist)} --env conda:NAME copies it in; `depfix envs` lists environments")
+        hint(
+            say(
+                "depfix repair {dist} --env conda:NAME copies it in; `depfix envs` lists environments",
+                dist=quoted(dist),
+            )
+        )

@@ -16,9 +16,23 @@ import click
 from depfix.cli.wrapping import wrapped
 from depfix.errors import WriteError
 from depfix.model.shown import no_command, shown
+from depfix.wording.message import phrase, system_words
+from depfix.wording.speech import said, say
 
 if TYPE_CHECKING:
     from depfix.reports.text import Line
+
+
+_LEADS = {
+    "baseline:": phrase("baseline:"),
+    "diagnose:": phrase("diagnose:"),
+    "error:": phrase("error:"),
+    "hint:": phrase("hint:"),
+    "note:": phrase("note:"),
+    "reports:": phrase("reports:"),
+    "stopped:": phrase("stopped:"),
+    "warning:": phrase("warning:"),
+}
 
 
 def colours(stream: Any) -> bool:
@@ -68,15 +82,16 @@ def _width() -> int:
 
 def tell(message: str, lead: str = "", colour: str = "") -> None:
     """Print a message to stderr."""
+    lead = said(_LEADS.get(lead, lead))
     lead_shown = click.style(lead, fg=colour, bold=True) if lead and colours(sys.stderr) else lead
-    first, *others = map(shown, message.split("\n"))
+    first, *others = map(shown, said(message).split("\n"))
     _write(sys.stderr, "\n".join([lead_shown + first, *others]))
 
 
 def hint(message: str) -> None:
     """Print what to do next to stderr."""
     if message:
-        tell(f" {message}", "hint:", "cyan")
+        tell(f" {said(message)}", "hint:", "cyan")
 
 
 def check_outputs(*paths: str) -> None:
@@ -95,7 +110,7 @@ def _write_file(path: str, text: str, mode: str) -> None:
         with open(path, mode, encoding="utf-8", newline="\n", errors="backslashreplace") as file:
             file.write(text)
     except OSError as error:
-        raise WriteError(path, error.strerror or str(error)) from error
+        raise WriteError(path, system_words(error)) from error
 
 
 def print_text(text: str) -> None:
@@ -142,8 +157,8 @@ class ProgressBar:
         if self._bars is None:
             self._start()
         if what not in self._tasks:
-            self._tasks[what] = self._bars.add_task(what, total=total)
-        self._bars.update(self._tasks[what], completed=done, total=total, description=words or what)
+            self._tasks[what] = self._bars.add_task(said(what), total=total)
+        self._bars.update(self._tasks[what], completed=done, total=total, description=words or said(what))
 
     def pause(self) -> None:
         if self._bars is not None:
@@ -180,5 +195,11 @@ class CopyProgress:
 
         self._files += files
         self._bytes += size
-        words = f"copying {self._files}/{self._all_files} files, {shown(self._bytes)} of {shown(self._all_bytes)}"
+        words = say(
+            "copying {files}/{all_files} files, {bytes} of {all_bytes}",
+            files=self._files,
+            all_files=self._all_files,
+            bytes=shown(self._bytes),
+            all_bytes=shown(self._all_bytes),
+        )
         self._show("copying", self._bytes, self._all_bytes, words)

@@ -9,6 +9,7 @@ import click
 from depfix.cli.options import dist_argument
 from depfix.cli.terminal import print_lines
 from depfix.cli.unfinished import warn_if_unfinished
+from depfix.wording.speech import say
 
 _MOST_PATHS = 20  # that are named one by one
 
@@ -30,15 +31,23 @@ def undo(dist: str, everything: bool, first: int | None, listed: bool, quiet: bo
     from depfix.reports.text import Line
 
     if everything + (first is not None) + listed > 1:
-        raise click.UsageError("--all, --to and --list exclude each other")
+        raise click.UsageError(say("--all, --to and --list exclude each other"))
     if listed:
         warn_if_unfinished(dist)
         print_lines(repair_list_lines(dist, [astuple(row) for row in repairing.repairs(dist)]))
         return
     paths = repairing.undo(dist, first or 0, everything=everything)
     if not quiet:
-        print_lines([Line(f"  {path}", "put back", "green") for path in paths[:_MOST_PATHS]])
+        print_lines([Line(f"  {path}", say("put back"), "green") for path in paths[:_MOST_PATHS]])
         if len(paths) > _MOST_PATHS:
-            print_lines([Line(f"  {len(paths) - _MOST_PATHS:,} more files", "put back", "green")])
-        before = "the repair" if not everything and first is None else "any repair" if everything else f"repair {first}"
-        print_lines([Line(f"{dist} is as it was before {before}")])
+            print_lines(
+                [Line("  " + say("{number:,} more files", number=len(paths) - _MOST_PATHS), say("put back"), "green")]
+            )
+        before = (
+            say("the repair")
+            if not everything and first is None
+            else say("any repair")
+            if everything
+            else say("repair {first}", first=first)
+        )
+        print_lines([Line(say("{dist} is as it was before {before}", dist=dist, before=before))])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from depfix.cli.terminal import tell
 from depfix.errors import DepfixError
+from depfix.wording.speech import said, say
 
 
 def warn_if_unfinished(dist: str) -> None:
@@ -13,11 +14,11 @@ def warn_if_unfinished(dist: str) -> None:
     try:
         cut_off = is_unfinished(dist)
     except DepfixError as error:
-        tell(f" {error}", "warning:", "yellow")
+        tell(f" {said(error)}", "warning:", "yellow")
         return
     if cut_off:
         tell(
-            " a repair of this folder was cut off; the next repair, or `depfix undo`, puts it back first",
+            " " + say("a repair of this folder was cut off; the next repair, or `depfix undo`, puts it back first"),
             "warning:",
             "yellow",
         )

@@ -23,6 +23,8 @@ from depfix.cli.terminal import (
 )
 from depfix.errors import WriteError
 from depfix.model.shell import quoted
+from depfix.wording.message import system_words
+from depfix.wording.speech import said, say
 
 if TYPE_CHECKING:
     from depfix.api.verifying import TrialChoices
@@ -136,10 +138,10 @@ def _stopped(number: int, _frame: FrameType | None) -> None:
 def _starting(arguments: tuple[str, ...], values: dict[str, Any], show: ProgressBar) -> TrialChoices:
     """Return how the program is to be started, and what is to be looked at besides."""
 
-    def say(message: str) -> None:
+    def tell_step(message: str) -> None:
         show.pause()
         if not values["quiet"]:
-            tell(f" {message} ...")
+            tell(f" {said(message)} ...")
 
     given = {name: values[name] for name in _OF_TRIAL}
     return {
@@ -147,8 +149,8 @@ def _starting(arguments: tuple[str, ...], values: dict[str, Any], show: Progress
         **cast("TrialChoices", given),
         "arguments": arguments,
         "alive": values["alive"] or 0.0,
-        "tell": say,
-        "copied": lambda done, total: show("copying", done, total, "copying the dist"),
+        "tell": tell_step,
+        "copied": lambda done, total: show("copying", done, total, say("copying the dist")),
     }
 
 
@@ -171,11 +173,11 @@ def _hints(dist: str, report: Report, run: VerificationRun, values: dict[str, An
         return
     shown = quoted(dist)
     if any(finding.name == "not-found-when-run" and finding.severity.rank == 0 for finding in report.findings):
-        hint(f"depfix repair {shown} --env conda:NAME copies in what is missing")
+        hint(say("depfix repair {dist} --env conda:NAME copies in what is missing", dist=shown))
     elif run.failure and run.ended.code is None and not values["alive"]:
-        hint("a program with windows, or a server, does not end: --alive SECONDS is enough for it")
+        hint(say("a program with windows, or a server, does not end: --alive SECONDS is enough for it"))
     elif run.failure:
-        hint(f"depfix scan {shown} says what is missing")
+        hint(say("depfix scan {dist} says what is missing", dist=shown))
 
 
 def _write_picture(path: str, content: bytes) -> None:
@@ -183,4 +185,4 @@ def _write_picture(path: str, content: bytes) -> None:
         with open(path, "wb") as file:
             file.write(content)
     except OSError as error:
-        raise WriteError(path, error.strerror or str(error)) from error
+        raise WriteError(path, system_words(error)) from error

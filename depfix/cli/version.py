@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import click
 
 from depfix import __version__
+from depfix.wording.speech import say
 
 _LONGEST = 72  # characters of a title
 
@@ -26,18 +27,18 @@ def version_lines() -> Iterator[str]:
     from depfix.api.machine import installed_extensions, tables
 
     python = ".".join(map(str, sys.version_info[:3]))
-    yield f"depfix, version {__version__}"
-    yield f"Python {python}, {sys.platform}"
+    yield say("depfix, version {version}", version=__version__)
+    yield say("Python {python}, {platform}", python=python, platform=sys.platform)
     yield ""
-    yield "tables (file, SHA-256, size, contents):"
+    yield say("tables (file, SHA-256, size, contents):")
     for table in tables():
         yield f"  {table.name:<28} {table.sha256[:12]}  {table.size:>7,}  {_title(table.head)}".rstrip()
     yield ""
-    yield "extensions (group, name, distribution):"
+    yield say("extensions (group, name, distribution):")
     found = installed_extensions()
     yield from (f"  {one.group:<20} {one.name:<16} {one.provider}" for one in found)
     if not found:
-        yield "  none"
+        yield "  " + say("none")
 
 
 def _title(line: str) -> str:

@@ -12,6 +12,7 @@ from depfix.imports.finder import ModuleKind
 from depfix.knowledge.c_apis import CApi
 from depfix.model.image import Image
 from depfix.pe.c_api import CApiVersion, compiled_for, offered_by
+from depfix.wording.message import phrase
 
 _STABLE = "python3"
 
@@ -75,11 +76,22 @@ def c_api_misfit(api: CApi, need: CApiVersion, offer: Offer) -> str:
     theirs = offer.version
     own = api.words.get(hex(need.abi), hex(need.abi))
     if not api.runs_with(need.abi, theirs.abi):
-        return f"compiled for {api.name} {own} (ABI {need.abi:#x}), and {offer.words} has ABI {theirs.abi:#x}"
+        return phrase(
+            "compiled for {api} {own} (ABI {abi}), and {offer} has ABI {abi2}",
+            api=api.name,
+            own=own,
+            abi=f"{need.abi:#x}",
+            offer=offer.words,
+            abi2=f"{theirs.abi:#x}",
+        )
     if need.level is None or theirs.level is None or need.level <= theirs.level:
         return ""
-    release = api.release_of(need.level).partition(" to ")[0] or f"with level {need.level:#x}"
-    return (
-        f"compiled for {api.name} {release} or newer (C API {need.level:#x}), and {offer.words} has C API "
-        f"{theirs.level:#x}"
+    release = api.release_of(need.level).partition(" to ")[0] or phrase("with level {level}", level=f"{need.level:#x}")
+    return phrase(
+        "compiled for {api} {release} or newer (C API {level}), and {offer} has C API {level2}",
+        api=api.name,
+        release=release,
+        level=f"{need.level:#x}",
+        offer=offer.words,
+        level2=f"{theirs.level:#x}",
     )

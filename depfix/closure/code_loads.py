@@ -26,6 +26,7 @@ from depfix.imports.uses import (
 from depfix.imports.values import OWN_FILE, Hole, Outer
 from depfix.loader.search import Place, cffi_flags, ctypes_flags, python_import_flags, search_places
 from depfix.model.names import base_name, dll_file_name, fold, parent
+from depfix.wording.message import phrase, tabled
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class CodeLoads:
             else:
                 strength = Strength.PROBABLE if listing.sure else Strength.POSSIBLE
                 path = self._world.source_path(source.name)
-                edge = Edge(source, source, EdgeKind.NAMED, strength, path=path, note=listing.words)
+                edge = Edge(source, source, EdgeKind.NAMED, strength, path=path, note=tabled(listing.words))
                 self._graph.add(missing_edge(edge, base_name(file.path), (), file.path, unsure=False))
 
     def run_directory(
@@ -189,7 +190,7 @@ class CodeLoads:
         source = self._world.module_node(module)
         path = self._world.source_path(module)
         called = asked.called and use.where.deferred and not use.where.conditional
-        note = "code calls the function that loads it" if called and strength is Strength.PROBABLE else ""
+        note = phrase("code calls the function that loads it") if called and strength is Strength.PROBABLE else ""
         return Edge(source, source, EdgeKind.LOAD, strength, path=path, line=use.where.line, note=note)
 
     def _load(self, entry: FileEntry, edge: Edge, places: tuple[Place, ...]) -> None:
@@ -210,4 +211,4 @@ class CodeLoads:
 def _lost(edge: Edge, path: str) -> Edge:
     """Return a load as one of a file that the package was installed with and that is not there."""
     missing = missing_edge(edge, base_name(path), (), path, unsure=False)
-    return replace(missing, note="it was installed with its package")
+    return replace(missing, note=phrase("it was installed with its package"))

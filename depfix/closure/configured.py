@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from depfix.closure.supply import Supply
 from depfix.imports.finder import ModuleFile
 from depfix.model.machine import Machine
+from depfix.wording.message import phrase
 
 if TYPE_CHECKING:
     from depfix.knowledge.nuitka_config import DataFiles, Dlls, PackageConfig
@@ -104,4 +105,4 @@ class Configured:
 
 def words_of(origin: Origin) -> str:
     """Return how a finding names a row of the configuration."""
-    return f"{os.path.basename(origin.path)}:{origin.line} says so"
+    return phrase("{basename}:{line} says so", basename=os.path.basename(origin.path), line=origin.line)

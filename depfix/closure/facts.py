@@ -24,11 +24,12 @@ from depfix.pe.reader import read_image
 from depfix.pe.strings import dll_names, dotted_names, has_string, whole_strings
 from depfix.pe.symbols import read_exports, read_imported_symbols
 from depfix.pe.version import read_version
+from depfix.wording.message import phrase
 
 _PIECE = 1 << 18  # bytes; filecmp takes a thirtieth of that at a time
 _PASSED = re.compile(rb"""\w\(\s*['"]([^'"\n]+)['"]""")
 
-_READING = "reading sources"
+_READING = phrase("reading sources")
 
 Progress = Callable[[str, int, int], None]
 _T = TypeVar("_T")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from depfix.imports.uses import Absence, Strength
 from depfix.loader.search import Place
+from depfix.wording.message import phrase
 
 if TYPE_CHECKING:
     import networkx
@@ -76,21 +77,21 @@ class EdgeKind(Enum):
 
 
 _WORDS = {
-    EdgeKind.START: "starts with",
-    EdgeKind.IMPORT: "imports",
-    EdgeKind.FILE: "is the file",
-    EdgeKind.STATIC: "imports",
-    EdgeKind.FORWARD: "forwards an export to",
-    EdgeKind.DELAY: "delay-loads",
-    EdgeKind.LOAD: "loads",
-    EdgeKind.NAMED: "names",
-    EdgeKind.FAMILY: "loads",
-    EdgeKind.ASSEMBLY: "needs the side-by-side assembly",
-    EdgeKind.HIDDEN: "may import",
-    EdgeKind.METADATA: "asks for the metadata of",
-    EdgeKind.DATA: "reads",
-    EdgeKind.BEHAVIOUR: "shows",
-    EdgeKind.BOUND: "names",
+    EdgeKind.START: phrase("starts with"),
+    EdgeKind.IMPORT: phrase("imports"),
+    EdgeKind.FILE: phrase("is the file"),
+    EdgeKind.STATIC: phrase("imports"),
+    EdgeKind.FORWARD: phrase("forwards an export to"),
+    EdgeKind.DELAY: phrase("delay-loads"),
+    EdgeKind.LOAD: phrase("loads"),
+    EdgeKind.NAMED: phrase("names"),
+    EdgeKind.FAMILY: phrase("loads"),
+    EdgeKind.ASSEMBLY: phrase("needs the side-by-side assembly"),
+    EdgeKind.HIDDEN: phrase("may import"),
+    EdgeKind.METADATA: phrase("asks for the metadata of"),
+    EdgeKind.DATA: phrase("reads"),
+    EdgeKind.BEHAVIOUR: phrase("shows"),
+    EdgeKind.BOUND: phrase("names"),
 }
 
 

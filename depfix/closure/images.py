@@ -10,6 +10,7 @@ from depfix.dist.tree import Tree
 from depfix.model.image import Exports, Image, ImageOrProblem, ImageProblem, ImportedDll
 from depfix.model.machine import Machine
 from depfix.model.names import base_name, dll_file_name, fold
+from depfix.wording.message import phrase
 
 _STABLE_ABI = "python3.dll"
 # Functions of Python's C API that import modules, or run code that may.
@@ -27,7 +28,9 @@ class DistImages:
     def at(self, path: str) -> ImageOrProblem:
         """Return the image at a dist-relative path."""
         entry = self._tree.file(path)
-        return self._facts.image(entry) if entry is not None else ImageProblem("it is not there", unreadable=True)
+        return (
+            self._facts.image(entry) if entry is not None else ImageProblem(phrase("it is not there"), unreadable=True)
+        )
 
     def fits(self, image: Image) -> bool:
         """Return True if a process of the program's machine loads such an image.

@@ -12,6 +12,7 @@ from depfix.imports.bytecode import read_code
 from depfix.imports.finder import ModuleFile
 from depfix.imports.reader import read_source
 from depfix.imports.uses import Calls, ImportUse, Mentions, SourceFacts, SourceTarget, Where
+from depfix.wording.message import phrase
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 # What Python has from its start under a second name. Source: CPython, Lib/importlib/__init__.py
@@ -66,11 +67,13 @@ class Inside:
         if self.contents is None:
             return ""
         if self.contents.problem:
-            return f"not all is known: {self.contents.problem}"
+            return phrase("not all is known: {problem}", problem=self.contents.problem)
         modules = [row for row in self.contents.modules.values() if row.storage is not Storage.EXCLUDED]
         refused = len(self.contents.modules) - len(modules)
-        more = f", {refused} that it refuses to import" if refused else ""
-        return f"are {len(modules)} modules{more}, by {self.contents.origin}"
+        more = phrase(", {refused} that it refuses to import", refused=refused) if refused else ""
+        return phrase(
+            "are {number} modules{more}, by {origin}", number=len(modules), more=more, origin=self.contents.origin
+        )
 
     @property
     def knows_imports(self) -> bool:

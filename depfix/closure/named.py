@@ -20,6 +20,7 @@ from depfix.knowledge.families import Family, Member, family_of
 from depfix.loader.resolve import resolve
 from depfix.loader.search import Directories, Place, PlaceKind, search_places
 from depfix.model.names import base_name, dll_file_name, fold, join, parent
+from depfix.wording.message import phrase, tabled
 
 Found = tuple[Edge, FileEntry | None]  # a need, with the file that meets it or none
 
@@ -42,7 +43,7 @@ def named_needs(world: World, path: str, directories: Directories, loaded: dict[
         offered = world.supply.dll_strength(name, base_name(path)) if not world.tree.named(name) else None
         if offered is not None:
             trail = named_places(path, directories)
-            note = "the name stands in its data"
+            note = phrase("the name stands in its data")
             yield Edge(node, Node(NodeKind.MISSING, name), EdgeKind.NAMED, offered, name, trail=trail, note=note), None
 
 
@@ -100,7 +101,7 @@ def _chosen(world: World, member: Member) -> Iterator[Member]:
         return
     for name in re.findall(r"(?:^|;)\s*([\w-]+)", settings[asked]):  # arguments follow behind a colon
         file = member.chosen_name.format(chosen=name.lower())
-        why = f"{member.why}; the program asks for it by {asked}"
+        why = phrase("{why}; the program asks for it by {asked}", why=tabled(member.why), asked=asked)
         yield replace(member, name=file, group=member.group or asked, why=why)
     yield replace(member, need="optional")
 
@@ -117,7 +118,12 @@ def _missing_member(
 ) -> Edge:
     name = member.name.format(**groups)
     node = Node(NodeKind.IMAGE, path)
-    note = f"{family.words}: {member.why}{_other_release(world, member, groups)}"
+    note = phrase(
+        "{family}: {why}{other}",
+        family=tabled(family.words),
+        why=tabled(member.why),
+        other=_other_release(world, member, groups),
+    )
     kind = EdgeKind.FAMILY if member.need == "required" else EdgeKind.NAMED
     strength = Strength.POSSIBLE if member.need == "optional" else Strength.PROBABLE
     expected = "" if not member.folders else posixpath.normpath(join(join(parent(path), member.folders[0]), name))
@@ -140,7 +146,7 @@ def _other_release(world: World, member: Member, groups: dict[str, str]) -> str:
         name = fold(entry.name)
         middle = name.removeprefix(stem).removesuffix(tail) if name.startswith(stem) and name.endswith(tail) else None
         if middle is not None and all(character in ".-_0123456789" for character in middle):
-            return f"; {entry.path} is of another release"
+            return phrase("; {path} is of another release", path=entry.path)
     return ""
 
 

@@ -9,6 +9,7 @@ from depfix.closure.data import in_dist, need_of, place_of, strength_of
 from depfix.closure.graph import Edge, EdgeKind, Graph, Node, NodeKind
 from depfix.closure.world import World
 from depfix.imports.uses import BehaviourUse, DataUse, ExecutedUse, SettingUse, Strength
+from depfix.wording.message import tabled
 
 _MOST_EDGES = 2_000  # to the files of one folder
 
@@ -34,7 +35,9 @@ def note_data(world: World, graph: Graph, module: str, use: DataUse, surest: Str
         return
     strength = strength_of(world, module, use, place, surest)
     source = world.module_node(module)
-    edge = Edge(source, source, EdgeKind.DATA, strength, use.reader, place.shown, use.where.line, note=place.base.value)
+    edge = Edge(
+        source, source, EdgeKind.DATA, strength, use.reader, place.shown, use.where.line, note=tabled(place.base.value)
+    )
     found = in_dist(world.tree, place, folder=use.folder)
     if found is not None:
         for entry in found[:_MOST_EDGES]:

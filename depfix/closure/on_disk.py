@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from depfix.model.names import fold
+from depfix.wording.message import phrase
 
 _MOST_FILES = 20_000
 _NOT_TAKEN = frozenset(("__pycache__", ".git", ".hg", ".svn", ".venv", "node_modules", ".idea", ".vscode"))
@@ -52,7 +53,10 @@ def find_files(root: str, tail: str, names: re.Pattern[str] | None, *, refused: 
         if names is None or names.fullmatch(fold(inner)):
             rows.append((path, inner))
         if len(rows) > _MOST_FILES:
-            return Found(is_folder=names is None, reason=f"{place} holds more than {_MOST_FILES:,} files")
+            return Found(
+                is_folder=names is None,
+                reason=phrase("{place} holds more than {most_files:,} files", place=place, most_files=_MOST_FILES),
+            )
     return Found(tuple(rows), sum(_size(path) for path, _ in rows), names is None)
 
 
@@ -81,12 +85,12 @@ def _refusal(place: str, refused: Sequence[str]) -> str:
     """Return why a folder is not to be copied as a whole."""
     folder = os.path.realpath(place)
     if os.path.dirname(folder) == folder or folder == os.path.realpath(os.path.expanduser("~")):
-        return f"{place} is a whole drive or home folder"
+        return phrase("{place} is a whole drive or home folder", place=place)
     inside = os.path.join(folder, "")
     for one in refused:
         real = os.path.normcase(os.path.realpath(one))
         if real == os.path.normcase(folder) or os.path.join(real, "").startswith(os.path.normcase(inside)):
-            return f"{place} is the project itself, or holds the dist"
+            return phrase("{place} is the project itself, or holds the dist", place=place)
     return ""
 
 

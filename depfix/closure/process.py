@@ -37,6 +37,7 @@ from depfix.imports.uses import (
 from depfix.imports.values import own_name
 from depfix.loader.search import ALTERED
 from depfix.model.names import normalised, parent
+from depfix.wording.message import phrase
 
 
 class Process:
@@ -192,7 +193,11 @@ class Process:
             strength = min(strength, Strength.OPTIONAL)  # what its distribution does not ask for, for some feature
         elif is_provided and strength is Strength.OPTIONAL and required:
             strength = Strength.PROBABLE  # it copes with the absence of what its distribution asks for
-        note = "its distribution requires it" if required and absent and step.where.absence is Absence.CAUGHT else ""
+        note = (
+            phrase("its distribution requires it")
+            if required and absent and step.where.absence is Absence.CAUGHT
+            else ""
+        )
         if self._world.is_first_note(module, step):
             target = Node(NodeKind.NO_MODULE if step.absent or is_provided else NodeKind.MODULE, step.target)
             source, path = self._world.module_node(module), self._world.source_path(module)

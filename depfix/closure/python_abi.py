@@ -19,6 +19,7 @@ from depfix.imports.finder import ModuleKind, module_suffixes
 from depfix.model.image import Exports, Image
 from depfix.model.machine import Machine
 from depfix.model.names import base_name, dll_file_name, fold, parent
+from depfix.wording.message import joined, phrase
 
 STABLE_ABI = "python3.dll"
 _PYTHON_DLL = re.compile(r"python(\d)(\d+)(t?)(_d)?\.dll")
@@ -32,11 +33,13 @@ def dll_misfit(python: PythonDll, asked: str) -> str:
     """
     name, own = fold(dll_file_name(asked)), fold(base_name(python.path))
     if name == STABLE_ABI and python.free_threaded:
-        return f"it is for the stable ABI of {name}, which a free-threaded Python ({own}) does not have"
+        return phrase(
+            "it is for the stable ABI of {name}, which a free-threaded Python ({own}) does not have", name=name, own=own
+        )
     match = _PYTHON_DLL.fullmatch(name)
     if match is None or name == own or (match[4] and not python.debug):
         return ""
-    return f"it is for {name}, the program has {own}"
+    return phrase("it is for {name}, the program has {own}", name=name, own=own)
 
 
 def python_of(asked: str) -> str:
@@ -44,7 +47,13 @@ def python_of(asked: str) -> str:
     match = _PYTHON_DLL.fullmatch(fold(dll_file_name(asked)))
     if match is None:
         return ""
-    return f"{'free-threaded ' if match[3] else ''}Python {match[1]}.{match[2]}{' (debug build)' if match[4] else ''}"
+    return phrase(
+        "{part}Python {match}.{match2}{part2}",
+        part=phrase("free-threaded ") if match[3] else "",
+        match=match[1],
+        match2=match[2],
+        part2=phrase(" (debug build)") if match[4] else "",
+    )
 
 
 def image_misfit(python: PythonDll | None, image: Image) -> str:
@@ -74,7 +83,11 @@ def tag_misfit(python: PythonDll | None, machine: Machine, name: str) -> str:
     suffixes = extension_suffixes(python, machine)
     if f".{fold(tag)}.pyd" in suffixes or (python.debug and stem.endswith("_d") and f"_d.{fold(tag)}.pyd" in suffixes):
         return ""
-    return f"its name says {tag}, and the Python of the program looks for {' and '.join(suffixes)} only"
+    return phrase(
+        "its name says {tag}, and the Python of the program looks for {suffixes} only",
+        tag=tag,
+        suffixes=joined(phrase(" and "), suffixes),
+    )
 
 
 def extension_suffixes(python: PythonDll, machine: Machine) -> list[str]:
@@ -102,7 +115,13 @@ def wheel_misfit(python: PythonDll | None, machine: Machine, tags: Iterable[str]
     if any(row in accepted for row in rows):
         return ""
     free = "t" if python.free_threaded else ""
-    return f"it is for {rows[0]}, the program has Python {python.text}{free} for {machine.value}"
+    return phrase(
+        "it is for {row}, the program has Python {python}{free} for {machine}",
+        row=rows[0],
+        python=python.text,
+        free=free,
+        machine=machine.value,
+    )
 
 
 def _expanded(tag: str) -> list[str]:

@@ -10,6 +10,7 @@ from depfix.imports.reader import read_source
 from depfix.imports.stored import encode_facts
 from depfix.imports.uses import SourceFacts, SourceTarget
 from depfix.model.content import read_plain
+from depfix.wording.message import phrase, small_system_words
 
 
 def read_many(paths: Iterable[str], target: SourceTarget) -> list[tuple[bytes, bytes]]:
@@ -35,7 +36,7 @@ def content_of(path: str) -> bytes | SourceFacts:
     try:
         return read_plain(path)
     except OSError as error:
-        return SourceFacts((), f"it cannot be read ({(error.strerror or str(error)).lower()})")
+        return SourceFacts((), phrase("it cannot be read ({error})", error=small_system_words(error)))
 
 
 def facts_of(content: bytes, path: str, target: SourceTarget, is_program: bool, is_own: bool) -> SourceFacts:

@@ -17,6 +17,7 @@ from depfix.dist.freezers import Freezer
 from depfix.dist.tree import FileEntry
 from depfix.knowledge.native_data import TextConfiguration, text_configurations
 from depfix.model.names import base_name, fold, parent
+from depfix.wording.message import tabled
 
 _LARGEST = 1 << 20
 _LONGEST_TOLD = 120
@@ -80,5 +81,5 @@ def _first(world: World, entry: FileEntry, row: TextConfiguration, reader: Node 
         if match is not None:
             text = line.strip()[:_LONGEST_TOLD]
             key = match.groupdict().get("key") or ""
-            return BoundConfiguration(entry, number, text, key, row.severity, row.words, reader)
+            return BoundConfiguration(entry, number, text, key, row.severity, tabled(row.words), reader)
     return None

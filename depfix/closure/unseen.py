@@ -15,6 +15,7 @@ from depfix.imports.naming import with_packages
 from depfix.imports.uses import Strength
 from depfix.knowledge.stdlib import stdlib_needs
 from depfix.model.names import normalised
+from depfix.wording.message import tabled
 
 
 def run_unseen(world: World, graph: Graph, process: Process, liveness: Liveness) -> None:
@@ -79,7 +80,9 @@ def _configured_edges(world: World, module: ModuleFile) -> Iterator[Edge]:
         if found is not None:
             strength = Strength.PROBABLE if row.sure else Strength.POSSIBLE
             source, path = world.module_node(module.name), world.source_path(module.name)
-            yield Edge(source, world.module_node(row.name), EdgeKind.HIDDEN, strength, path=path, note=row.words)
+            yield Edge(
+                source, world.module_node(row.name), EdgeKind.HIDDEN, strength, path=path, note=tabled(row.words)
+            )
 
 
 def _spelled_by(world: World, module: ModuleFile, imported: set[str]) -> Iterator[tuple[str, Strength]]:
@@ -126,7 +129,7 @@ def run_listed(world: World, graph: Graph, process: Process) -> None:
 def _data_edges(world: World, listing: Listing, edge: Edge) -> Iterator[Edge]:
     """Yield `edge` as it leads to each file that is read, to what of them is absent, and to absent metadata."""
     surely = Strength.PROBABLE if listing.sure else Strength.POSSIBLE
-    edge = replace(edge, path=world.source_path(edge.source.name), note=listing.words)
+    edge = replace(edge, path=world.source_path(edge.source.name), note=tabled(listing.words))
     for file in listing.files:
         if file.entry is not None:
             yield replace(edge, target=Node(NodeKind.DATA, file.entry.path))

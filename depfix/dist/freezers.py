@@ -10,6 +10,7 @@ from enum import Enum
 from depfix.dist.tree import Tree
 from depfix.model.content import read_plain
 from depfix.model.names import fold
+from depfix.wording.message import phrase
 
 
 class Freezer(Enum):
@@ -32,11 +33,11 @@ class Freezer(Enum):
 
 
 _WORDS = {
-    Freezer.NUITKA: "Nuitka standalone",
-    Freezer.PYINSTALLER: "PyInstaller folder",
-    Freezer.CX_FREEZE: "cx_Freeze folder",
-    Freezer.PYTHON: "Python folder",
-    Freezer.NONE: "program without Python",
+    Freezer.NUITKA: phrase("Nuitka standalone"),
+    Freezer.PYINSTALLER: phrase("PyInstaller folder"),
+    Freezer.CX_FREEZE: phrase("cx_Freeze folder"),
+    Freezer.PYTHON: phrase("Python folder"),
+    Freezer.NONE: phrase("program without Python"),
 }
 
 

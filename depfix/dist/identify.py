@@ -15,6 +15,7 @@ from depfix.model.image import Image, ImageProblem
 from depfix.model.machine import Machine
 from depfix.model.names import fold, long_path
 from depfix.pe.reader import map_file, read_image
+from depfix.wording.message import phrase, system_words
 
 _PYTHON_DLL = re.compile(r"python(\d)(\d{1,4})(t?)(_d)?\.dll")
 _NUITKA_MARKS = (b"__nuitka_binary_dir", b"nuitka_module_loader", b"NUITKA_PACKAGE_")
@@ -79,7 +80,7 @@ def open_dist(path: str | Path) -> Dist:
     try:
         tree = read_tree(root)
     except OSError as error:
-        raise UnreadableFolderError(os.fspath(path), error.strerror or str(error)) from error
+        raise UnreadableFolderError(os.fspath(path), system_words(error)) from error
     return identify(tree, os.fspath(path))
 
 
@@ -89,7 +90,7 @@ def identify(tree: Tree, shown: str = "") -> Dist:
     programs = [program for program in found if isinstance(program, Program)]
     broken = tuple(program for program in found if not isinstance(program, Program))
     if not programs:
-        problems = tuple(f"{name}: {reason}" for name, reason in broken)
+        problems = tuple(phrase("{name}: {reason}", name=name, reason=reason) for name, reason in broken)
         raise NoProgramError(shown or tree.root, problems, _candidates(tree, shown or tree.root))
     python = _python_dll(tree)
     programs.sort(key=lambda program: (not _hosts_python(program, python), fold(program.path)))

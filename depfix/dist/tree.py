@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from depfix.model.names import base_name, fold, join, parent
+from depfix.wording.message import phrase, system_words
 
 _MAGIC_LENGTH = 8
 _MOUNT_POINT = 0xA0000003  # IO_REPARSE_TAG_MOUNT_POINT, a junction
@@ -148,7 +149,7 @@ def read_tree(root: str) -> Tree:
         except OSError as error:
             if not folder:
                 raise
-            skipped.append(Skipped(folder, error.strerror or str(error)))
+            skipped.append(Skipped(folder, system_words(error)))
             continue
         for item in listed:
             path = join(folder, item.name)
@@ -157,7 +158,7 @@ def read_tree(root: str) -> Tree:
                 status = os.stat(item.path) if is_link else item.stat()
                 is_folder = stat.S_ISDIR(status.st_mode)
             except OSError as error:
-                skipped.append(Skipped(path, error.strerror or str(error)))
+                skipped.append(Skipped(path, system_words(error)))
                 continue
             reason = _reason(item.path, status, inside if is_link else "")
             if reason:
@@ -168,7 +169,7 @@ def read_tree(root: str) -> Tree:
             elif not is_folder:
                 entries.append(FileEntry(path, item.path, status.st_size, _kind(item.path, item.name)))
                 if entries[-1].kind is FileKind.UNREADABLE:
-                    skipped.append(Skipped(path, "it cannot be read"))
+                    skipped.append(Skipped(path, phrase("it cannot be read")))
     found = Tree(root, entries, tuple(skipped))
     return found if len(found) == len(entries) else Tree(root, found, (*skipped, *_hidden(found, entries)))
 
@@ -176,9 +177,9 @@ def read_tree(root: str) -> Tree:
 def _reason(place: str, status: os.stat_result, inside: str) -> str:
     """Return why something is not looked at, an empty string if it is. `inside` is where a link must lead."""
     if inside and not os.path.join(os.path.realpath(place), "").startswith(inside):
-        return "it is a link that leads out of the folder, and is not followed"
+        return phrase("it is a link that leads out of the folder, and is not followed")
     if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-        return "it is no plain file, but a pipe, a socket or a device"
+        return phrase("it is no plain file, but a pipe, a socket or a device")
     return ""
 
 
@@ -187,7 +188,10 @@ def _hidden(tree: Tree, entries: Iterable[FileEntry]) -> Iterator[Skipped]:
     for entry in entries:
         other = tree.file(entry.path)
         if other is not None and other is not entry:
-            yield Skipped(entry.path, f"on Windows it is the same file as {other.path}, which was looked at instead")
+            yield Skipped(
+                entry.path,
+                phrase("on Windows it is the same file as {other}, which was looked at instead", other=other.path),
+            )
 
 
 def _is_link(item: os.DirEntry[str]) -> bool:

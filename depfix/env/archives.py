@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from depfix.model.machine import Machine
+from depfix.wording.message import phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +72,4 @@ class PackageArchive(Protocol):
 
 def python_words(version: tuple[int, int]) -> str:
     """Return a Python as a user would say it."""
-    return f"Python {version[0]}.{version[1]}"
+    return phrase("Python {version}.{version2}", version=version[0], version2=version[1])

@@ -22,6 +22,7 @@ from depfix.env.refused import refusal_of
 from depfix.errors import WrongEnvironmentError
 from depfix.model.names import normalised
 from depfix.model.source import Provider
+from depfix.wording.message import phrase
 
 
 class CondaEnvironment(PythonEnvironment):
@@ -74,7 +75,10 @@ class CondaEnvironment(PythonEnvironment):
                 return None
         files, outside = self._parted(own)
         top_level = top_level_of(self.destination(path) for path in files if path not in set(outside))
-        left_out = (*_stray(package), *(f"{self._place(path)[1]}: {reason}" for path, reason in unfit.items()))
+        left_out = (
+            *_stray(package),
+            *(phrase("{place}: {reason}", place=self._place(path)[1], reason=reason) for path, reason in unfit.items()),
+        )
         return Distribution(
             package.name,
             package.version,
@@ -138,9 +142,16 @@ class CondaEnvironment(PythonEnvironment):
             return super()._owner(key)
         one = self._of_pip.get(key)
         if one is not None and self._folder_on_path(key):
-            return Provider(one.name, one.version, one.licence, f"put over conda's {package.name} {package.version}")
+            return Provider(
+                one.name,
+                one.version,
+                one.licence,
+                phrase("put over conda's {package} {version}", package=package.name, version=package.version),
+            )
         if one is not None:
-            note = f"{one.name} {one.version}, which pip installed, has it in its RECORD, too"
+            note = phrase(
+                "{one} {version}, which pip installed, has it in its RECORD, too", one=one.name, version=one.version
+            )
         else:
             note = self._replaced(package)
         return Provider(package.name, package.version, package.licence, note)
@@ -161,7 +172,12 @@ class CondaEnvironment(PythonEnvironment):
         for folder in self._package_folders:
             one = folder.named(normalised(package.name))
             if one is not None and self._package_of(one) is None:
-                return f"left of conda's {package.name}: pip put {one.name} {one.version} over it"
+                return phrase(
+                    "left of conda's {package}: pip put {one} {version} over it",
+                    package=package.name,
+                    one=one.name,
+                    version=one.version,
+                )
         return ""
 
     def _place_key(self, key: str) -> str:
@@ -169,23 +185,25 @@ class CondaEnvironment(PythonEnvironment):
 
 
 def _stray(package: CondaPackage) -> tuple[str, ...]:
-    return tuple(f"{path!a} in conda's record leads out of the environment" for path in stray_files(package))
+    return tuple(
+        phrase("{path} in conda's record leads out of the environment", path=path) for path in stray_files(package)
+    )
 
 
 def conda_problem(root: str) -> tuple[str, str]:
     """Return (why no Windows files can come from this folder as a conda environment, what to do), empty if they can."""
     if inside(root, "conda-meta") is None:
-        advice = advice_for(root, "conda") or f"for a plain folder of DLLs use dir:{root}"
-        return "it is no conda environment: it has no conda-meta folder", advice
+        advice = advice_for(root, "conda") or phrase("for a plain folder of DLLs use dir:{root}", root=root)
+        return phrase("it is no conda environment: it has no conda-meta folder"), advice
     refused = refusal_of(root)
     if refused is not None and refused.kind == "pypy":
-        return refused.reason, "give a conda environment with CPython"
+        return refused.reason, phrase("give a conda environment with CPython")
     if windows_python(root).version or inside(root, "python.exe") or inside(root, "Library"):
         return "", ""
     if inside(root, "bin", "python") or inside(root, "bin", "python3") or inside(root, "lib"):
-        advice = "the program runs on Windows: give the Windows environment, copied to this machine"
-        return "it is a Linux or macOS environment, which has no Windows DLLs", advice
-    return "it is empty: neither python.exe nor Library is in it", ""
+        advice = phrase("the program runs on Windows: give the Windows environment, copied to this machine")
+        return phrase("it is a Linux or macOS environment, which has no Windows DLLs"), advice
+    return phrase("it is empty: neither python.exe nor Library is in it"), ""
 
 
 def open_conda(root: str, spec: str) -> CondaEnvironment:

@@ -30,6 +30,7 @@ from depfix.env.safe_archive import (
 )
 from depfix.model.machine import Machine
 from depfix.model.names import fold
+from depfix.wording.message import phrase
 
 SUFFIXES = (".conda", ".tar.bz2")
 _SUBDIRS = {"win-64": Machine.AMD64, "win-32": Machine.X86, "win-arm64": Machine.ARM64}
@@ -105,11 +106,19 @@ class CondaFile:
         """Return for which system or Python it is, if that is not the dist's; an empty string if it is."""
         subdir = self._index.subdir
         if subdir != "noarch" and self.machine is not wanted.machine:
-            return f"it is for {subdir or 'an unknown system'}, the program is {wanted.machine.words}"
+            return phrase(
+                "it is for {subdir}, the program is {machine}",
+                subdir=subdir or phrase("an unknown system"),
+                machine=wanted.machine.words,
+            )
         own = self.python or self._needed_python
         if own is None or wanted.python is None or own == wanted.python:
             return ""
-        return f"it is for {python_words(own)}, the program has {python_words(wanted.python)}"
+        return phrase(
+            "it is for {python}, the program has {python2}",
+            python=python_words(own),
+            python2=python_words(wanted.python),
+        )
 
     @cached_property
     def _needed_python(self) -> tuple[int, int] | None:
@@ -148,12 +157,16 @@ class CondaFile:
                     continue
                 content = tar.extractfile(member)
                 if content is None:
-                    raise RefusedArchiveError(f"it holds {member.name!r}, which is no file")
+                    raise RefusedArchiveError(phrase("it holds {member}, which is no file", member=repr(member.name)))
                 written += self._write(folder, path, member, content, budget)
                 check_size(written, os.path.getsize(self.path))
         if by_name:
             missing = sorted(by_name)[0]
-            raise RefusedArchiveError(f"it lacks {len(by_name)} of its files, {missing!r} among them")
+            raise RefusedArchiveError(
+                phrase(
+                    "it lacks {number} of its files, {missing} among them", number=len(by_name), missing=repr(missing)
+                )
+            )
         _copy_links(folder, links)
         self._write_record(folder)
 
@@ -165,7 +178,9 @@ class CondaFile:
             size += len(chunk)
         wanted = self._hashes.get(member.name, "")
         if wanted and wanted != digest.hexdigest():
-            raise RefusedArchiveError(f"its {member.name} is not the one that its paths.json names")
+            raise RefusedArchiveError(
+                phrase("its {member} is not the one that its paths.json names", member=member.name)
+            )
         return size
 
     def _linked(self, member: tarfile.TarInfo) -> str:
@@ -174,7 +189,13 @@ class CondaFile:
         target = os.path.normpath(os.path.join(above, member.linkname)).replace(os.sep, "/")
         place = self._place(target)
         if place not in self.files:
-            raise RefusedArchiveError(f"it holds {member.name!r}: it is a link to {member.linkname!r}, outside of it")
+            raise RefusedArchiveError(
+                phrase(
+                    "it holds {member}: it is a link to {linkname}, outside of it",
+                    member=repr(member.name),
+                    linkname=repr(member.linkname),
+                )
+            )
         return place
 
     def _place(self, name: str) -> str:
@@ -215,12 +236,14 @@ def _texts(path: str) -> dict[str, bytes]:
         if member.name in (_INDEX, _PATHS, _FILES) and member.isfile():
             content = tar.extractfile(member)
             if content is None or member.size > _LARGEST_TEXT:
-                raise RefusedArchiveError(f"its {member.name} is absurdly large")
+                raise RefusedArchiveError(phrase("its {member} is absurdly large", member=member.name))
             found[member.name] = content.read(_LARGEST_TEXT)
         if _INDEX in found and _PATHS in found:
             return found
     if _INDEX not in found or _FILES not in found:
-        raise RefusedArchiveError(f"it is no package of conda: it has no {_PATHS if _INDEX in found else _INDEX}")
+        raise RefusedArchiveError(
+            phrase("it is no package of conda: it has no {paths}", paths=_PATHS if _INDEX in found else _INDEX)
+        )
     return found
 
 
@@ -246,5 +269,11 @@ def _copy_links(folder: str, links: list[tuple[str, str]]) -> None:
         place = os.path.join(folder, *path.split("/"))
         os.makedirs(os.path.dirname(place), exist_ok=True)
         if not os.path.isfile(source):
-            raise RefusedArchiveError(f"it holds {path!r}: it is a link to {target!r}, which is no file of it")
+            raise RefusedArchiveError(
+                phrase(
+                    "it holds {path}: it is a link to {target}, which is no file of it",
+                    path=repr(path),
+                    target=repr(target),
+                )
+            )
         shutil.copyfile(source, place)

@@ -14,6 +14,7 @@ from depfix.env.protocol import EnvironmentInfo
 from depfix.env.recognise import python_root, scheme_of
 from depfix.env.refused import refusal_of
 from depfix.model.names import fold
+from depfix.wording.message import phrase
 
 _INSTALLATIONS = (
     "miniconda3",
@@ -127,7 +128,7 @@ def describe(folder: str) -> EnvironmentInfo | None:
 
 
 def _note(reason: str, advice: str) -> str:
-    return f"{reason}; {advice}" if reason and advice else reason
+    return phrase("{reason}; {advice}", reason=reason, advice=advice) if reason and advice else reason
 
 
 def _registered(home: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any, cast
 from depfix.env.archives import Wanted
 from depfix.env.protocol import Environment, EnvironmentInfo
 from depfix.extensions import ENVIRONMENTS, Extension, extensions
+from depfix.wording.message import phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +36,26 @@ def open_extended(scheme: str, value: str, spec: str, wanted: Wanted) -> Environ
     loaded = extension.load()
     if not isinstance(loaded, EnvironmentExtension):
         found = type(loaded).__name__
-        raise extension.failure(f"{ENVIRONMENTS} takes an EnvironmentExtension, not {found}")
+        raise extension.failure(
+            phrase("{environments} takes an EnvironmentExtension, not {found}", environments=ENVIRONMENTS, found=found)
+        )
     if loaded.scheme != scheme:
-        raise extension.failure(f"its scheme is {loaded.scheme!r}, its entry point is called {scheme!r}")
+        raise extension.failure(
+            phrase(
+                "its scheme is {scheme}, its entry point is called {scheme2}",
+                scheme=repr(loaded.scheme),
+                scheme2=repr(scheme),
+            )
+        )
     opened = extension.call(loaded.open, value, spec, wanted)
     absent = [name for name in _asked() if not hasattr(type(opened), name)]
     if absent:
-        raise extension.failure(f"its environment lacks {', '.join(absent)}")
+        raise extension.failure(phrase("its environment lacks {absent}", absent=", ".join(absent)))
     guarded = cast(Environment, _Guarded(extension, opened))
     if not isinstance(guarded.info, EnvironmentInfo):
-        raise extension.failure(f"its environment's info is no EnvironmentInfo but {type(guarded.info).__name__}")
+        raise extension.failure(
+            phrase("its environment's info is no EnvironmentInfo but {type}", type=type(guarded.info).__name__)
+        )
     return guarded
 
 

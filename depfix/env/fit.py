@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from depfix.env.protocol import EnvironmentInfo
 from depfix.model.machine import Machine
+from depfix.wording.message import phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,11 @@ class Need:
     @property
     def words(self) -> str:
         """The Python of the dist as a user would say it."""
-        return f"Python {build_words(self.python, self.free_threaded, self.debug)}" if self.python else "no Python"
+        return (
+            phrase("Python {build}", build=build_words(self.python, self.free_threaded, self.debug))
+            if self.python
+            else phrase("no Python")
+        )
 
 
 def misfit(info: EnvironmentInfo, need: Need) -> str:
@@ -29,14 +34,16 @@ def misfit(info: EnvironmentInfo, need: Need) -> str:
     if info.note:
         return info.note
     if info.machine is not None and info.machine is not need.machine:
-        return f"it is {info.machine.words}, the dist is {need.machine.words}"
+        return phrase(
+            "it is {machine}, the dist is {machine2}", machine=info.machine.words, machine2=need.machine.words
+        )
     if need.python is None:
         return ""
     if info.python_version is None:
-        return f"no Python is in it, the dist has {need.words}: it can give DLLs only"
+        return phrase("no Python is in it, the dist has {need}: it can give DLLs only", need=need.words)
     if (info.python_version, info.free_threaded, info.debug) != (need.python, need.free_threaded, need.debug):
         found = build_words(info.python_version, info.free_threaded, info.debug)
-        return f"it has Python {found}, the dist has {need.words}"
+        return phrase("it has Python {found}, the dist has {need}", found=found, need=need.words)
     return ""
 
 
@@ -51,5 +58,6 @@ def by_fit(found: Iterable[EnvironmentInfo], need: Need) -> list[tuple[Environme
 
 def build_words(version: tuple[int, int], free_threaded: bool, debug: bool) -> str:
     """Return a Python's version with what kind of build it is."""
-    kinds = " free-threaded" * free_threaded + " debug" * debug
-    return f"{version[0]}.{version[1]}{kinds}"
+    words = f"{version[0]}.{version[1]}"
+    words = phrase("{version} free-threaded", version=words) if free_threaded else words
+    return phrase("{version} debug", version=words) if debug else words

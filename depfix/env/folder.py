@@ -12,6 +12,7 @@ from depfix.env.recognise import advice_for
 from depfix.errors import UnknownEnvironmentError, WrongEnvironmentError
 from depfix.model.names import fold
 from depfix.model.source import Candidate
+from depfix.wording.message import phrase
 
 
 class FolderEnvironment(OnDisk):
@@ -79,10 +80,10 @@ def open_folder(value: str, spec: str) -> FolderEnvironment:
     """Return the folder of DLLs. Raises UnknownEnvironmentError, or WrongEnvironmentError if it holds no DLL."""
     root = os.path.abspath(os.path.expanduser(value))
     if not os.path.isdir(root):
-        reason = "it is a file, not a folder" if os.path.exists(root) else "no such folder"
+        reason = phrase("it is a file, not a folder") if os.path.exists(root) else phrase("no such folder")
         raise UnknownEnvironmentError(spec, reason)
     found = FolderEnvironment(root, spec)
     if not len(found):
-        advice = advice_for(root, "dir") or "give the folder that holds the DLLs"
-        raise WrongEnvironmentError(spec, "there is no DLL in it", advice)
+        advice = advice_for(root, "dir") or phrase("give the folder that holds the DLLs")
+        raise WrongEnvironmentError(spec, phrase("there is no DLL in it"), advice)
     return found

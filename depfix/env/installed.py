@@ -15,10 +15,11 @@ from depfix.env.records import read_text, settings
 from depfix.env.refused import refusal_of
 from depfix.errors import UnknownEnvironmentError, WrongEnvironmentError
 from depfix.model.names import fold
+from depfix.wording.message import phrase
 
-_PYTHON_FOLDER = "give the folder of python.exe"
-_AGAIN = "make it again with a Python from python.org (python -m venv), and install the packages there"
-_COPIED = "the program runs on Windows: give the Windows one, copied to this machine"
+_PYTHON_FOLDER = phrase("give the folder of python.exe")
+_AGAIN = phrase("make it again with a Python from python.org (python -m venv), and install the packages there")
+_COPIED = phrase("the program runs on Windows: give the Windows one, copied to this machine")
 
 
 def open_python(value: str, spec: str) -> PythonEnvironment:
@@ -60,40 +61,48 @@ def python_problem(root: str) -> tuple[str, str]:
     """Return (why a folder is no Windows Python to take files from, what to do), two empty strings if it is one."""
     venv = os.path.dirname(root) if fold(os.path.basename(root)) == "scripts" else root
     if inside(venv, "pyvenv.cfg"):
-        return "it is a virtual environment", f"give it as venv:{venv}"
+        return phrase("it is a virtual environment"), phrase("give it as venv:{venv}", venv=venv)
     if inside(root, "conda-meta"):
-        return "it is a conda environment", f"give it as conda:{root}"
+        return phrase("it is a conda environment"), phrase("give it as conda:{root}", root=root)
     refused = refusal_of(root)
     if refused is not None:
         return refused.reason, refused.advice
     if is_windows_python(root) or user_packages(root) is not None:
         return "", ""
     if _is_posix(root):
-        return "it is a Linux or macOS Python, which has no Windows files", _COPIED
+        return phrase("it is a Linux or macOS Python, which has no Windows files"), _COPIED
     if inside(root, "python.exe"):
-        return "its python3xx.dll is not beside python.exe", "give the folder that python.exe was installed to"
-    return "no Windows Python is in it (python.exe, python3xx.dll)", advice_for(root, "python") or _PYTHON_FOLDER
+        return phrase("its python3xx.dll is not beside python.exe"), phrase(
+            "give the folder that python.exe was installed to"
+        )
+    return phrase("no Windows Python is in it (python.exe, python3xx.dll)"), advice_for(
+        root, "python"
+    ) or _PYTHON_FOLDER
 
 
 def venv_problem(root: str) -> tuple[str, str]:
     """Return (why a folder is no virtual environment of Windows, what to do), two empty strings if it is one."""
     if inside(root, "pyvenv.cfg") is None:
         if inside(root, "conda-meta"):
-            return "it is a conda environment", f"give it as conda:{root}"
+            return phrase("it is a conda environment"), phrase("give it as conda:{root}", root=root)
         if scheme_of(root) == "python":
-            return "it is a Python, not a virtual environment of one: it has no pyvenv.cfg", f"give it as python:{root}"
-        advice = advice_for(root, "venv") or f"for a plain folder of DLLs use dir:{root}"
-        return "it is no virtual environment: it has no pyvenv.cfg", advice
+            return phrase("it is a Python, not a virtual environment of one: it has no pyvenv.cfg"), phrase(
+                "give it as python:{root}", root=root
+            )
+        advice = advice_for(root, "venv") or phrase("for a plain folder of DLLs use dir:{root}", root=root)
+        return phrase("it is no virtual environment: it has no pyvenv.cfg"), advice
     refused = refusal_of(inside(root, "Scripts") or root, venv_config(root))
     if refused is not None:
         return refused.reason, refused.advice
     if inside(root, "Lib", "site-packages"):
         return "", ""
     if inside(root, "bin", "python.exe"):
-        return "it is a virtual environment of MSYS2's Python, whose modules CPython for Windows does not load", _AGAIN
+        return phrase(
+            "it is a virtual environment of MSYS2's Python, whose modules CPython for Windows does not load"
+        ), _AGAIN
     if _is_posix(root):
-        return "it is a Linux or macOS environment, which has no Windows files", _COPIED
-    return "it has no Lib\\site-packages", "copy the whole environment"
+        return phrase("it is a Linux or macOS environment, which has no Windows files"), _COPIED
+    return phrase("it has no Lib\\site-packages"), phrase("copy the whole environment")
 
 
 def _python_kind(root: str) -> str:
@@ -116,10 +125,10 @@ def _folder(value: str, spec: str) -> tuple[str, str]:
     if os.path.isdir(path):
         return path, ""
     if not os.path.lexists(path):
-        raise UnknownEnvironmentError(spec, "no such folder")
+        raise UnknownEnvironmentError(spec, phrase("no such folder"))
     name = os.path.basename(path)
     if not fold(name).endswith(".exe"):
-        raise UnknownEnvironmentError(spec, "it is a file, not a folder")
+        raise UnknownEnvironmentError(spec, phrase("it is a file, not a folder"))
     return os.path.dirname(path), name
 
 

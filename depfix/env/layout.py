@@ -27,6 +27,7 @@ from depfix.env.listing import (
     windows_python,
 )
 from depfix.env.records import path_lines, read_text, settings
+from depfix.wording.message import joined, phrase
 
 _PATH_FILE = re.compile(r"python(\d+t?(_d)?)?\._pth")
 _ARCHIVE = re.compile(r"python\d+t?\.zip")
@@ -34,7 +35,7 @@ _VERSION = re.compile(r"(\d+)\.(\d+)")
 _STORE = re.compile(r"PythonSoftwareFoundation\.Python\.3\.\d+_.*|WindowsApps", re.IGNORECASE)
 _MOST_FOLDERS = 1000
 _MOST_NAMED = 3
-_NOT_HERE = "is not on this machine"
+_NOT_HERE = phrase("is not on this machine")
 _MOST_BASES = 8
 
 
@@ -76,7 +77,7 @@ def installation_layout(root: str, program: str = "") -> Layout:
 def packages_layout(root: str, build: Build) -> Layout:
     """Return the parts of a folder of packages that Python keeps for one user: site-packages alone."""
     sites, caveat = _site_folders(folder_inside(root, "site-packages"), root)
-    alone = "it holds packages only: for the standard library give the Python, too (--env python:FOLDER)"
+    alone = phrase("it holds packages only: for the standard library give the Python, too (--env python:FOLDER)")
     return Layout((root,), build, sites=sites, search_path=sites, caveat=_joined(alone, caveat))
 
 
@@ -87,10 +88,12 @@ def venv_layout(root: str) -> Layout:
     base, sought = base_of(config)
     own, left_out = _site_folders(folder_inside(root, "Lib", "site-packages"), root)
     if not base:
-        why = "is the Microsoft Store's, which no other program can read" if of_store(sought) else _NOT_HERE
-        caveat = (
-            f"its base Python {sought} {why}, so it gives no standard library:"
-            " give the base Python, too (--env python:FOLDER)"
+        why = phrase("is the Microsoft Store's, which no other program can read") if of_store(sought) else _NOT_HERE
+        caveat = phrase(
+            "its base Python {sought} {why}, so it gives no standard library: give the base Python, too "
+            "(--env python:FOLDER)",
+            sought=sought,
+            why=why,
         )
         caveat = _joined(caveat, left_out)
         return Layout((root,), _build_of(root, config), sites=own, search_path=own, caveat=caveat)
@@ -142,19 +145,23 @@ def _site_folders(site: str, root: str) -> tuple[tuple[str, ...], str]:
             for line in path_lines(read_text(path)):
                 folder = named_path(site, line)
                 if folder and not is_absolute(line) and not f"{path_key(folder)}/".startswith(below):
-                    strays.append(f"{line!a} in {os.path.basename(path)}")
+                    strays.append(phrase("{line} in {basename}", line=line, basename=os.path.basename(path)))
                 elif folder and os.path.isdir(folder):
                     found.append(folder)
                 elif is_remote(line):
-                    strays.append(f"{line!a} in {os.path.basename(path)}")
+                    strays.append(phrase("{line} in {basename}", line=line, basename=os.path.basename(path)))
     modules = finder_modules(site, sorted(entries(site)))  # these finders are asked after all of sys.path
     found += filter(None, (folder_above(module, path) for module, path in modules.items()))
-    caveat = f"not followed, as it leads out of the environment: {', '.join(strays[:_MOST_NAMED])}" if strays else ""
+    caveat = (
+        phrase("not followed, as it leads out of the environment: {strays}", strays=", ".join(strays[:_MOST_NAMED]))
+        if strays
+        else ""
+    )
     return _unique(found[:_MOST_FOLDERS]), caveat
 
 
 def _joined(*texts: str) -> str:
-    return "; ".join(filter(None, texts))
+    return joined("; ", filter(None, texts))
 
 
 def base_of(config: dict[str, str]) -> tuple[str, str]:
@@ -165,7 +172,7 @@ def base_of(config: dict[str, str]) -> tuple[str, str]:
         folder = next((found for path in named if path and (found := host_folder(path))), "")
         outer = inside(os.path.dirname(folder), "pyvenv.cfg") if folder else None
         if outer is None:  # else it was made by the Python of another virtual environment
-            return (folder if is_windows_python(folder) else ""), sought or "(pyvenv.cfg names none)"
+            return (folder if is_windows_python(folder) else ""), sought or phrase("(pyvenv.cfg names none)")
         config = settings(read_text(outer))
     return "", sought
 

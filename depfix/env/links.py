@@ -9,6 +9,7 @@ from functools import cached_property
 
 from depfix.env.listing import path_key
 from depfix.model.names import unsafe_name
+from depfix.wording.message import phrase
 
 # Only a path with one of these is looked at closely: what no name in Windows may hold, its last dot or space, devices.
 _SUSPECT = re.compile(
@@ -47,7 +48,7 @@ class Boundary:
         real = os.path.realpath(path)
         if _is_below(real, self._real_roots) or _is_below(real, self._real_sources):
             return ""
-        return f"{path} is a link to {real}, outside the environment"
+        return phrase("{path} is a link to {real}, outside the environment", path=path, real=real)
 
     @cached_property
     def _real_roots(self) -> tuple[str, ...]:

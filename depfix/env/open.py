@@ -17,6 +17,7 @@ from depfix.env.protocol import Environment
 from depfix.env.recognise import scheme_of
 from depfix.errors import UnknownEnvironmentError, WrongEnvironmentError
 from depfix.model.machine import Machine
+from depfix.wording.message import phrase
 
 _OPENERS: dict[str, Callable[[str, str], Environment]] = {
     "venv": open_venv,
@@ -34,18 +35,20 @@ def open_environment(spec: str, environ: Mapping[str, str], wanted: Wanted | Non
     """
     scheme, colon, value = spec.partition(":")
     if not colon or len(scheme) == 1:  # a bare name or path, with a drive letter perhaps
-        raise UnknownEnvironmentError(spec, "it does not say what kind it is", _guess(spec))
+        raise UnknownEnvironmentError(spec, phrase("it does not say what kind it is"), _guess(spec))
     if scheme not in SCHEMES and scheme not in extension_schemes():
         near = difflib.get_close_matches(scheme, (*SCHEMES, *extension_schemes()), n=1)
-        raise UnknownEnvironmentError(spec, f"unknown kind {scheme!r}", f"{near[0]}:{value}" if near else "")
+        raise UnknownEnvironmentError(
+            spec, phrase("unknown kind {scheme}", scheme=repr(scheme)), f"{near[0]}:{value}" if near else ""
+        )
     if not value:
-        raise UnknownEnvironmentError(spec, "it names nothing")
+        raise UnknownEnvironmentError(spec, phrase("it names nothing"))
     if scheme == "conda":
         return open_conda(_prefix(value, spec, environ), spec)
     if scheme in _OPENERS:
         return _OPENERS[scheme](value, spec)
     if wanted is None:
-        raise UnknownEnvironmentError(spec, "what of it serves depends on the dist")
+        raise UnknownEnvironmentError(spec, phrase("what of it serves depends on the dist"))
     if scheme != "wheels":
         return open_extended(scheme, value, spec, wanted)
     from depfix.env.wheel_folder import open_wheels
@@ -80,8 +83,12 @@ def check_machine(environment: Environment, machine: Machine) -> None:
     """Raise WrongEnvironmentError if the environment's Python is for another machine than the dist."""
     found = environment.info.machine
     if found is not None and found is not machine:
-        advice = f"give the {machine.words} environment that the program was built from"
-        raise WrongEnvironmentError(environment.info.spec, f"it is {found.words}, the dist is {machine.words}", advice)
+        advice = phrase("give the {machine} environment that the program was built from", machine=machine.words)
+        raise WrongEnvironmentError(
+            environment.info.spec,
+            phrase("it is {found}, the dist is {machine}", found=found.words, machine=machine.words),
+            advice,
+        )
 
 
 def _prefix(value: str, spec: str, environ: Mapping[str, str]) -> str:
@@ -89,14 +96,18 @@ def _prefix(value: str, spec: str, environ: Mapping[str, str]) -> str:
     if "/" in value or "\\" in value or os.path.isdir(path):
         if os.path.isdir(path):
             return path
-        raise UnknownEnvironmentError(spec, "it is a file, not a folder" if os.path.exists(path) else "no such folder")
+        raise UnknownEnvironmentError(
+            spec, phrase("it is a file, not a folder") if os.path.exists(path) else phrase("no such folder")
+        )
     found = find_by_name(value, environ)
     if found is not None:
         return found
     known = tuple(dict.fromkeys(environment_name(prefix) for prefix in conda_prefixes(environ)))
     near = difflib.get_close_matches(value, known, n=1)
     specs = tuple(f"conda:{name}" for name in known)
-    raise UnknownEnvironmentError(spec, "no conda environment of this name", f"conda:{near[0]}" if near else "", specs)
+    raise UnknownEnvironmentError(
+        spec, phrase("no conda environment of this name"), f"conda:{near[0]}" if near else "", specs
+    )
 
 
 def _guess(spec: str) -> str:

@@ -29,6 +29,7 @@ from depfix.env.records import (
     strays,
 )
 from depfix.model.names import fold, normalised
+from depfix.wording.message import phrase
 
 _DEEPEST = 100
 _EGG_INFO = re.compile(r"(.+?)(?:-([^-]*))?(?:-py\d[^-]*)?(?:-[^-]*)?")
@@ -203,7 +204,7 @@ class PackageFolder:
         """Return the recorded paths that are not followed, as they are written, each with the reason."""
         outside = f"{self._climb}../"
         found = (*(path for path in one.recorded or () if path.startswith(outside)), *one.strays)
-        return tuple(f"{path!a} in its RECORD leads out of the environment" for path in found)
+        return tuple(phrase("{path} in its RECORD leads out of the environment", path=path) for path in found)
 
     def _unrecorded(self, one: Installed) -> Iterator[str]:
         """Yield what belongs to a distribution by its top_level.txt, and to its egg-info."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from depfix.model.machine import Machine
 from depfix.model.source import Candidate, Provider
+from depfix.wording.message import joined, phrase
 
 _MOST_NAMED = 3
 
@@ -66,11 +67,21 @@ class Distribution:
     @property
     def provider(self) -> Provider:
         """The distribution as one who gives files."""
-        notes = [f"put over conda's {self.shadowed_owner}"] if self.shadowed_owner else []
+        notes = (
+            [phrase("put over conda's {shadowed_owner}", shadowed_owner=self.shadowed_owner)]
+            if self.shadowed_owner
+            else []
+        )
         if self.left_out:
-            more = f" and {len(self.left_out) - _MOST_NAMED} more" if len(self.left_out) > _MOST_NAMED else ""
-            notes.append(f"left out: {'; '.join(self.left_out[:_MOST_NAMED])}{more}")
-        return Provider(self.name, self.version, self.licence, "; ".join(notes))
+            more = (
+                phrase(" and {number} more", number=len(self.left_out) - _MOST_NAMED)
+                if len(self.left_out) > _MOST_NAMED
+                else ""
+            )
+            notes.append(
+                phrase("left out: {left_out}{more}", left_out=joined("; ", self.left_out[:_MOST_NAMED]), more=more)
+            )
+        return Provider(self.name, self.version, self.licence, joined("; ", notes))
 
 
 class Environment(Protocol):

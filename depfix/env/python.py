@@ -17,6 +17,7 @@ from depfix.env.packages import ExistingFiles, Installed, PackageFolder, source_
 from depfix.env.protocol import Distribution, EnvironmentInfo
 from depfix.model.names import fold, normalised
 from depfix.model.source import PYTHON, Candidate, Provider
+from depfix.wording.message import phrase
 
 # Where DLLs lie that a Python or an activated conda environment finds, in this order: the folder of python.exe, then
 # what activation puts on PATH; DLLs is Python's own folder. Source: conda's activate.py, _get_path_dirs
@@ -271,7 +272,13 @@ class PythonEnvironment(OnDisk):
             is_outside or one.is_editable,
             self._shadowed_owner(one, files),
             one.licence,
-            (*self._left_out(folder, one), *(f"{self._place(path)[1]}: {reason}" for path, reason in unfit.items())),
+            (
+                *self._left_out(folder, one),
+                *(
+                    phrase("{place}: {reason}", place=self._place(path)[1], reason=reason)
+                    for path, reason in unfit.items()
+                ),
+            ),
         )
 
     def _parted(self, paths: Iterable[str], site: str = "") -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -15,6 +15,7 @@ from depfix.env.safe_archive import RefusedArchiveError
 from depfix.env.zip_archive import read_member, read_members, unpack_members
 from depfix.model.machine import Machine
 from depfix.model.names import fold
+from depfix.wording.message import phrase
 
 SUFFIXES = (".nupkg", ".zip")
 _PYTHON_DLL = re.compile(r"(tools/)?python(\d)(\d{2,4})(t?)\.dll")
@@ -33,7 +34,7 @@ class PythonFile:
         every = read_members(path, lambda name: name)
         found = next(filter(None, (_PYTHON_DLL.fullmatch(fold(member.name)) for member in every)), None)
         if found is None:
-            raise RefusedArchiveError("no Python for Windows is in it (python3xx.dll)")
+            raise RefusedArchiveError(phrase("no Python for Windows is in it (python3xx.dll)"))
         self.python: tuple[int, int] = (int(found[2]), int(found[3]))
         self.version = f"{found[2]}.{found[3]}"
         self._free_threaded = bool(found[4])
@@ -46,10 +47,17 @@ class PythonFile:
     def misfit(self, wanted: Wanted) -> str:
         """Return which Python it is, if that is not the dist's; an empty string if it is."""
         if self._machine is not wanted.machine:
-            return f"it is {self._machine.words}, the program is {wanted.machine.words}"
+            return phrase(
+                "it is {machine}, the program is {machine2}", machine=self._machine.words, machine2=wanted.machine.words
+            )
         if wanted.python is not None and (self.python, self._free_threaded) != (wanted.python, wanted.free_threaded):
-            free = ", free-threaded" if self._free_threaded else ""
-            return f"it is {python_words(self.python)}{free}, the program has {python_words(wanted.python)}"
+            free = phrase(", free-threaded") if self._free_threaded else ""
+            return phrase(
+                "it is {python}{free}, the program has {python2}",
+                python=python_words(self.python),
+                free=free,
+                python2=python_words(wanted.python),
+            )
         return ""
 
     def rank(self, wanted: Wanted) -> int:

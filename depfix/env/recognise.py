@@ -14,6 +14,7 @@ from depfix.env.layout import is_windows_python
 from depfix.env.listing import entries, folder_inside, inside
 from depfix.model.machine import Machine
 from depfix.model.names import fold
+from depfix.wording.message import phrase
 
 _ARCHIVES = (".whl", ".conda", ".tar.bz2")
 _NUGET = re.compile(r"python.*\.(?:nuspec|nupkg)")
@@ -37,7 +38,7 @@ def advice_for(root: str, wanted: str) -> str:
     scheme = scheme_of(root)
     if not scheme or scheme == wanted:
         return ""
-    return f"give it as {scheme}:{root}"
+    return phrase("give it as {scheme}:{root}", scheme=scheme, root=root)
 
 
 def python_root(root: str) -> str:

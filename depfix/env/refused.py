@@ -16,8 +16,11 @@ from dataclasses import dataclass
 from depfix.env.layout import of_store
 from depfix.env.listing import entries, folder_inside
 from depfix.model.names import fold
+from depfix.wording.message import phrase
 
-_PYTHON_ORG = "install Python from python.org in the same version, install the packages there, and give python:FOLDER"
+_PYTHON_ORG = phrase(
+    "install Python from python.org in the same version, install the packages there, and give python:FOLDER"
+)
 _MINGW_DLL = re.compile(r"libpython3[.\d]*\.dll")
 _POSIX_DLL = re.compile(r"(?:msys-|cyg|lib)python3[.\d]*m?\.dll")
 _RUNTIMES = ("msys-2.0.dll", "cygwin1.dll")
@@ -52,23 +55,26 @@ def refusal_of(root: str, config: Mapping[str, str] | None = None) -> Refused | 
 
 
 def _other(kind: str, name: str) -> Refused:
-    reason = f"it is {name}: its extension modules are built for another interpreter than the CPython of the program"
+    reason = phrase(
+        "it is {name}: its extension modules are built for another interpreter than the CPython of the program",
+        name=name,
+    )
     return Refused(kind, reason, _PYTHON_ORG)
 
 
 def _of_store(root: str, found: Mapping[str, str]) -> Refused | None:
     aliases = [path for name, path in found.items() if _STARTER.fullmatch(name) and _is_empty(path)]
-    advice = (
+    advice = phrase(
         "make a virtual environment with it (python -m venv), install the packages there, and give venv:FOLDER with"
         " --env python:FOLDER of a Python from python.org for the standard library; what pip installed for the user is"
-        r" in %LOCALAPPDATA%\Packages\PythonSoftwareFoundation.Python.3.x_...\LocalCache\local-packages\Python3xx,"
+        " in %LOCALAPPDATA%\\Packages\\PythonSoftwareFoundation.Python.3.x_...\\LocalCache\\local-packages\\Python3xx,"
         " to be given as python:FOLDER"
     )
     if aliases and of_store(root):
-        reason = "it is the Microsoft Store's alias for Python: its python.exe is an empty file"
+        reason = phrase("it is the Microsoft Store's alias for Python: its python.exe is an empty file")
         return Refused("store", reason, advice)
     if of_store(root) and not found:
-        reason = "it is the Microsoft Store's Python, whose folder Windows lets no other program read"
+        reason = phrase("it is the Microsoft Store's Python, whose folder Windows lets no other program read")
         return Refused("store", reason, advice)
     return None
 
@@ -78,12 +84,14 @@ def _of_msys(root: str, found: Mapping[str, str]) -> Refused | None:
     beside = {**found, **entries(os.path.join(home, "bin")), **entries(os.path.join(home, "usr", "bin"))}
     tags = " ".join(_tagged(home))
     if (any(name in beside for name in _RUNTIMES) and any(map(_POSIX_DLL.fullmatch, beside))) or "-cygwin" in tags:
-        reason = "it is a Python of Cygwin or MSYS: its modules need cygwin1.dll or msys-2.0.dll and paths as on Linux"
+        reason = phrase(
+            "it is a Python of Cygwin or MSYS: its modules need cygwin1.dll or msys-2.0.dll and paths as on Linux"
+        )
         return Refused("cygwin", reason, _PYTHON_ORG)
     if any(map(_MINGW_DLL.fullmatch, beside)) or "-mingw" in tags or (tags and any(map(_STARTER.fullmatch, beside))):
-        reason = (
-            "it is MSYS2's Python, built with MinGW: its modules import libpython3.x.dll and another C runtime,"
-            " and CPython for Windows does not load them"
+        reason = phrase(
+            "it is MSYS2's Python, built with MinGW: its modules import libpython3.x.dll and another C "
+            "runtime, and CPython for Windows does not load them"
         )
         return Refused("msys2", reason, _PYTHON_ORG)
     return None

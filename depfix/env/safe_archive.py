@@ -12,6 +12,7 @@ from typing import IO
 
 from depfix.model.content import begins_pointer
 from depfix.model.names import fold, unsafe_name
+from depfix.wording.message import phrase, system_words
 
 # What lies in real packages unpacks to less than 30 times its size; deflate reaches 1,032, bzip2 and zstd far more.
 _MOST_TIMES = 100
@@ -48,10 +49,16 @@ def check_members(members: Iterable[Member], packed: int) -> None:
     for count, member in enumerate(members):
         reason = unsafe_name(member.name) or unsafe_name(member.path)
         if reason:
-            raise RefusedArchiveError(f"it holds {member.name!r}: {reason}")
+            raise RefusedArchiveError(phrase("it holds {member}: {reason}", member=repr(member.name), reason=reason))
         key = fold(member.path)
         if key in seen:
-            raise RefusedArchiveError(f"it holds {member.name!r} and {seen[key]!r}, which are one file on Windows")
+            raise RefusedArchiveError(
+                phrase(
+                    "it holds {member} and {seen}, which are one file on Windows",
+                    member=repr(member.name),
+                    seen=repr(seen[key]),
+                )
+            )
         seen[key] = member.name
         while key := key.rpartition("/")[0]:
             if key in folders:
@@ -59,17 +66,19 @@ def check_members(members: Iterable[Member], packed: int) -> None:
             folders.add(key)
         total += member.size
         if count > _MOST_MEMBERS:
-            raise RefusedArchiveError(f"it holds more than {_MOST_MEMBERS:,} files")
+            raise RefusedArchiveError(phrase("it holds more than {most_members:,} files", most_members=_MOST_MEMBERS))
     both = next((name for key, name in seen.items() if key in folders), "")
     if both:
-        raise RefusedArchiveError(f"it holds {both!r} as a file and as a folder")
+        raise RefusedArchiveError(phrase("it holds {both} as a file and as a folder", both=repr(both)))
     check_size(total, packed)
 
 
 def check_size(unpacked: int, packed: int) -> None:
     """Raise RefusedArchiveError if so many bytes would come of an archive of `packed` bytes that it must be a bomb."""
     if unpacked > most_bytes(packed):
-        raise RefusedArchiveError(f"its {packed:,} bytes would unpack to {unpacked:,} or more")
+        raise RefusedArchiveError(
+            phrase("its {packed:,} bytes would unpack to {unpacked:,} or more", packed=packed, unpacked=unpacked)
+        )
 
 
 def most_bytes(packed: int) -> int:
@@ -89,7 +98,7 @@ def write_member(root: str, path: str, content: IO[bytes], most: int) -> Iterato
         while chunk := content.read(_CHUNK):
             written += len(chunk)
             if written > most:
-                raise RefusedArchiveError("it holds more bytes than it says, or than it may")
+                raise RefusedArchiveError(phrase("it holds more bytes than it says, or than it may"))
             file.write(chunk)
             yield chunk
 
@@ -109,7 +118,7 @@ def refusing_damage() -> Iterator[None]:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         raise RefusedArchiveError(
-            f"it is damaged, perhaps half downloaded ({error or type(error).__name__})"
+            phrase("it is damaged, perhaps half downloaded ({error})", error=error or type(error).__name__)
         ) from error
 
 
@@ -120,9 +129,11 @@ def not_an_archive(path: str) -> str:
         with open(path, "rb") as file:
             start = file.read(_HEAD)
     except OSError as error:
-        return f"it cannot be read: {error.strerror or error}"
+        return phrase("it cannot be read: {error}", error=system_words(error))
     if not stat.S_ISREG(status.st_mode):
-        return "it is no file"
+        return phrase("it is no file")
     if not status.st_size:
-        return "it is empty"
-    return "it is a pointer of git-lfs, not the file itself: run `git lfs pull`" if begins_pointer(start) else ""
+        return phrase("it is empty")
+    return (
+        phrase("it is a pointer of git-lfs, not the file itself: run `git lfs pull`") if begins_pointer(start) else ""
+    )

@@ -17,6 +17,7 @@ from depfix.env.records import fields, record_hashes
 from depfix.env.safe_archive import RefusedArchiveError, write_member
 from depfix.env.tags import PLATFORMS, accepted_tags
 from depfix.env.zip_archive import read_member, read_members, unpack_members
+from depfix.wording.message import phrase
 
 SITE = "Lib/site-packages"
 _SCHEMES = {"purelib": SITE, "platlib": SITE, "data": "", "scripts": "Scripts", "headers": "Include"}
@@ -57,11 +58,15 @@ class Wheel:
         own = parse_tag(self._tags)
         platforms = {tag.platform for tag in own}
         if not platforms & {"any", PLATFORMS.get(wanted.machine, "")}:
-            return f"it is for {', '.join(sorted(platforms))}, the program is {wanted.machine.words}"
-        theirs = python_words(wanted.python) if wanted.python is not None else "no Python"
-        threads = ", free-threaded" if wanted.free_threaded else ""
+            return phrase(
+                "it is for {platforms}, the program is {machine}",
+                platforms=", ".join(sorted(platforms)),
+                machine=wanted.machine.words,
+            )
+        theirs = python_words(wanted.python) if wanted.python is not None else phrase("no Python")
+        threads = phrase(", free-threaded") if wanted.free_threaded else ""
         tags = ", ".join(sorted(f"{tag.interpreter}-{tag.abi}" for tag in own))
-        return f"it is for {tags}, the program has {theirs}{threads}"
+        return phrase("it is for {tags}, the program has {theirs}{threads}", tags=tags, theirs=theirs, threads=threads)
 
     def rank(self, wanted: Wanted) -> int:
         """Return the place of its best tag among those that such a Python takes, the first best; -1 if none is."""
@@ -96,7 +101,9 @@ class Wheel:
         for member, digest in unpack_members(self.path, content, folder):
             wanted = hashes.get(member.name, "")
             if wanted and wanted != digest.hex():
-                raise RefusedArchiveError(f"its {member.name} is not the one that its RECORD names")
+                raise RefusedArchiveError(
+                    phrase("its {member} is not the one that its RECORD names", member=member.name)
+                )
         if record:
             for _ in write_member(folder, f"{SITE}/{record}", io.BytesIO(self._installed_record()), _LARGEST_TEXT):
                 pass
@@ -126,7 +133,7 @@ class Wheel:
             return ""
         text = read_member(self.path, member, _LARGEST_TEXT + 1)
         if len(text) > _LARGEST_TEXT:
-            raise RefusedArchiveError(f"its {member} is absurdly large")
+            raise RefusedArchiveError(phrase("its {member} is absurdly large", member=member))
         return text.decode("utf-8", "replace")
 
 
@@ -137,5 +144,7 @@ def _parsed(file_name: str) -> tuple[str, str, str]:
     try:
         name, version, _, _ = parse_wheel_filename(file_name)
     except InvalidWheelFilename as error:
-        raise RefusedArchiveError("its name is none of a wheel (name-version-python-abi-platform.whl)") from error
+        raise RefusedArchiveError(
+            phrase("its name is none of a wheel (name-version-python-abi-platform.whl)")
+        ) from error
     return str(name), str(version), "-".join(file_name.removesuffix(".whl").split("-")[-3:])

@@ -16,6 +16,7 @@ from depfix.env.wheel_file import Wheel
 from depfix.env.wheels import WheelsEnvironment
 from depfix.errors import UnknownEnvironmentError, WrongEnvironmentError
 from depfix.model.names import normalised
+from depfix.wording.message import joined, phrase, system_words
 
 _WHEEL = ".whl"
 _MOST_SHOWN = 3
@@ -31,19 +32,23 @@ def open_wheels(value: str, spec: str, wanted: Wanted) -> WheelsEnvironment:
     """
     root = os.path.abspath(os.path.expanduser(value))
     if not os.path.exists(root):
-        raise UnknownEnvironmentError(spec, "no such folder")
+        raise UnknownEnvironmentError(spec, phrase("no such folder"))
     paths = list(_archives(root)) if os.path.isdir(root) else [root]
     if not paths:
-        advice = f"for a plain folder of DLLs use dir:{value}; `pip download -d FOLDER` fetches wheels"
+        advice = phrase(
+            "for a plain folder of DLLs use dir:{value}; `pip download -d FOLDER` fetches wheels", value=value
+        )
         raise WrongEnvironmentError(
-            spec, "there is no wheel (.whl) and no conda package (.conda, .tar.bz2) in it", advice
+            spec, phrase("there is no wheel (.whl) and no conda package (.conda, .tar.bz2) in it"), advice
         )
     refused: Refused = {}
     fitting = [archive for path in paths if (archive := _opened(path, wanted, refused)) is not None]
     if not fitting:
-        rows = [f"{name}: {reason}" for name, (reason, _) in sorted(refused.items())]
-        more = f"; and {len(rows) - _MOST_SHOWN} more" if len(rows) > _MOST_SHOWN else ""
-        raise WrongEnvironmentError(spec, f"nothing in it can serve: {'; '.join(rows[:_MOST_SHOWN])}{more}")
+        rows = [phrase("{name}: {reason}", name=name, reason=reason) for name, (reason, _) in sorted(refused.items())]
+        more = phrase("; and {number} more", number=len(rows) - _MOST_SHOWN) if len(rows) > _MOST_SHOWN else ""
+        raise WrongEnvironmentError(
+            spec, phrase("nothing in it can serve: {rows}{more}", rows=joined("; ", rows[:_MOST_SHOWN]), more=more)
+        )
     return WheelsEnvironment(root, spec, _chosen(fitting, wanted), refused, wanted.scratch)
 
 
@@ -81,7 +86,7 @@ def _opened(path: str, wanted: Wanted, refused: Refused) -> PackageArchive | Non
     except RefusedArchiveError as error:
         reason = str(error)
     except OSError as error:
-        reason = f"it cannot be read: {error.strerror or error}"
+        reason = phrase("it cannot be read: {error}", error=system_words(error))
     if not reason:
         return archive
     refused[os.path.basename(path)] = (reason, archive)

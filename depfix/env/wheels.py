@@ -23,6 +23,7 @@ from depfix.env.wheel_file import SITE
 from depfix.errors import WriteError
 from depfix.model.names import base_name, fold, normalised
 from depfix.model.source import Candidate
+from depfix.wording.message import joined, phrase, system_words
 
 IN_ARCHIVE = "!/"  # parts the path of an archive from that of a file in it, as in the URLs of Java archives
 _MOST_SHOWN = 3
@@ -43,7 +44,7 @@ class Part:
         try:
             self.archive.unpack(self.root)
         except OSError as error:
-            raise WriteError(self.root, error.strerror or str(error)) from error
+            raise WriteError(self.root, system_words(error)) from error
         if self.archive.is_conda:
             return CondaEnvironment(self.root, self._spec)
         return PythonEnvironment(self.root, self._spec, "wheels", lambda: installation_layout(self.root))
@@ -130,9 +131,11 @@ class WheelsEnvironment(OnDisk):
     def info(self) -> EnvironmentInfo:
         python = next((one.python for one in self._archives if one.python is not None), None)
         text = f"{python[0]}.{python[1]}" if python is not None else ""
-        rows = sorted(f"{name}: {reason}" for name, (reason, _) in self._refused.items())
-        more = f"; and {len(rows) - _MOST_SHOWN} more" if len(rows) > _MOST_SHOWN else ""
-        caveat = f"not used: {'; '.join(rows[:_MOST_SHOWN])}{more}" if rows else ""
+        rows = sorted(
+            phrase("{name}: {reason}", name=name, reason=reason) for name, (reason, _) in self._refused.items()
+        )
+        more = phrase("; and {number} more", number=len(rows) - _MOST_SHOWN) if len(rows) > _MOST_SHOWN else ""
+        caveat = phrase("not used: {rows}{more}", rows=joined("; ", rows[:_MOST_SHOWN]), more=more) if rows else ""
         return EnvironmentInfo(self._spec, self._root, "wheels", text, None, caveat=caveat)
 
     def find(self, name: str) -> tuple[Candidate, ...]:
@@ -207,8 +210,8 @@ class WheelsEnvironment(OnDisk):
         found = []
         for file, (reason, archive) in sorted(self._refused.items()):
             if Part(archive, "", "").has(name) if archive is not None else normalised(file.partition("-")[0]) == key:
-                found.append(f"{file}: {reason}")
-        return "; ".join(found)
+                found.append(phrase("{file}: {reason}", file=file, reason=reason))
+        return joined("; ", found)
 
     @property
     def _pythons(self) -> list[Part]:

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 
 from depfix.env.safe_archive import Member, RefusedArchiveError, check_members, refusing_damage, write_member
+from depfix.wording.message import phrase
 
 _ENCRYPTED = 1
 
@@ -27,16 +28,16 @@ def read_members(path: str, place: Callable[[str], str]) -> tuple[Member, ...]:
     members = tuple(_member(info, place) for info in infos)
     check_members((member for member in members if member.path), packed)
     if sum(info.compress_size for info in infos) > packed:
-        raise RefusedArchiveError("its members overlap, so that one byte is unpacked many times")
+        raise RefusedArchiveError(phrase("its members overlap, so that one byte is unpacked many times"))
     return tuple(member for member in members if member.path)
 
 
 def _member(info: zipfile.ZipInfo, place: Callable[[str], str]) -> Member:
     name = info.orig_filename  # zipfile itself would cut it at a NUL, and turn backslashes on Windows
     if info.flag_bits & _ENCRYPTED:
-        raise RefusedArchiveError(f"it holds {name!r}, which is encrypted")
+        raise RefusedArchiveError(phrase("it holds {name}, which is encrypted", name=repr(name)))
     if stat.S_ISLNK(info.external_attr >> 16):
-        raise RefusedArchiveError(f"it holds {name!r}: it is a link")
+        raise RefusedArchiveError(phrase("it holds {name}: it is a link", name=repr(name)))
     return Member(name, place(name), info.file_size)
 
 

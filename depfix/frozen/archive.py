@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from depfix.frozen.contents import FrozenModule, Storage, Usage
 from depfix.pe.headers import Data
+from depfix.wording.message import joined, phrase
 
 LARGEST_MEMBER = 1 << 26  # nothing larger is unpacked into memory
 
@@ -77,7 +78,7 @@ class Joined:
 
     @property
     def origin(self) -> str:
-        return " and ".join(part.origin for part in self.parts)
+        return joined(phrase(" and "), (part.origin for part in self.parts))
 
     @property
     def hides_folders(self) -> bool:
@@ -85,7 +86,7 @@ class Joined:
 
     @property
     def problem(self) -> str:
-        return "; ".join(dict.fromkeys(part.problem for part in self.parts if part.problem))
+        return joined("; ", dict.fromkeys(part.problem for part in self.parts if part.problem))
 
     @property
     def files(self) -> tuple[tuple[str, int], ...]:

@@ -14,6 +14,7 @@ from depfix.frozen.pyinstaller import read_pyinstaller
 from depfix.frozen.zips import are_names, read_zip
 from depfix.model.names import base_name, fold, parent
 from depfix.model.names import join as join_path
+from depfix.wording.message import phrase
 
 _MAIN = "__main__"
 _LIBRARY, _LIBRARY_NAME = "library.zip", "library.dat"
@@ -124,7 +125,9 @@ def _loose_main(tree: Tree, folder: str, program: str) -> Archive | None:
 def _appended(tree: Tree, program: str) -> Iterator[Archive]:
     """Yield the zip at the end of the program, if modules are in it."""
     entry = tree.file(program)
-    found = read_zip(entry.source, origin=f"the zip in {program}") if entry is not None else None
+    found = (
+        read_zip(entry.source, origin=phrase("the zip in {program}", program=program)) if entry is not None else None
+    )
     if found is not None and found.modules:
         yield found
 

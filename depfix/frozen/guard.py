@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 
 from depfix.frozen.nuitka_guard import guard_places
+from depfix.wording.message import phrase
 
 
 def guard_problem(path: str, names: Set[str]) -> str:
@@ -13,7 +14,7 @@ def guard_problem(path: str, names: Set[str]) -> str:
     if isinstance(places, str):
         return places
     absent = sorted(names - places.keys())
-    return f"{absent[0]} is not in its table" if absent else ""
+    return phrase("{absent} is not in its table", absent=absent[0]) if absent else ""
 
 
 def without_guard(path: str, names: Set[str]) -> bytes | str:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import struct
 from typing import TypeAlias
 
+from depfix.wording.message import phrase
+
 Value: TypeAlias = "str | int | tuple[Value, ...] | list[Value] | dict[str | int | None, Value] | None"
 
 LARGEST_TABLE = 1 << 24
@@ -31,7 +33,7 @@ class _NoTableError(ValueError):
 def load_table(data: bytes) -> Value:
     """Return the value at the start of `data`. Raises ValueError if it is none of the kinds above, or damaged."""
     if len(data) > LARGEST_TABLE:
-        raise _NoTableError("too large")
+        raise _NoTableError(phrase("too large"))
     try:
         return _Reader(data).value(0)
     except (struct.error, IndexError, TypeError) as error:
@@ -52,7 +54,7 @@ class _Reader:
     def _value_of(self, kind: int, depth: int) -> Value:
         self._left -= 1
         if depth > _DEEPEST or self._left < 0:
-            raise _NoTableError("too deep or too many values")
+            raise _NoTableError(phrase("too deep or too many values"))
         plain = kind & ~_REFERENCED
         if plain == ord("r"):
             return self._seen[self._number(_U32)]
@@ -81,11 +83,11 @@ class _Reader:
             return self._items(self._number(_U32), depth)
         if kind == ord("{"):
             return self._dict(depth)
-        raise _NoTableError(f"a value of kind {kind:#x}")
+        raise _NoTableError(phrase("a value of kind {kind}", kind=f"{kind:#x}"))
 
     def _items(self, count: int, depth: int) -> list[Value]:
         if count > self._left:
-            raise _NoTableError("too many values")
+            raise _NoTableError(phrase("too many values"))
         return [self.value(depth + 1) for _ in range(count)]
 
     def _dict(self, depth: int) -> dict[str | int | None, Value]:
@@ -93,7 +95,7 @@ class _Reader:
         while (kind := self._byte()) != _END_OF_DICT:
             key = self._value_of(kind, depth + 1)
             if isinstance(key, (tuple, list, dict)):
-                raise _NoTableError("a key that is no text")
+                raise _NoTableError(phrase("a key that is no text"))
             found[key] = self.value(depth + 1)
         return found
 
@@ -101,7 +103,7 @@ class _Reader:
         """Return a number of 15-bit digits; the sign is that of their count. Four digits are enough for any offset."""
         count = self._number(_I32)
         if abs(count) > 4:
-            raise _NoTableError("a number that is no offset")
+            raise _NoTableError(phrase("a number that is no offset"))
         digits = [self._number(_I16) for _ in range(abs(count))]
         number = sum(digit << 15 * place for place, digit in enumerate(digits))
         return -number if count < 0 else number
@@ -119,6 +121,6 @@ class _Reader:
     def _take(self, size: int) -> bytes:
         found = self._data[self._at : self._at + size]
         if len(found) != size:
-            raise _NoTableError("it is cut off")
+            raise _NoTableError(phrase("it is cut off"))
         self._at += size
         return found

@@ -18,6 +18,7 @@ from depfix.frozen.nuitka_build import read_build
 from depfix.frozen.nuitka_exe import Exe, read_exe
 from depfix.frozen.nuitka_report import Report, ReportedUsage, read_report
 from depfix.model.names import base_name, fold
+from depfix.wording.message import joined, phrase
 
 _HIDES_SINCE = (2, 6)
 _MAIN = "__main__"
@@ -115,11 +116,13 @@ def read_nuitka(tree: Tree, program_path: str, report: str = "") -> NuitkaConten
     for origin, stated, modules in _sources(tree, program_path, report, problems):
         if (inside is not None and not _agree(modules, inside)) or (stated is not None and not _fits(stated, exe)):
             if report and stated is not None:
-                problems.append(f"{origin} describes another build")
+                problems.append(phrase("{origin} describes another build", origin=origin))
             continue
         return _contents(origin, stated, modules if inside is None else inside, exe, problems)
     if inside is not None:
-        return _contents(f"the loader table of {program_path}", None, inside, exe, problems)
+        return _contents(
+            phrase("the loader table of {program_path}", program_path=program_path), None, inside, exe, problems
+        )
     return _from_constants(program_path, exe, problems)
 
 
@@ -132,15 +135,15 @@ def _sources(
         found = read_report(path)
         if isinstance(found, str):
             if given:
-                problems.append(f"of the compilation report {path}, {found}")
+                problems.append(phrase("of the compilation report {path}, {found}", path=path, found=found))
         elif found.modules and (given or (found.is_complete and fold(found.program) == fold(base_name(program)))):
             stated = found
             name = os.path.basename(path)
-            yield f"the compilation report {name}", stated, {**stated.modules, **stated.excluded()}
+            yield phrase("the compilation report {name}", name=name), stated, {**stated.modules, **stated.excluded()}
     folder = _build_folder(tree)
     built = read_build(folder)
     if built is not None:
-        yield f"the build folder {os.path.basename(folder)}", None, built
+        yield phrase("the build folder {basename}", basename=os.path.basename(folder)), None, built
 
 
 def _reports_beside(tree: Tree) -> list[str]:
@@ -201,10 +204,10 @@ def _contents(
 ) -> NuitkaContents:
     version = report.version if report is not None else ""
     if exe.constants is None:
-        problems = [*problems, "the constants in the exe cannot be read: what compiled modules name is unknown"]
+        problems = [*problems, phrase("the constants in the exe cannot be read: what compiled modules name is unknown")]
     if exe.table is None:
-        problems = [*problems, "the exe has no loader table that is understood"]
-    return NuitkaContents(origin, version, _hides(version, exe), "; ".join(problems), modules, exe, report)
+        problems = [*problems, phrase("the exe has no loader table that is understood")]
+    return NuitkaContents(origin, version, _hides(version, exe), joined("; ", problems), modules, exe, report)
 
 
 def _from_constants(program: str, exe: Exe, problems: list[str]) -> NuitkaContents | None:
@@ -213,8 +216,8 @@ def _from_constants(program: str, exe: Exe, problems: list[str]) -> NuitkaConten
         return None
     names = [name for name in exe.constants.sections if name and not name.startswith(".")]
     modules = {name: FrozenModule(name, Storage.COMPILED) for name in names}
-    problems = [*problems, "which standard modules are inside is unknown"]
-    return _contents(f"the constants of {program}", None, modules, exe, problems)
+    problems = [*problems, phrase("which standard modules are inside is unknown")]
+    return _contents(phrase("the constants of {program}", program=program), None, modules, exe, problems)
 
 
 def _hides(version: str, exe: Exe) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from depfix.pe.headers import Data, Headers
+from depfix.wording.message import phrase
 
 _FIRST = b".bytecode"
 # Among what all modules share since 2.6, when the path hook began to compare folders and to stand before Python's own.
@@ -202,7 +203,7 @@ class _Stream:
             if byte < 0x80:
                 return found
             if shift > 63:
-                raise ValueError("a number of more than 64 bits")
+                raise ValueError(phrase("a number of more than 64 bits"))
 
     def word(self) -> int:
         return int.from_bytes(self._take(4), "little")
@@ -211,7 +212,7 @@ class _Stream:
         letter = self._byte()
         action = self._actions.get(letter)
         if action is None:
-            raise ValueError(f"unknown letter {letter:#x}")
+            raise ValueError(phrase("unknown letter {letter}", letter=f"{letter:#x}"))
         action(self)
 
     def _byte(self) -> int:
@@ -220,7 +221,7 @@ class _Stream:
     def _take(self, size: int) -> bytes:
         found = self._raw[self.at : self.at + size]
         if len(found) < size:
-            raise ValueError("it ends too early")
+            raise ValueError(phrase("it ends too early"))
         self.at += size
         return found
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from depfix.frozen.contents import Storage
 from depfix.frozen.nuitka_exe import Entry, Exe, read_exe
+from depfix.wording.message import phrase
 
 _LEAST_ENTRIES = 20
 _CODE_OBJECTS = (b"\xe3", b"c")  # marshal's letter for code, with and without the bit for a reference
@@ -36,7 +37,7 @@ def guard_places(path: str) -> dict[str, tuple[GuardPlace, ...]] | str:
     """
     exe = read_exe(path)
     if exe is None:
-        return "it is no Windows program that can be read"
+        return phrase("it is no Windows program that can be read")
     doubt = _doubt(exe)
     if doubt or exe.table is None:
         return doubt
@@ -53,16 +54,16 @@ def guard_places(path: str) -> dict[str, tuple[GuardPlace, ...]] | str:
 def _doubt(exe: Exe) -> str:
     """Return why the loader table may not be what it seems, an empty string if all that can be compared fits."""
     if exe.table is None or len(exe.table.entries) < _LEAST_ENTRIES:
-        return "its loader table has an unknown layout"
+        return phrase("its loader table has an unknown layout")
     if exe.constants is None:
-        return "its constants cannot be read, so that its loader table cannot be compared with them"
+        return phrase("its constants cannot be read, so that its loader table cannot be compared with them")
     if not any(_is_bytecode(exe, entry) for entry in exe.table.entries):
-        return "its loader table names no module whose code is there"
+        return phrase("its loader table names no module whose code is there")
     for entry in exe.table.entries:
         if entry.storage is Storage.BYTECODE and not _is_bytecode(exe, entry):
-            return f"its loader table does not fit the code that it has for {entry.name}"
+            return phrase("its loader table does not fit the code that it has for {entry}", entry=entry.name)
         if entry.storage is Storage.COMPILED and entry.name not in exe.constants.sections:
-            return f"its loader table has {entry.name}, of which there are no constants"
+            return phrase("its loader table has {entry}, of which there are no constants", entry=entry.name)
     return ""
 
 

@@ -13,6 +13,7 @@ from xml.parsers import expat
 
 from depfix.frozen.contents import FrozenModule, Storage, Usage
 from depfix.model.names import normalised
+from depfix.wording.message import phrase, small_system_words
 
 _ROOT = "nuitka-compilation-report"
 _LARGEST = 512 << 20
@@ -72,15 +73,15 @@ def read_report(path: str) -> Report | str:
     reader = _Reader()
     try:
         if os.path.getsize(path) > _LARGEST:
-            return "it is too large"
+            return phrase("it is too large")
         with open(path, "rb") as file:
             while piece := file.read(_PIECE):
                 reader.feed(piece)
         reader.feed(b"", last=True)
     except OSError as error:
-        return f"it cannot be read ({(error.strerror or str(error)).lower()})"
+        return phrase("it cannot be read ({error})", error=small_system_words(error))
     except expat.ExpatError as error:
-        return f"it is no complete XML ({error})"
+        return phrase("it is no complete XML ({error})", error=error)
     except _RefusedError as error:
         return str(error)
     return reader.report(path)
@@ -139,13 +140,13 @@ class _Reader:
         return found
 
     def _refuse(self, *_: object) -> None:
-        raise _RefusedError("it has a document type, which a compilation report has not")
+        raise _RefusedError(phrase("it has a document type, which a compilation report has not"))
 
     def _start(self, element: str, attributes: dict[str, str]) -> None:
         self._depth += 1
         if self._depth == 1:
             if element != _ROOT:
-                raise _RefusedError(f"it is no compilation report but {element!r}")
+                raise _RefusedError(phrase("it is no compilation report but {element}", element=repr(element)))
             self._root = attributes
         elif element == "module" and self._depth == 2:
             self._module(attributes)

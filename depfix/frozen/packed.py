@@ -13,6 +13,7 @@ from depfix.frozen.pyinstaller import has_bundle, is_onefile
 from depfix.frozen.zips import open_zip
 from depfix.model.names import fold
 from depfix.pe.headers import RESOURCES, Headers, open_headers
+from depfix.wording.message import phrase
 
 # The payload of a Nuitka onefile: "KA", then "Y" and a zstd frame, or "X" and the first file's name in UTF-16.
 _NUITKA_PAYLOAD = re.compile(rb"KA(?:Y\x28\xb5\x2f\xfd|X(?:[\x20-\x7e]\0){4,259}\0\0)")
@@ -21,20 +22,24 @@ _SECTION_HEADER, _MOST_SECTIONS = 40, 96
 _PY2EXE_SCRIPT = "PYTHONSCRIPT"
 _LARGEST_RESOURCES = 1 << 24
 
-_NUITKA = (
+_NUITKA = phrase(
     "it is a Nuitka onefile program, which unpacks itself into a folder of its own at each start: "
     "build it with --standalone and scan the .dist folder"
 )
-_PYINSTALLER = (
-    "it is a PyInstaller onefile program, which unpacks itself into a temporary folder at each start: "
-    "build it with --onedir and scan that folder"
+_PYINSTALLER = phrase(
+    "it is a PyInstaller onefile program, which unpacks itself into a temporary folder at each "
+    "start: build it with --onedir and scan that folder"
 )
-UPX = "it is packed with UPX, so that what is inside cannot be read: unpack it first (upx -d), or build it without UPX"
-_PY2EXE = (
-    "it is a py2exe program that keeps DLLs in itself and loads them from memory: "
-    "build it with bundle_files=3 and scan that folder"
+UPX = phrase(
+    "it is packed with UPX, so that what is inside cannot be read: unpack it first (upx -d), or build it without UPX"
 )
-_ZIPAPP = "it is a zipapp, which imports from the zip at its own end: unpack the zip into a folder and scan that"
+_PY2EXE = phrase(
+    "it is a py2exe program that keeps DLLs in itself and loads them from memory: build it with "
+    "bundle_files=3 and scan that folder"
+)
+_ZIPAPP = phrase(
+    "it is a zipapp, which imports from the zip at its own end: unpack the zip into a folder and scan that"
+)
 
 
 def recognise_packed(tree: Tree, program: str) -> str:

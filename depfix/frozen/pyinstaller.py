@@ -24,6 +24,7 @@ from depfix.frozen.zips import are_names, read_zip, read_zip_data
 from depfix.model.names import fold, parent
 from depfix.model.names import join as join_path
 from depfix.pe.headers import Data, map_file
+from depfix.wording.message import phrase
 
 _MAGIC = b"MEI\014\013\012\013\016"
 # Mark, length of the archive, offset and length of the table, version of Python; since 2.1 the name of the Python DLL.
@@ -44,7 +45,7 @@ _PYTHON_DLL = re.compile(r"python\d+t?(?:_d)?\.dll")
 _FOLDER_OPTION = "pyi-contents-directory "
 _BASE_LIBRARY = "base_library.zip"
 _CRYPTO_KEY = "pyimod00_crypto_key"
-_ENCRYPTED = "its modules are encrypted (--key): their names are known, what they import is not"
+_ENCRYPTED = phrase("its modules are encrypted (--key): their names are known, what they import is not")
 _STARTUP = ("pyiboot", "pyi_rth_", "pyi_crypto")
 _STORAGE_OF_SUFFIX = {"pyd": Storage.EXTENSION, "pyc": Storage.BYTECODE}
 
@@ -181,10 +182,10 @@ def _base_library(tree: Tree, program: str, bundle: _Bundle, holder: str) -> Arc
     if inside is None:
         beside = tree.in_folder(join_path(parent(program), _contents_folder(bundle)), _BASE_LIBRARY)
         return read_zip(beside.source, origin=beside.path) if beside is not None else None
-    origin = f"{_BASE_LIBRARY} in {holder}"
+    origin = phrase("{base_library} in {holder}", base_library=_BASE_LIBRARY, holder=holder)
     data = bundle.read(inside)
     found = read_zip_data(data, origin) if data is not None else None
-    return found if found is not None else Archive(origin, {}, True, f"{origin}: it is damaged")
+    return found if found is not None else Archive(origin, {}, True, phrase("{origin}: it is damaged", origin=origin))
 
 
 # --- modules ---------------------------------------------------------------------------------------------------------
@@ -203,18 +204,22 @@ def _own_modules(bundle: _Bundle, holder: str) -> Archive:
         return code_object(data) or code_of_pyc(data)  # before 5.0 the modules have their header
 
     others = sorted({entry.name.partition(":")[0] for entry in bundle.of_kind(_DEPENDENCY)})
-    problem = f"{holder}: it takes files from other programs ({', '.join(others)})" if others else ""
+    problem = (
+        phrase("{holder}: it takes files from other programs ({others})", holder=holder, others=", ".join(others))
+        if others
+        else ""
+    )
     modules = {name: FrozenModule(name, Storage.BYTECODE, entry.kind == "M") for name, entry in found.items()}
     files = tuple((entry.name, entry.size) for entry in bundle.of_kind(*_FILES))
-    return Archive(f"the archive in {holder}", modules, False, problem, files, read=code)
+    return Archive(phrase("the archive in {holder}", holder=holder), modules, False, problem, files, read=code)
 
 
 def _pyz(bundle: _Bundle, entry: _Entry, holder: str) -> Archive:
-    origin = f"{entry.name} in {holder}"
+    origin = phrase("{entry} in {holder}", entry=entry.name, holder=holder)
     start, end = entry.start, min(entry.start + entry.packed, len(bundle.data))
     rows = None if entry.compressed else _pyz_rows(bundle.data, start, end)
     if rows is None:
-        return Archive(origin, {}, False, f"{origin}: it is damaged")
+        return Archive(origin, {}, False, phrase("{origin}: it is damaged", origin=origin))
 
     def code(name: str) -> bytes | None:
         kind, offset, size = rows[name]
@@ -229,7 +234,11 @@ def _pyz(bundle: _Bundle, entry: _Entry, holder: str) -> Archive:
     problem = ""
     if unreadable and all(unreadable):
         sealed = any(one.name == _CRYPTO_KEY for one in bundle.entries)
-        problem = f"{origin}: {_ENCRYPTED if sealed else 'its modules cannot be unpacked'}"
+        problem = phrase(
+            "{origin}: {problem}",
+            origin=origin,
+            problem=_ENCRYPTED if sealed else phrase("its modules cannot be unpacked"),
+        )
     return Archive(origin, modules, False, problem, read=code)
 
 
@@ -277,4 +286,4 @@ def _embedded_modules(bundle: _Bundle, holder: str) -> Archive | None:
     def code(name: str) -> bytes | None:
         return code_of_pyc(bundle.read(found[name][2]))
 
-    return Archive(f"the files in {holder}", modules, False, read=code)
+    return Archive(phrase("the files in {holder}", holder=holder), modules, False, read=code)

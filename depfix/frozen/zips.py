@@ -20,6 +20,7 @@ from depfix.frozen.archive import LARGEST_MEMBER, Archive, code_of_pyc, unpack
 from depfix.frozen.contents import FrozenModule, Storage
 from depfix.model.names import base_name
 from depfix.pe.headers import Data, map_file
+from depfix.wording.message import phrase
 
 _END = struct.Struct("<4s4H2LH")  # mark, disks, numbers of members, size and offset of the directory, comment
 _MEMBER = struct.Struct("<4s6H3L5H2L")
@@ -133,7 +134,7 @@ def read_zip_data(data: Data, origin: str, inner: str = "") -> Archive | None:
         return archive.read(member) if member.name.endswith(_SOURCE) else None
 
     modules = {name: FrozenModule(name, Storage.BYTECODE, rank in _PACKAGES) for name, (rank, _) in found.items()}
-    problem = f"{origin}: {archive.problem}" if archive.problem else ""
+    problem = phrase("{origin}: {problem}", origin=origin, problem=archive.problem) if archive.problem else ""
     return Archive(origin, modules, hides_folders=True, problem=problem, read=code, read_source=source)
 
 
@@ -141,13 +142,13 @@ def open_zip(data: Data) -> Zip | None:
     """Return the directory of the zip at the end of `data`, None if there is none."""
     end = data.rfind(_END_MARK, max(0, len(data) - _END.size - _LONGEST_COMMENT))
     if end < 0 or len(data) - end < _END.size:
-        return Zip(data, {}, "it is damaged: its directory is missing") if data[:4] == _LOCAL_MARK else None
+        return Zip(data, {}, phrase("it is damaged: its directory is missing")) if data[:4] == _LOCAL_MARK else None
     count, size, offset = _END.unpack(data[end : end + _END.size])[4:7]
     start = end - size
     if _ZIP64 in (size, offset):
-        return Zip(data, {}, "it is a zip64 archive, which is not read")
+        return Zip(data, {}, phrase("it is a zip64 archive, which is not read"))
     if start < offset or start < 0:
-        return Zip(data, {}, "it is damaged: its directory lies outside the file")
+        return Zip(data, {}, phrase("it is damaged: its directory lies outside the file"))
     members = list(_directory(data, start, end, start - offset))
     return Zip(data, {member.name: member for member in members}, _problem(members, start, count))
 
@@ -168,21 +169,27 @@ def _directory(data: Data, start: int, end: int, shift: int) -> Iterator[Member]
 def _problem(members: list[Member], directory: int, count: int) -> str:
     """Return what cannot be read of a zip, in words; `count` is what it says of its members, modulo 65536."""
     if len(members) == _MOST_MEMBERS:
-        return f"it has {_MOST_MEMBERS} members or more; the others are not known"
+        return phrase("it has {most_members} members or more; the others are not known", most_members=_MOST_MEMBERS)
     if len(members) & 0xFFFF != count:
-        return f"it is damaged: {len(members)} of its members are found, it says {count}"
+        return phrase(
+            "it is damaged: {number} of its members are found, it says {count}", number=len(members), count=count
+        )
     encrypted = sum(member.encrypted for member in members)
     if encrypted:
-        return f"{encrypted} of its {len(members)} members are encrypted"
+        return phrase("{encrypted} of its {number} members are encrypted", encrypted=encrypted, number=len(members))
     large = sum(max(member.size, member.packed) > LARGEST_MEMBER for member in members if _module(member.name))
     if large:
-        return f"{large} of its modules claim to be larger than {LARGEST_MEMBER >> 20} MiB"
+        return phrase(
+            "{large} of its modules claim to be larger than {largest_member} MiB",
+            large=large,
+            largest_member=LARGEST_MEMBER >> 20,
+        )
     behind = 0
     for member in sorted(members, key=lambda member: member.start):
         if member.start < behind:
-            return "it is damaged: its members overlap"
+            return phrase("it is damaged: its members overlap")
         behind = member.start + _LOCAL.size + member.packed
-    return "it is damaged: its members reach into its directory" if behind > directory else ""
+    return phrase("it is damaged: its members reach into its directory") if behind > directory else ""
 
 
 def _modules(members: Mapping[str, Member], inner: str) -> dict[str, tuple[int, Member]]:

@@ -20,6 +20,7 @@ from depfix.imports.uses import BehaviourUse, Use, Where
 from depfix.imports.values import Function, Items, Method, Reference, Value, alternatives
 from depfix.imports.writing import written_places
 from depfix.knowledge.conduct import FrozenCall, frozen_calls, process_starters
+from depfix.wording.message import phrase, tabled
 
 # What is noted without being a defect by itself.
 START = "process-start"
@@ -124,9 +125,9 @@ class Conduct:
                 for one in commands(called.name, arguments, keywords, python)
             )
         for place in written_places(called, arguments, keywords):
-            yield BehaviourUse(where, WRITES, "writes files", place)
+            yield BehaviourUse(where, WRITES, phrase("writes files"), place)
         if self._own and called.name == "builtins.print" and not self._stays and not where.deferred:
-            yield BehaviourUse(where, INPUT, "prints, and ends", ENDS)
+            yield BehaviourUse(where, INPUT, phrase("prints, and ends"), ENDS)
 
     def of_attribute(self, name: str, where: Where, caught: frozenset[str]) -> Iterator[BehaviourUse]:
         """Yield what a use of `sys.stdout.write` and the like does: there is no sys.stdout without a console."""
@@ -136,14 +137,19 @@ class Conduct:
         stream, attribute = found.groups()
         if caught & (_CATCHES[OUTPUT] | _CATCH_ALL) or attribute.startswith("__"):
             return
-        yield BehaviourUse(where, INPUT if stream == "stdin" else OUTPUT, f"uses sys.{stream}.{attribute}", stream)
+        yield BehaviourUse(
+            where,
+            INPUT if stream == "stdin" else OUTPUT,
+            phrase("uses sys.{stream}.{attribute}", stream=stream, attribute=attribute),
+            stream,
+        )
 
     def of_assignment(self, target: ast.expr, where: Where) -> Iterator[BehaviourUse]:
         """Yield that `sys.stdout` and the like get another stream."""
         if not isinstance(target, ast.Attribute) or target.attr not in ("stdout", "stderr", "stdin"):
             return
         if isinstance(target.value, ast.Name) and target.value.id == "sys":
-            yield BehaviourUse(where, OUTPUT_GIVEN, f"gives sys.{target.attr} a stream", target.attr)
+            yield BehaviourUse(where, OUTPUT_GIVEN, phrase("gives sys.{attr} a stream", attr=target.attr), target.attr)
 
     def of_iteration(self, value: Value, where: Where) -> Iterator[BehaviourUse]:
         """Yield the start of processes by iterating over something."""
@@ -215,13 +221,17 @@ def _of_row(
     at = where if met else replace(where, conditional=True)
     if row.rule != SOURCE:
         rule = WORK if row.rule == REPEATED else row.rule  # only a child repeats it
-        yield BehaviourUse(at, rule, f"calls {_shown(name)}, which {row.words}", _shown(name))
+        yield BehaviourUse(
+            at, rule, phrase("calls {shown}, which {words}", shown=_shown(name), words=tabled(row.words)), _shown(name)
+        )
         return
     given = argument_of(row.argument, row.position, arguments, keywords)
     for one in alternatives(given) if given is not None else ():
         subject = OWN_FUNCTION if isinstance(one, Function) else one.name if isinstance(one, Reference) else ""
         if not isinstance(one, Items):
-            yield BehaviourUse(at, SOURCE, f"calls {_shown(name)}, which {row.words}", subject)
+            yield BehaviourUse(
+                at, SOURCE, phrase("calls {shown}, which {words}", shown=_shown(name), words=tabled(row.words)), subject
+            )
 
 
 def _shown(name: str) -> str:

@@ -32,6 +32,7 @@ from depfix.imports.uses import (
     Where,
 )
 from depfix.imports.values import UNKNOWN, Reference, Value
+from depfix.wording.message import phrase
 
 _HEADER = struct.Struct("<HHI")
 _HEADER_SIZE = 16
@@ -54,16 +55,24 @@ def read_pyc(data: bytes, target: SourceTarget, *, is_package: bool = False) -> 
     https://peps.python.org/pep-0552/
     """
     if len(data) < _HEADER_SIZE:
-        return SourceFacts((), "it is shorter than the header of a .pyc file")
+        return SourceFacts((), phrase("it is shorter than the header of a .pyc file"))
     magic, end, flags = _HEADER.unpack_from(data)
     version = version_of_magic(magic)
     if end != 0x0A0D or version is None:
-        return SourceFacts((), f"bytecode of an unknown Python (magic number {magic})")
+        return SourceFacts((), phrase("bytecode of an unknown Python (magic number {magic})", magic=magic))
     if version != target.version:
         wanted = ".".join(map(str, target.version))
-        return SourceFacts((), f"bytecode of Python {version[0]}.{version[1]}, which {wanted} does not read")
+        return SourceFacts(
+            (),
+            phrase(
+                "bytecode of Python {version}.{version2}, which {wanted} does not read",
+                version=version[0],
+                version2=version[1],
+                wanted=wanted,
+            ),
+        )
     if flags & ~_FLAGS:
-        return SourceFacts((), f"unknown flags {flags:#x} in the header")
+        return SourceFacts((), phrase("unknown flags {flags} in the header", flags=f"{flags:#x}"))
     return read_code(data[_HEADER_SIZE:], target, is_package=is_package)
 
 
@@ -76,7 +85,7 @@ def read_code(data: bytes, target: SourceTarget, *, is_package: bool = False) ->
     if isinstance(code, MarshalProblem):
         return SourceFacts((), str(code))
     if code.flags & _OPTIMIZED:
-        return SourceFacts((), "it is a function, not a module")
+        return SourceFacts((), phrase("it is a function, not a module"))
     reader = _ModuleReader(code, target, instruction_sets()[target.version])
     if reader.is_asked or is_package or target.calls:
         reader.read()

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from depfix.imports.values import Constant, Items, Text, Value, alternatives
+from depfix.wording.message import phrase
 
 RESTART = "restart"  # subject of a program that starts itself again: no option for Python follows
 BY_NAME = "by name"  # subject of a Python that is looked for along PATH
@@ -56,10 +57,10 @@ def _listed(row: Items, python: Value) -> Command | None:
     if first == python:
         option = then[0] if then else None
         if option is None or not _FOR_PYTHON.fullmatch(option):
-            return Command("starts sys.executable", RESTART)
-        return Command(f"starts {_shown(['sys.executable', *then])}", option)
+            return Command(phrase("starts sys.executable"), RESTART)
+        return Command(phrase("starts {shown}", shown=_shown(["sys.executable", *then])), option)
     if known is not None and _BY_NAME.fullmatch(known):
-        return Command(f"starts {_shown([known, *then])}", BY_NAME)
+        return Command(phrase("starts {shown}", shown=_shown([known, *then])), BY_NAME)
     return None
 
 
@@ -72,12 +73,12 @@ def _spelled(command: Value, python: Value) -> Command | None:
         if isinstance(last, str) and isinstance(start, str) and start.startswith(last):
             words = start.removeprefix(last).strip("\"' ").split()
             if not words or not _FOR_PYTHON.fullmatch(words[0]):
-                return Command("starts sys.executable", RESTART)
-            return Command(f"starts {_shown(['sys.executable', *words[:2]])}", words[0])
+                return Command(phrase("starts sys.executable"), RESTART)
+            return Command(phrase("starts {shown}", shown=_shown(["sys.executable", *words[:2]])), words[0])
     first = command.parts[0]
     words = first.split() if isinstance(first, str) else []
     if words and _BY_NAME.fullmatch(words[0].strip('"')):
-        return Command(f"starts {_shown(words[:3])}", BY_NAME)
+        return Command(phrase("starts {shown}", shown=_shown(words[:3])), BY_NAME)
     return None
 
 

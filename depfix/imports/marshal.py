@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from depfix.wording.message import phrase
+
 OLDEST = (3, 8)
 NEWEST = (3, 14)
 _FLAG_REF = 0x80
@@ -71,26 +73,28 @@ class MarshalProblem:
     offset: int = 0
 
     def __str__(self) -> str:
-        return f"{self.reason} (at byte {self.offset})"
+        return phrase("{reason} (at byte {offset})", reason=self.reason, offset=self.offset)
 
 
 def read_marshal(data: bytes | memoryview, version: tuple[int, int]) -> CodeValue | MarshalProblem:
     """Return the code object that CPython `version` marshalled, or why there is none. Never raises."""
     if not OLDEST <= version <= NEWEST:
-        return MarshalProblem(f"bytecode of Python {version[0]}.{version[1]} is not known")
+        return MarshalProblem(
+            phrase("bytecode of Python {version}.{version2} is not known", version=version[0], version2=version[1])
+        )
     reader = _Reader(bytes(data), version)
     try:
         value = reader.read()
     except _DamagedError as error:
         return MarshalProblem(str(error), reader.place)
     except (IndexError, struct.error):
-        return MarshalProblem("it ends too early, or a reference leads nowhere", min(reader.place, len(data)))
+        return MarshalProblem(phrase("it ends too early, or a reference leads nowhere"), min(reader.place, len(data)))
     except (UnicodeDecodeError, ValueError):
-        return MarshalProblem("a constant is damaged", reader.place)
+        return MarshalProblem(phrase("a constant is damaged"), reader.place)
     except RecursionError:  # the caller left too little of the stack
-        return MarshalProblem("it is nested too deeply", reader.place)
+        return MarshalProblem(phrase("it is nested too deeply"), reader.place)
     if not isinstance(value, CodeValue):
-        return MarshalProblem("it is no code object")
+        return MarshalProblem(phrase("it is no code object"))
     return value
 
 
@@ -126,7 +130,7 @@ class _Reader:
         self.place = place + 1
         handler = self._kinds.get(kind & 0x7F)
         if handler is None:
-            raise _DamagedError(f"unknown type {chr(kind & 0x7F)!r}")
+            raise _DamagedError(phrase("unknown type {chr}", chr=repr(chr(kind & 127))))
         if kind < _FLAG_REF:
             return handler(self)
         index = len(self._refs)
@@ -138,7 +142,7 @@ class _Reader:
     def _reference(self) -> ConstantValue:
         value: ConstantValue = self._refs[_UINT.unpack(self._bytes(4))[0]]
         if value is _PENDING:
-            raise _DamagedError("a container is inside itself")
+            raise _DamagedError(phrase("a container is inside itself"))
         return value
 
     def _number(self) -> int:
@@ -161,7 +165,7 @@ class _Reader:
         if not 0 <= count <= len(data) - place:  # an element takes a byte at least
             raise IndexError
         if self._depth >= _DEEPEST:
-            raise _DamagedError("it is nested too deeply")
+            raise _DamagedError(phrase("it is nested too deeply"))
         self._depth += 1
         items: list[ConstantValue] = []
         for _ in range(count):
@@ -175,7 +179,7 @@ class _Reader:
             elif kind == _REF:
                 value = refs[_UINT.unpack_from(data, place + 1)[0]]
                 if value is _PENDING:
-                    raise _DamagedError("a container is inside itself")
+                    raise _DamagedError(phrase("a container is inside itself"))
                 items.append(value)
                 place += 5
             else:
@@ -240,7 +244,7 @@ class _Reader:
 
     def _dict(self) -> ConstantValue:
         if self._depth >= _DEEPEST:
-            raise _DamagedError("it is nested too deeply")
+            raise _DamagedError(phrase("it is nested too deeply"))
         self._depth += 1
         while self.read() is not _END:
             self.read()
@@ -249,7 +253,7 @@ class _Reader:
 
     def _slice(self) -> ConstantValue:
         if self._version < (3, 14):
-            raise _DamagedError("a slice before Python 3.14")
+            raise _DamagedError(phrase("a slice before Python 3.14"))
         return slice(*self._items(3))
 
     # --- code objects ---
@@ -287,7 +291,7 @@ class _Reader:
         lines, exceptions = self._items(2)
         constants, own = _tuple_of(consts), _names(variables)
         if len(_octets(kinds)) != len(own):
-            raise _DamagedError("a variable lacks its kind")
+            raise _DamagedError(phrase("a variable lacks its kind"))
         return CodeValue(
             self._version,
             _text(name),
@@ -309,25 +313,25 @@ class _Reader:
 def _text(value: ConstantValue) -> str:
     if isinstance(value, str):
         return value
-    raise _DamagedError("a code object has something else for a name")
+    raise _DamagedError(phrase("a code object has something else for a name"))
 
 
 def _octets(value: ConstantValue) -> bytes:
     if isinstance(value, bytes):
         return value
-    raise _DamagedError("a code object has something else for its instructions or tables")
+    raise _DamagedError(phrase("a code object has something else for its instructions or tables"))
 
 
 def _tuple_of(value: ConstantValue) -> tuple[ConstantValue, ...]:
     if isinstance(value, tuple):
         return value
-    raise _DamagedError("a code object has no tuple of constants")
+    raise _DamagedError(phrase("a code object has no tuple of constants"))
 
 
 def _names(value: ConstantValue) -> tuple[str, ...]:
     if isinstance(value, tuple) and _STRINGS.issuperset(map(type, value)):
         return value  # type: ignore[return-value]
-    raise _DamagedError("a code object has no tuple of names")
+    raise _DamagedError(phrase("a code object has no tuple of names"))
 
 
 _KINDS: dict[int, Callable[[_Reader], ConstantValue]] = {

@@ -74,6 +74,7 @@ from depfix.imports.values import (
     choice,
     text,
 )
+from depfix.wording.message import phrase
 
 _COOKIE = "dll directory"  # what os.add_dll_directory returns
 
@@ -99,9 +100,11 @@ def read_source(
             reader.uses += _repeated(tree, target, conduct)
         calls = read_calls(tree if wholly else parsed(data)) if target.calls else None
     except SyntaxError as error:
-        return SourceFacts(read_tolerantly(data), f"line {error.lineno or 0}: {error.msg}")
+        return SourceFacts(
+            read_tolerantly(data), phrase("line {lineno}: {msg}", lineno=error.lineno or 0, msg=error.msg)
+        )
     except (RecursionError, MemoryError):
-        return SourceFacts(read_tolerantly(data), "it is nested too deeply")
+        return SourceFacts(read_tolerantly(data), phrase("it is nested too deeply"))
     except ValueError as error:  # NUL bytes, impossible encodings
         return SourceFacts(read_tolerantly(data), str(error))
     return replace(_facts(data, tree, reader, is_program, is_package), calls=calls)

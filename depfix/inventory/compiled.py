@@ -16,6 +16,7 @@ from depfix.inventory.lent import Lender
 from depfix.model.finding import Confidence
 from depfix.model.inventory import ComponentKind
 from depfix.model.names import fold, join
+from depfix.wording.message import phrase
 
 # What freezers put in to start the program: PyInstaller's modules and hooks, cx_Freeze's scripts.
 _STARTUP = re.compile(r"_?pyi(mod|boot|_)|__\w+__$|.*__main__|.*__(init|startup)__|BUILD_CONSTANTS")
@@ -69,7 +70,7 @@ class _Lent:
         lender = self._lenders.get(id(found[0])) if found is not None else None
         if found is None or lender is None:
             return None
-        return lender.words(found[1], "has its modules", Confidence.PROBABLE)
+        return lender.words(found[1], phrase("has its modules"), Confidence.PROBABLE)
 
 
 class _Reported:
@@ -104,5 +105,5 @@ class _Unknown:
         top = module.name.partition(".")[0]
         if not self._hides_code or top in self._builtin or module.storage is Storage.EXTENSION or _STARTUP.match(top):
             return None
-        words = "modules inside the program of which nothing tells where they are from"
+        words = phrase("modules inside the program of which nothing tells where they are from")
         return About(ComponentKind.UNKNOWN, top, evidence=words, confidence=Confidence.POSSIBLE)

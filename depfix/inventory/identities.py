@@ -13,6 +13,7 @@ from depfix.knowledge.tables import python_libraries
 from depfix.model.image import Version, VersionInfo
 from depfix.model.inventory import ComponentKind, Identity
 from depfix.model.names import fold, normalised, parent
+from depfix.wording.message import phrase
 
 # delvewheel puts eight or more digits of a hash behind the name of a DLL that it vendors, auditwheel before the suffix.
 # Source: delvewheel, "Name-Mangling" https://github.com/adang1345/delvewheel#name-mangling
@@ -37,7 +38,9 @@ def identity_of(entry: FileEntry, about: About, world: World) -> Identity | None
     is_vendored = fold(parent(entry.path)).endswith(_VENDORED) or _MANGLED.fullmatch(entry.name) is not None
     if info is not None and (is_anothers(info, about) or (is_vendored and (info.product or info.description))):
         name = native_name(entry, info)
-        return Identity(name, version_words(info), cleaned(info.company), "its version resource", _licence(entry))
+        return Identity(
+            name, version_words(info), cleaned(info.company), phrase("its version resource"), _licence(entry)
+        )
     if is_vendored:
         return _named_identity(entry)
     return None
@@ -58,7 +61,9 @@ def runtime_identity(entry: FileEntry, info: VersionInfo | None) -> Identity | N
         return None
     terms = redistribution(fold(plain_name(entry.name)), info.company)
     licence = terms.licence if terms is not None else ""
-    return Identity(name, version_words(info), cleaned(info.company), "its name and version resource", licence, True)
+    return Identity(
+        name, version_words(info), cleaned(info.company), phrase("its name and version resource"), licence, True
+    )
 
 
 def native_name(entry: FileEntry, info: VersionInfo | None) -> str:
@@ -102,7 +107,7 @@ def _licence(entry: FileEntry) -> str:
 def _named_identity(entry: FileEntry) -> Identity:
     name = plain_name(entry.name)
     match = _NUMBERED.search(name)
-    return Identity(name, match[1] if match else "", "", "its file name", _licence(entry))
+    return Identity(name, match[1] if match else "", "", phrase("its file name"), _licence(entry))
 
 
 def _numbers(version: Version) -> str:

@@ -10,6 +10,7 @@ from depfix.dist.tree import FileEntry
 from depfix.model.finding import Confidence
 from depfix.model.inventory import Component, ComponentKind, InventoryFile
 from depfix.model.names import fold, normalised
+from depfix.wording.message import joined, phrase
 
 Key: TypeAlias = tuple[ComponentKind, str, str]
 _SURENESS = (Confidence.POSSIBLE, Confidence.PROBABLE, Confidence.CERTAIN)
@@ -130,4 +131,4 @@ class Ledger:
 
 def _words(evidence: list[str]) -> str:
     more = len(evidence) - _MOST_EVIDENCE
-    return "; ".join(evidence[:_MOST_EVIDENCE]) + (f"; and {more} more" if more > 0 else "")
+    return joined("; ", evidence[:_MOST_EVIDENCE]) + (phrase("; and {more} more", more=more) if more > 0 else "")

@@ -18,8 +18,9 @@ from depfix.model.finding import Confidence
 from depfix.model.inventory import ComponentKind
 from depfix.model.names import base_name, fold
 from depfix.model.source import Candidate
+from depfix.wording.message import phrase
 
-_SAME = "has the same file"
+_SAME = phrase("has the same file")
 
 
 def claim_lent(ledger: Ledger, lenders: Sequence[Lender], hashes: Mapping[str, str]) -> None:
@@ -73,7 +74,13 @@ class Lender:
         if key not in self._known:
             self._known[key] = self._read(distribution)
         known = self._known[key]
-        return replace(known, evidence=f"{known.evidence} {reason}".strip(), confidence=confidence)
+        return replace(
+            known,
+            evidence=phrase("{evidence} {reason}", evidence=known.evidence, reason=reason)
+            if known.evidence
+            else reason,
+            confidence=confidence,
+        )
 
     def _read(self, distribution: Distribution) -> About:
         is_conda = not distribution.folder
@@ -117,7 +124,11 @@ class Lender:
     def _differing(self, entry: FileEntry, distribution: Distribution) -> About:
         """Return who has a DLL of that name with other content: it may have been signed, or be of another version."""
         package = cleaned(f"{distribution.name} {distribution.version}".strip())
-        known = self.words(distribution, f"has a {entry.name} of {package} with other content", Confidence.POSSIBLE)
+        known = self.words(
+            distribution,
+            phrase("has a {entry} of {package} with other content", entry=entry.name, package=package),
+            Confidence.POSSIBLE,
+        )
         return replace(known, version=version_words(self._world.facts.version(entry)), details=())
 
     def _owned(self, candidates: Iterable[Candidate]) -> Iterator[tuple[Candidate, Distribution]]:

@@ -10,6 +10,7 @@ from depfix.model.finding import Confidence
 from depfix.model.image import VersionInfo
 from depfix.model.inventory import ComponentKind
 from depfix.model.names import fold
+from depfix.wording.message import phrase
 
 
 def claim_runtimes(ledger: Ledger, world: World) -> None:
@@ -18,7 +19,7 @@ def claim_runtimes(ledger: Ledger, world: World) -> None:
         identity = runtime_identity(entry, world.facts.version(entry))
         if identity is not None:
             known = (identity.name, identity.version, identity.licence, identity.supplier)
-            about = About(ComponentKind.RUNTIME, *known, f"version resource of {entry.name}")
+            about = About(ComponentKind.RUNTIME, *known, phrase("version resource of {entry}", entry=entry.name))
             ledger.claim(about, (entry.path,))
 
 
@@ -30,7 +31,7 @@ def claim_native(ledger: Ledger, world: World) -> None:
         if info is not None and (info.product or info.description or info.company):
             ledger.claim(_told(entry, info, licence), (entry.path,))
         elif licence:
-            words = f"{entry.name} is the name of a file that CPython brings"
+            words = phrase("{entry} is the name of a file that CPython brings", entry=entry.name)
             about = About(ComponentKind.NATIVE, entry.name, "", licence, evidence=words, confidence=Confidence.PROBABLE)
             ledger.claim(about, (entry.path,))
 
@@ -42,7 +43,7 @@ def _told(entry: FileEntry, info: VersionInfo, licence: str) -> About:
         version_words(info),
         licence,
         cleaned(info.company),
-        f"version resource of {entry.name}",
+        phrase("version resource of {entry}", entry=entry.name),
         Confidence.PROBABLE,
     )
 

@@ -13,6 +13,7 @@ from depfix.inventory.lent import Lender
 from depfix.model.finding import Confidence
 from depfix.model.inventory import ComponentKind
 from depfix.model.names import fold, join, parent
+from depfix.wording.message import phrase
 
 _VERSION_FILES = ("_version.py", "version.py", "__about__.py", "__init__.py")
 _VERSION = re.compile(
@@ -61,11 +62,13 @@ def _about(top: str, entries: list[FileEntry], world: World, lenders: Sequence[L
         owner = next(filter(None, map(lender.owner_at_place, entries)), None)
         if owner is not None:
             shown = f"{owner.name} {owner.version}"
-            known = lender.words(owner, f"has other files at the places of {shown}", Confidence.POSSIBLE)
+            known = lender.words(
+                owner, phrase("has other files at the places of {shown}", shown=shown), Confidence.POSSIBLE
+            )
             return replace(known, version=version, details=())
     if version:
         return About(ComponentKind.DISTRIBUTION, name, version, evidence=where, confidence=Confidence.POSSIBLE)
-    words = f"the folder {top}, of which nothing tells where it is from"
+    words = phrase("the folder {top}, of which nothing tells where it is from", top=top)
     return About(ComponentKind.UNKNOWN, name, evidence=words, confidence=Confidence.POSSIBLE)
 
 

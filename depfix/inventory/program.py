@@ -17,10 +17,11 @@ from depfix.model.finding import Confidence
 from depfix.model.inventory import ComponentKind
 from depfix.model.names import base_name, fold, join, parent
 from depfix.model.source import PYTHON
+from depfix.wording.message import phrase
 
 _OF_PYTHON = re.compile(r"python3\d*t?(_d)?\.dll|python3\d*t?(_d)?(\._pth|\.zip)|python\.cat|base_library\.zip")
 _SOURCES = (".py", ".pyc", ".pyd")
-_FOUNDATION = "Python Software Foundation"
+_FOUNDATION = phrase("Python Software Foundation")
 
 
 def claim_program(ledger: Ledger, world: World) -> Key:
@@ -34,7 +35,9 @@ def claim_program(ledger: Ledger, world: World) -> Key:
         base_name(dist.host.path),
         version_words(info) if not of_python else "",
         supplier=cleaned(info.company) if info is not None and not of_python else "",
-        evidence=f"the {dist.freezer.words}" if dist.freezer is not Freezer.NONE else "the program's folder",
+        evidence=phrase("the {freezer}", freezer=dist.freezer.words)
+        if dist.freezer is not Freezer.NONE
+        else phrase("the program's folder"),
     )
     key = ledger.open(about)
     ledger.give(key, [program.path for program in dist.programs])
@@ -50,7 +53,11 @@ def claim_python(ledger: Ledger, world: World) -> None:
     entry = world.tree.file(python.path)
     info = world.facts.version(entry) if entry is not None else None
     version = version_words(info) if info is not None and info.company == _FOUNDATION else ""
-    evidence = f"version resource of {python.path}" if version else f"the name of {python.path}"
+    evidence = (
+        phrase("version resource of {python}", python=python.path)
+        if version
+        else phrase("the name of {python}", python=python.path)
+    )
     supplier = _FOUNDATION if version else ""
     about = About(ComponentKind.PYTHON, PYTHON, version or python.text, PYTHON_LICENCE, supplier, evidence)
     paths = [entry.path for entry in ledger.left() if _is_pythons(entry, world)]
@@ -99,6 +106,6 @@ def claim_rest(ledger: Ledger, world: World) -> None:
     program = ledger.keys(ComponentKind.PROGRAM)[0]
     ledger.give(program, [entry.path for entry in ledger.left() if entry.kind is not FileKind.IMAGE])
     for entry in ledger.left():
-        words = f"nobody claims {entry.path}, and it does not say what it is"
+        words = phrase("nobody claims {path}, and it does not say what it is", path=entry.path)
         name = plain_name(entry.name)
         ledger.claim(About(ComponentKind.UNKNOWN, name, evidence=words, confidence=Confidence.POSSIBLE), (entry.path,))

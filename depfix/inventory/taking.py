@@ -24,7 +24,9 @@ from depfix.inventory.program import claim_program, claim_python, claim_rest
 from depfix.model.content import readable_hash
 from depfix.model.inventory import Inventory, InventoryFile, Unread
 from depfix.model.names import fold
+from depfix.wording.message import phrase
 
+_HASHING = phrase("hashing files")
 _THREADS = 4
 _STEP = 64
 
@@ -68,8 +70,8 @@ def _hashes(world: World, progress: Progress) -> dict[str, str]:
         for number, (entry, sha256) in enumerate(zip(entries, pool.map(read, entries), strict=True)):
             found[fold(entry.path)] = sha256
             if number % _STEP == 0:
-                progress("hashing files", number, len(entries))
-    progress("hashing files", len(entries), len(entries))
+                progress(_HASHING, number, len(entries))
+    progress(_HASHING, len(entries), len(entries))
     return found
 
 
@@ -86,7 +88,7 @@ def _inventory(ledger: Ledger, closure: Closure, hashes: dict[str, str]) -> Inve
     unread = {fold(one.path): Unread(one.path, one.reason) for one in world.tree.skipped}
     for file in files.values():
         if not file.sha256:
-            unread.setdefault(fold(file.path), Unread(file.path, "it cannot be read, or went away meanwhile"))
+            unread.setdefault(fold(file.path), Unread(file.path, phrase("it cannot be read, or went away meanwhile")))
     components.sort(key=lambda one: (-one.size, one.key))
     return Inventory(tuple(components), tuple(sorted(unread.values(), key=lambda one: one.path)))
 

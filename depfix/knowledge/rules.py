@@ -12,6 +12,7 @@ from depfix.errors import DataFileError, ExtensionError, UnknownRuleError
 from depfix.extensions import CHECKS, Extension, extensions
 from depfix.knowledge.tables import read_data
 from depfix.model.finding import Severity
+from depfix.wording.message import phrase
 
 _OWN_PREFIX = "DF"
 _CODE = re.compile(r"[A-Z]{2,8}\d{3}")
@@ -119,12 +120,12 @@ def _rules_of(extension: Extension, taken: set[str]) -> tuple[Rule, ...]:
     """Return the rules of a check. Raises ExtensionError if it cannot be loaded or its rules cannot be used."""
     found = getattr(extension.load(), "rules", None)
     if not isinstance(found, tuple) or not found or not all(isinstance(rule, Rule) for rule in found):
-        raise extension.failure("its rules are no tuple of Rule")
+        raise extension.failure(phrase("its rules are no tuple of Rule"))
     known = set(taken)
     for rule in found:
         problem = _problem(rule, known)
         if problem:
-            raise extension.failure(f"its rule {rule.code!r} {problem}")
+            raise extension.failure(phrase("its rule {code} {problem}", code=repr(rule.code), problem=problem))
         known.update((rule.code, rule.name))
     return found
 
@@ -132,11 +133,14 @@ def _rules_of(extension: Extension, taken: set[str]) -> tuple[Rule, ...]:
 def _problem(rule: Rule, taken: set[str]) -> str:
     texts = (rule.code, rule.name, rule.summary, rule.why, rule.example, rule.cure, rule.safety)
     if not all(isinstance(text, str) for text in texts) or not isinstance(rule.severity, Severity):
-        return "has a field of the wrong type"
+        return phrase("has a field of the wrong type")
     if not _CODE.fullmatch(rule.code) or rule.code.rstrip("0123456789") == _OWN_PREFIX:
-        return f"must have a code of two to eight capital letters, not {_OWN_PREFIX}, and three digits"
+        return phrase(
+            "must have a code of two to eight capital letters, not {own_prefix}, and three digits",
+            own_prefix=_OWN_PREFIX,
+        )
     if not _NAME.fullmatch(rule.name):
-        return "must have a name of small letters, digits and hyphens"
+        return phrase("must have a name of small letters, digits and hyphens")
     if rule.code in taken or rule.name in taken:
-        return "has a code or name that is taken"
+        return phrase("has a code or name that is taken")
     return ""

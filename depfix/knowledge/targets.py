@@ -9,6 +9,7 @@ from functools import lru_cache
 from depfix.errors import DataFileError, UnknownTargetError
 from depfix.knowledge.tables import read_rows
 from depfix.model.machine import Machine
+from depfix.wording.message import joined, phrase, tabled
 
 _BASE = "win10"
 _BASE_ARM64 = "win11"
@@ -77,7 +78,7 @@ def targets() -> dict[str, Target]:
     found = {}
     for name, words, release, edition, machines, emulation, schema, build, *_ in read_rows("targets.tsv"):
         emulated = _machines(emulation.rpartition(":")[2]) if ":" in emulation else ()
-        found[name] = Target(name, words, release, edition, _machines(machines), emulated, schema, int(build))
+        found[name] = Target(name, tabled(words), release, edition, _machines(machines), emulated, schema, int(build))
     if not {_BASE, _BASE_ARM64, "win7"} <= found.keys():
         raise DataFileError("targets.tsv", "a release is absent")
     return found
@@ -98,12 +99,19 @@ def target_named(name: str) -> Target:
         machine = machines[last]
         target = known[stem]
         if machine in target.machines:
-            return replace(target, name=wanted, words=f"{target.words} on {machine.value}", machine=machine)
-        there = " and ".join(each.value for each in target.machines)
-        why = f"there is no {target.words} for {last}, only for {there}"
-        raise UnknownTargetError(name, stem, f"{why}; it runs 32-bit programs" if machine is Machine.X86 else why)
+            return replace(
+                target,
+                name=wanted,
+                words=phrase("{target} on {machine}", target=target.words, machine=machine.value),
+                machine=machine,
+            )
+        there = joined(phrase(" and "), (each.value for each in target.machines))
+        why = phrase("there is no {target} for {last}, only for {there}", target=target.words, last=last, there=there)
+        raise UnknownTargetError(
+            name, stem, phrase("{why}; it runs 32-bit programs", why=why) if machine is Machine.X86 else why
+        )
     near = difflib.get_close_matches(wanted, list(known), n=1)
-    raise UnknownTargetError(name, "".join(near), "known are " + ", ".join(known))
+    raise UnknownTargetError(name, "".join(near), phrase("known are {names}", names=", ".join(known)))
 
 
 def default_target(python: tuple[int, int] | None, machine: Machine) -> Target:
@@ -128,7 +136,7 @@ def oldest_target(python: tuple[int, int]) -> str:
 @lru_cache(maxsize=1)
 def features() -> dict[str, FeatureDll]:
     """Return {lower-case DLL name: what brings it, and where it is absent}."""
-    kinds = {key: Feature(key, kind, words) for key, kind, words, *_ in read_rows("feature-kinds.tsv")}
+    kinds = {key: Feature(key, kind, tabled(words)) for key, kind, words, *_ in read_rows("feature-kinds.tsv")}
     found = {}
     for name, key, absent, *_ in read_rows("features.tsv"):
         if key not in kinds:

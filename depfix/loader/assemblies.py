@@ -15,6 +15,7 @@ from enum import Enum
 from depfix.knowledge.tables import assemblies, has_assembly
 from depfix.model.image import Assembly, Manifest
 from depfix.model.names import fold, join, parent
+from depfix.wording.message import phrase, tabled
 
 # dist-relative path of a place -> (path of the file there, its manifest), None if there is none
 ReadManifest = Callable[[str], "tuple[str, Manifest] | None"]
@@ -85,7 +86,7 @@ def _private(asked: Assembly, folder: str, read: ReadManifest) -> tuple[str, Man
         mismatch = _mismatch(asked, manifest)
         if not mismatch:
             return path, manifest, ""
-        note = note or f"{path} {mismatch}"
+        note = note or phrase("{path} {mismatch}", path=path, mismatch=mismatch)
         if place.endswith(".manifest"):
             break
     return "", None, note
@@ -99,14 +100,14 @@ def _mismatch(asked: Assembly, manifest: Manifest) -> str:
     """
     found = manifest.identity
     if manifest.problem:
-        return "cannot be read"
+        return phrase("cannot be read")
     if found is None:
-        return "does not say which assembly it is"
+        return phrase("does not say which assembly it is")
     if fold(found.name) != fold(asked.name):
-        return f"is of the assembly {found.name}"
+        return phrase("is of the assembly {found}", found=found.name)
     for what, one, two in (("version", found.version, asked.version), ("machine", found.machine, asked.machine)):
         if one and two and "*" not in (one, two) and one.lower() != two.lower():
-            return f"is of {what} {one}, not {two}"
+            return phrase("is of {what} {one}, not {two}", what=tabled(what), one=one, two=two)
     return ""
 
 

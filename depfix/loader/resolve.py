@@ -11,6 +11,7 @@ from typing import Protocol
 from depfix.loader.search import Place, PlaceKind
 from depfix.loader.system import CleanSystem
 from depfix.model.names import dll_file_name, fold
+from depfix.wording.message import phrase, tabled
 
 
 class Folder(Protocol):
@@ -96,4 +97,9 @@ def resolve(
 
 def trail_texts(trail: Sequence[Place]) -> tuple[str, ...]:
     """Return a trail as lines for a person."""
-    return tuple(f"{place.kind.value}: {place.folder}" if place.folder else place.kind.value for place in trail)
+    return tuple(map(_text, trail))
+
+
+def _text(place: Place) -> str:
+    words = tabled(place.kind.value)
+    return phrase("{kind}: {folder}", kind=words, folder=place.folder) if place.folder else words

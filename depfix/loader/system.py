@@ -15,8 +15,14 @@ from depfix.knowledge.tables import (
 )
 from depfix.knowledge.targets import Feature, Target, features
 from depfix.model.machine import Machine
+from depfix.wording.message import phrase
 
-_RELEASES = {"7sp1": "Windows 7", "8.1": "Windows 8.1", "10": "Windows 10", "11": "Windows 11"}
+_RELEASES = {
+    "7sp1": phrase("Windows 7"),
+    "8.1": phrase("Windows 8.1"),
+    "10": phrase("Windows 10"),
+    "11": phrase("Windows 11"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,12 @@ class CleanSystem:
         on_arm = Machine.ARM64 in (self.machine, self.target.machine) and self.machine is not Machine.X86
         if not on_arm or self._in_release(name) or name not in system_dlls(self.target.release, Machine.AMD64):
             return None
-        return Feature("release", "windows-release", f"{_RELEASES[self.target.release]} for amd64", sure=False)
+        return Feature(
+            "release",
+            "windows-release",
+            phrase("{release} for amd64", release=_RELEASES[self.target.release]),
+            sure=False,
+        )
 
     def _newer(self, name: str) -> Feature | None:
         """Return the newer Windows that has a name by itself."""
@@ -102,13 +113,13 @@ class CleanSystem:
         if releases:
             # Windows Server is built between two releases of the tables: it may have what the newer one has.
             between = self.target.edition == "core"
-            words = f"{_RELEASES[releases[0]]}, which has it by itself"
+            words = phrase("{release}, which has it by itself", release=_RELEASES[releases[0]])
             return Feature("release", "windows-release", words, sure=not between)
         lacking, build, _ = newer_api_sets().get(_set_name(name), (0, 0, ""))
         if not build and _set_name(name) not in api_sets("win10"):
             return None
         sure = not lacking < self.target.build < build
-        return Feature("release", "windows-release", "a newer Windows, which has this API set", sure=sure)
+        return Feature("release", "windows-release", phrase("a newer Windows, which has this API set"), sure=sure)
 
 
 def _set_name(name: str) -> str:

@@ -13,6 +13,7 @@ import stat
 import sys
 
 from depfix.model.names import long_path
+from depfix.wording.message import phrase
 
 _CHUNK = 1 << 20
 LARGEST_TEXT = 64 << 20  # bytes of a source, or of what a package says of itself
@@ -36,7 +37,7 @@ def plain(path: str, flags: int) -> int:
     if stat.S_ISREG(os.fstat(place).st_mode):
         return place
     os.close(place)
-    raise OSError(errno.EINVAL, "it is no plain file", path)
+    raise OSError(errno.EINVAL, phrase("it is no plain file"), path)
 
 
 def read_plain(path: str, most: int = LARGEST_TEXT) -> bytes:
@@ -44,7 +45,7 @@ def read_plain(path: str, most: int = LARGEST_TEXT) -> bytes:
     with open(path, "rb", opener=plain) as file:
         content = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
         if len(content) > most:
-            raise OSError(errno.EFBIG, f"it is larger than {most >> 20} MB", path)
+            raise OSError(errno.EFBIG, phrase("it is larger than {most} MB", most=most >> 20), path)
         return content + file.read(most)  # it may have grown
 
 

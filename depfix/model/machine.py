@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from depfix.wording.message import phrase
+
 
 class Machine(Enum):
     """The machine of a PE image, by the name that `--target` and reports use."""
@@ -31,9 +33,9 @@ class Machine(Enum):
 
 _COFF = {0x8664: Machine.AMD64, 0x014C: Machine.X86, 0xAA64: Machine.ARM64, 0x01C4: Machine.ARM}
 _WORDS = {
-    Machine.AMD64: "64-bit (amd64)",
-    Machine.X86: "32-bit (x86)",
-    Machine.ARM64: "64-bit ARM (arm64)",
-    Machine.ARM: "32-bit ARM",
-    Machine.OTHER: "another machine",
+    Machine.AMD64: phrase("64-bit (amd64)"),
+    Machine.X86: phrase("32-bit (x86)"),
+    Machine.ARM64: phrase("64-bit ARM (arm64)"),
+    Machine.ARM: phrase("32-bit ARM"),
+    Machine.OTHER: phrase("another machine"),
 }

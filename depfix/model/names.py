@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from depfix.wording.message import phrase
+
 _LONG, _LONG_SHARE = "\\\\?\\", "\\\\?\\UNC\\"
 _LONGEST_PART = 255  # UTF-16 code units
 _NOT_IN_NAMES = frozenset('<>:"|?*')
@@ -98,30 +100,32 @@ def unsafe_name(path: str) -> str:
     https://learn.microsoft.com/windows/win32/fileio/naming-a-file
     """
     if not path:
-        return "it is empty"
+        return phrase("it is empty")
     if path[0] in "/\\":
-        return "it is an absolute path"
+        return phrase("it is an absolute path")
     if path[1:2] == ":":
-        return "it begins with a drive"
+        return phrase("it begins with a drive")
     if "\\" in path:
-        return "it holds a backslash"
+        return phrase("it holds a backslash")
     return next(filter(None, map(_unsafe_part, path.split("/"))), "")
 
 
 def _unsafe_part(part: str) -> str:
     if part in ("", "."):
-        return "it has an empty part"
+        return phrase("it has an empty part")
     if part == "..":
-        return "it leaves the folder"
+        return phrase("it leaves the folder")
     for character in part:
         if character in _NOT_IN_NAMES or character < " ":
-            return f"no name in Windows may hold {character!a}"
+            return phrase("no name in Windows may hold {character}", character=character)
         if "\ud800" <= character <= "\udfff":
-            return "it is no valid Unicode"
+            return phrase("it is no valid Unicode")
     if part[-1] in ". ":
-        return f"Windows drops the {'dot' if part[-1] == '.' else 'space'} at the end of {part!r}"
+        if part[-1] == ".":
+            return phrase("Windows drops the dot at the end of {name}", name=repr(part))
+        return phrase("Windows drops the space at the end of {name}", name=repr(part))
     if part.partition(".")[0].rstrip(" ").lower() in _DEVICES:
-        return f"{part} is a device in Windows"
+        return phrase("{part} is a device in Windows", part=part)
     if len(part.encode("utf-16-le")) > 2 * _LONGEST_PART:
-        return f"a part of it is longer than {_LONGEST_PART} characters"
+        return phrase("a part of it is longer than {longest_part} characters", longest_part=_LONGEST_PART)
     return ""

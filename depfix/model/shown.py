@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _SPACE = "\u3000"  # the space of Chinese and Japanese names is no ASCII one, and plain to see
 # What GitHub's runner takes for a command: `::` where a line begins, and `##[` anywhere. Source: actions/runner,
@@ -39,3 +40,17 @@ def _shown_character(character: str) -> str:
 
 def _not_a_command(match: re.Match[str]) -> str:
     return r"\x23" if match.group().startswith("#") else f"{match.group(1)}\\x3a"
+
+
+def cells(text: str) -> int:
+    """Return how many cells of a terminal a text takes.
+
+    Source: Unicode Standard Annex #11, "East Asian Width" https://www.unicode.org/reports/tr11/
+    """
+    return len(text) if text.isascii() else sum(map(_cells_of, text))
+
+
+def _cells_of(character: str) -> int:
+    if unicodedata.east_asian_width(character) in "WF":
+        return 2
+    return 0 if unicodedata.combining(character) else 1

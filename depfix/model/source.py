@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from depfix.wording.message import phrase
+
 PYTHON = "Python"  # who gives the standard library and what else comes with it
 
 
@@ -56,4 +58,4 @@ class Candidate:
 
 def unowned(spec: str) -> Provider:
     """Return who gives a file of an environment that no package owns."""
-    return Provider(spec, note="owned by no package" if spec else "")
+    return Provider(spec, note=phrase("owned by no package") if spec else "")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from depfix.pe.headers import CERTIFICATES, Data, Headers, Source, open_headers
+from depfix.wording.message import phrase
 
 _ENTRY = struct.Struct("<IHH")  # dwLength, wRevision, wCertificateType
 _PKCS = 2
@@ -63,14 +64,14 @@ def read_signing(source: Source) -> Signing:
         pe = open_headers(source)
         return _signing(pe) if pe is not None else Signing(Signature.NONE)
     except (ValueError, struct.error, OverflowError, OSError, MemoryError) as error:
-        return Signing(Signature.UNKNOWN, f"its signature cannot be read ({error})")
+        return Signing(Signature.UNKNOWN, phrase("its signature cannot be read ({error})", error=error))
 
 
 def lost_by_change(source: Source) -> str:
     """Return what a user is to know before the file at `source` is changed, an empty string if it has no signature."""
     if read_signing(source).state in (Signature.NONE, Signature.BROKEN):
         return ""
-    return "the change ends the validity of its signature: sign it again afterwards"
+    return phrase("the change ends the validity of its signature: sign it again afterwards")
 
 
 def _signing(pe: Headers) -> Signing:
@@ -78,20 +79,22 @@ def _signing(pe: Headers) -> Signing:
     if not offset or not size:
         return Signing(Signature.NONE)
     if offset + size > len(pe.data):
-        return Signing(Signature.BROKEN, "its signature is cut off")
+        return Signing(Signature.BROKEN, phrase("its signature is cut off"))
     if size > _LARGEST_TABLE:
-        return Signing(Signature.UNKNOWN, "its signature is too large to be one")
+        return Signing(Signature.UNKNOWN, phrase("its signature is too large to be one"))
     signed = {digest for blob in _signatures(pe.data[offset : offset + size]) for digest in _signed_digests(blob)}
     if not signed:
-        return Signing(Signature.UNKNOWN, "its signature names no digest that is known here")
+        return Signing(Signature.UNKNOWN, phrase("its signature names no digest that is known here"))
     names = {name for name, _ in signed}
     for ranges in (_by_offset(pe, offset), _by_section(pe, offset, size)):
         if _digests(pe.data, names, ranges) & signed:
             behind = len(pe.data) - offset - size
             if behind:
-                return Signing(Signature.BROKEN, f"{behind:,} bytes were put behind its signature")
+                return Signing(
+                    Signature.BROKEN, phrase("{behind:,} bytes were put behind its signature", behind=behind)
+                )
             return Signing(Signature.INTACT)
-    return Signing(Signature.BROKEN, "it was changed after it was signed")
+    return Signing(Signature.BROKEN, phrase("it was changed after it was signed"))
 
 
 # --- what was signed ---

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from depfix.pe.headers import Headers, Source, open_headers
+from depfix.wording.message import phrase
 
 _AMD64 = 0x8664
 _CODE = 0x20000000  # executable
@@ -135,4 +136,4 @@ def _rva(pe: Headers, at: int) -> int:
     for one in pe.sections:
         if one.raw <= at < one.raw + one.raw_size:
             return one.rva + at - one.raw
-    raise ValueError("an offset outside all sections")
+    raise ValueError(phrase("an offset outside all sections"))

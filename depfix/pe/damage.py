@@ -10,17 +10,18 @@ import re
 
 from depfix.model.content import pointed_size
 from depfix.pe.headers import CERTIFICATES, Data, Headers
+from depfix.wording.message import phrase
 
 _LOOKED_AT = 4096
 _MARKUP = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|body|\?xml|error)\b", re.IGNORECASE)
 _TEXT = bytes({9, 10, 12, 13, *range(0x20, 0x7F)})
 _OTHER = {
-    b"\x7fELF": "a Linux library",
-    b"\xcf\xfa\xed\xfe": "a macOS library",
-    b"\xca\xfe\xba\xbe": "a macOS library",
-    b"PK\x03\x04": "a zip archive",
-    b"\x1f\x8b": "a gzip archive",
-    b"!<arch>\n": "a library for linkers",
+    b"\x7fELF": phrase("a Linux library"),
+    b"\xcf\xfa\xed\xfe": phrase("a macOS library"),
+    b"\xca\xfe\xba\xbe": phrase("a macOS library"),
+    b"PK\x03\x04": phrase("a zip archive"),
+    b"\x1f\x8b": phrase("a gzip archive"),
+    b"!<arch>\n": phrase("a library for linkers"),
 }
 
 
@@ -32,17 +33,19 @@ def what_it_is(data: Data) -> tuple[str, bool]:
     head = bytes(data[:_LOOKED_AT])
     pointed = pointed_size(head)
     if pointed is not None:
-        return f"it is a git-lfs pointer to {pointed:,} bytes that were never fetched (git lfs pull)", True
+        return phrase(
+            "it is a git-lfs pointer to {pointed:,} bytes that were never fetched (git lfs pull)", pointed=pointed
+        ), True
     if _MARKUP.match(head):
-        return "it is a web page, as a failed download leaves it", True
+        return phrase("it is a web page, as a failed download leaves it"), True
     if not head.strip(b"\0"):
-        return "it begins with zeros, as an unfinished download does", True
+        return phrase("it begins with zeros, as an unfinished download does"), True
     known = next((words for magic, words in _OTHER.items() if head.startswith(magic)), "")
     if known:
-        return f"it is {known}", False
+        return phrase("it is {known}", known=known), False
     if not head.translate(None, _TEXT):
-        return f"it is text that begins with {head[:24].decode('ascii')!r}", False
-    return f"it begins with {head[:12]!r}", False
+        return phrase("it is text that begins with {decode}", decode=repr(head[:24].decode("ascii"))), False
+    return phrase("it begins with {head}", head=repr(head[:12])), False
 
 
 def certificate_bytes_missing(pe: Headers) -> int:

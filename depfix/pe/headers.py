@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pefile
 
 from depfix.model.content import plain
+from depfix.wording.message import phrase
 
 Data: TypeAlias = mmap.mmap | bytes
 _Row: TypeAlias = tuple[int, ...]  # of the section table
@@ -95,7 +96,7 @@ class Headers:
                 return section.raw + inner, end if end < size else size
         elif 0 <= rva < self.header_size:
             return rva, min(self.header_size, len(self.data))
-        raise ValueError(f"RVA {rva:#x} lies outside the file")
+        raise ValueError(phrase("RVA {rva} lies outside the file", rva=f"{rva:#x}"))
 
     def holds(self, rva: int) -> bool:
         """Return True if the file has bytes for this RVA."""
@@ -148,7 +149,7 @@ def map_file(path: str | Path) -> mmap.mmap | None:
     try:
         status = os.fstat(file)
         if not status.st_size and os.read(file, 1):
-            raise OSError("it is no plain file")  # a pseudo file may have bytes although its size is 0
+            raise OSError(phrase("it is no plain file"))  # a pseudo file may have bytes although its size is 0
         return mmap.mmap(file, 0, access=mmap.ACCESS_READ) if status.st_size else None
     finally:
         os.close(file)
@@ -168,7 +169,7 @@ def open_headers(source: Source) -> Headers | None:
 def parse_headers(data: Data) -> Headers:
     """Return the headers. Raises ValueError or struct.error if they are damaged, NoImageError if there are none."""
     if data[:2] != b"MZ":
-        raise NoImageError("it does not begin with MZ")
+        raise NoImageError(phrase("it does not begin with MZ"))
     found = _regular_headers(data)
     return found if found is not None else _odd_headers(data)
 
@@ -249,7 +250,7 @@ def _odd_headers(data: Data) -> Headers:
         raise ValueError(str(error).strip("'")) from error
     except (AttributeError, IndexError, MemoryError, OverflowError, TypeError) as error:
         # Hostile headers make pefile fail in ways that its own exception does not cover.
-        raise ValueError(f"{type(error).__name__} in the headers") from error
+        raise ValueError(phrase("{type} in the headers", type=type(error).__name__)) from error
 
 
 def _rows(pe: pefile.PE) -> list[_Row]:

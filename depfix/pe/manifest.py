@@ -11,6 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from depfix.model.image import Assembly, Manifest
+from depfix.wording.message import phrase
 
 _LARGEST = 1 << 20
 
@@ -19,7 +20,7 @@ class _NoDoctype(ElementTree.TreeBuilder):
     """Builds the tree of a document without a document type: entities of it could be of any size."""
 
     def doctype(self, *_names: str | None) -> None:
-        raise ValueError("it has a document type declaration")
+        raise ValueError(phrase("it has a document type declaration"))
 
 
 def read_manifest(path: str | Path) -> Manifest | None:
@@ -31,7 +32,7 @@ def read_manifest(path: str | Path) -> Manifest | None:
         return None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return _unreadable(f"it cannot be read ({reason.lower()})")
+        return _unreadable(phrase("it cannot be read ({reason})", reason=reason.lower()))
 
 
 def parse_manifest(data: bytes) -> Manifest:
@@ -41,15 +42,15 @@ def parse_manifest(data: bytes) -> Manifest:
     identity without a name identifies nothing and is left out.
     """
     if len(data) > _LARGEST:
-        return _unreadable(f"it is larger than {_LARGEST:,} bytes")
+        return _unreadable(phrase("it is larger than {largest:,} bytes", largest=_LARGEST))
     try:
         parser = ElementTree.XMLParser(target=_NoDoctype())
         parser.feed(_without_padding(data))
         root = parser.close()
     except (ElementTree.ParseError, ValueError, LookupError, RecursionError) as error:
-        return _unreadable(f"its XML cannot be read: {error}")
+        return _unreadable(phrase("its XML cannot be read: {error}", error=error))
     if _local(root) != "assembly":
-        return _unreadable(f"its root element is {_local(root)}, not assembly")
+        return _unreadable(phrase("its root element is {local}, not assembly", local=_local(root)))
     return Manifest(
         identity=next(_named(_children(root, "assemblyIdentity")), None),
         dependencies=tuple(_named(_below(root, "dependency", "dependentAssembly", "assemblyIdentity"))),

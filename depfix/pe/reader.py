@@ -25,6 +25,7 @@ from depfix.pe.headers import (
 from depfix.pe.manifest import parse_manifest
 from depfix.pe.packed import packer_of
 from depfix.pe.resources import MANIFEST, read_resource
+from depfix.wording.message import phrase, small_system_words
 
 __all__ = ["map_file", "read_image", "read_image_data"]
 
@@ -53,9 +54,9 @@ def read_image(source: Source) -> ImageOrProblem:
     try:
         data = map_file(source)
     except (OSError, ValueError) as error:
-        return ImageProblem(f"it cannot be read ({reason_of(error)})", unreadable=True)
+        return ImageProblem(phrase("it cannot be read ({reason})", reason=reason_of(error)), unreadable=True)
     if data is None:
-        return ImageProblem("it is no Windows image: it is empty")
+        return ImageProblem(phrase("it is no Windows image: it is empty"))
     return read_image_data(data)
 
 
@@ -69,13 +70,17 @@ def _checked(data: Data, headers: Headers | None) -> ImageOrProblem:
         pe = headers if headers is not None else parse_headers(data)
         missing = pe.bytes_missing()
         if missing:
-            return ImageProblem(f"it is cut off: {missing:,} bytes of its sections are missing", damaged=True)
+            return ImageProblem(
+                phrase("it is cut off: {missing:,} bytes of its sections are missing", missing=missing), damaged=True
+            )
         return _image(pe)
     except NoImageError:
         words, damaged = what_it_is(data)
-        return ImageProblem(f"it is no Windows image: {words}", damaged=damaged)
+        return ImageProblem(phrase("it is no Windows image: {words}", words=words), damaged=damaged)
     except (ValueError, struct.error, OverflowError) as error:
-        return ImageProblem(f"it is a damaged Windows image: {error}", damaged=len(data) >= _DOS_HEADER)
+        return ImageProblem(
+            phrase("it is a damaged Windows image: {error}", error=error), damaged=len(data) >= _DOS_HEADER
+        )
 
 
 def _image(pe: Headers) -> Image:
@@ -104,7 +109,7 @@ def _image(pe: Headers) -> Image:
 
 def reason_of(error: Exception) -> str:
     """Return what the system says of a file that cannot be read, without its path."""
-    return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)).lower()
+    return small_system_words(error) if isinstance(error, OSError) else str(error).lower()
 
 
 @dataclass(frozen=True, slots=True)

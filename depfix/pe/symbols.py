@@ -15,6 +15,7 @@ from operator import lt
 from depfix.model.image import Exports, Forwarder, ImageProblem, ImportedDll
 from depfix.pe.headers import EXPORTS, Headers, NoImageError, Source, map_file, parse_headers, text_of
 from depfix.pe.reader import delay_descriptors, import_descriptors, reason_of
+from depfix.wording.message import phrase
 
 _EXPORTS = struct.Struct("<12x7I")  # name, base, functions, names, then the RVAs of addresses, names, name ordinals
 _MOST_EXPORTS = 1 << 17  # twice what fits: the table of ordinals has 16 bits for an index
@@ -38,7 +39,7 @@ def read_exports(source: Source) -> Exports | ImageProblem:
     try:
         return _exports(pe)
     except (ValueError, IndexError, struct.error) as error:
-        return ImageProblem(f"its export directory is damaged: {error}")
+        return ImageProblem(phrase("its export directory is damaged: {error}", error=error))
 
 
 def read_imported_symbols(source: Source) -> tuple[ImportedDll, ...] | ImageProblem:
@@ -49,7 +50,7 @@ def read_imported_symbols(source: Source) -> tuple[ImportedDll, ...] | ImageProb
     try:
         return _all_imported(pe)
     except (ValueError, IndexError, struct.error) as error:
-        return ImageProblem(f"its import directory is damaged: {error}")
+        return ImageProblem(phrase("its import directory is damaged: {error}", error=error))
 
 
 def _open(source: Source) -> Headers | ImageProblem:
@@ -58,13 +59,13 @@ def _open(source: Source) -> Headers | ImageProblem:
     try:
         data = map_file(source)
     except (OSError, ValueError) as error:
-        return ImageProblem(f"it cannot be read ({reason_of(error)})", unreadable=True)
+        return ImageProblem(phrase("it cannot be read ({reason})", reason=reason_of(error)), unreadable=True)
     try:
-        return parse_headers(data) if data is not None else ImageProblem("it is empty")
+        return parse_headers(data) if data is not None else ImageProblem(phrase("it is empty"))
     except NoImageError as error:
-        return ImageProblem(f"it is no Windows image: {error}")
+        return ImageProblem(phrase("it is no Windows image: {error}", error=error))
     except (ValueError, struct.error) as error:
-        return ImageProblem(f"it is a damaged Windows image: {error}")
+        return ImageProblem(phrase("it is a damaged Windows image: {error}", error=error))
 
 
 def _exports(pe: Headers) -> Exports:
@@ -113,10 +114,10 @@ def _side_by_side(pe: Headers, rvas: array[int]) -> bytes:
 
 def _table(pe: Headers, rva: int, count: int, code: str) -> array[int]:
     if count > _MOST_EXPORTS:
-        raise ValueError(f"{count:,} symbols")
+        raise ValueError(phrase("{count:,} symbols", count=count))
     values = pe.numbers(rva, count, code) if count else array(code)
     if len(values) < count:
-        raise ValueError("a table is cut off")
+        raise ValueError(phrase("a table is cut off"))
     return values
 
 
@@ -144,7 +145,7 @@ def _all_imported(pe: Headers) -> tuple[ImportedDll, ...]:
         ordinals = tuple([thunk & 0xFFFF for thunk in thunks if thunk >= flag]) if len(names) < len(thunks) else ()
         symbols, text = symbols + len(thunks), text + sum(map(len, names))
         if symbols > _MOST_SYMBOLS or text > _MOST_TEXT:
-            raise ValueError(f"more than {symbols:,} symbols")
+            raise ValueError(phrase("more than {symbols:,} symbols", symbols=symbols))
         found.append(ImportedDll(row.name, tuple(names), ordinals, delayed=index >= len(static)))
     return tuple(found)
 
@@ -162,7 +163,7 @@ def _thunks(pe: Headers, rva: int) -> array[int]:
         if len(block) < size:  # the section ends, and Windows fills its last page with zeros
             return values
         size = _BLOCK
-    raise ValueError(f"more than {_MOST_SYMBOLS:,} symbols")
+    raise ValueError(phrase("more than {most_symbols:,} symbols", most_symbols=_MOST_SYMBOLS))
 
 
 def _strings(pe: Headers, rvas: Sequence[int]) -> list[str]:
@@ -185,7 +186,7 @@ def _strings(pe: Headers, rvas: Sequence[int]) -> list[str]:
         stops = [text.find("\0", at, at + _LONGEST_SYMBOL) for at in starts]
         total += sum(stops) - sum(starts)
         if total > _MOST_TEXT or -1 in stops:
-            raise ValueError("its names overlap or have no end")
+            raise ValueError(phrase("its names overlap or have no end"))
         part = [text[at:to] for at, to in zip(starts, stops, strict=True)]
         found += part if "".join(part).isascii() else [text_of(name.encode("latin-1")) for name in part]
     return found
@@ -198,5 +199,5 @@ def _scattered_strings(pe: Headers, rvas: Sequence[int]) -> list[str]:
         found.append(name)
         total += len(name)
         if total > _MOST_TEXT:
-            raise ValueError("its names overlap")
+            raise ValueError(phrase("its names overlap"))
     return found

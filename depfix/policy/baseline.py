@@ -15,6 +15,9 @@ from depfix.model.finding import Finding, Severity
 from depfix.model.report import Report, Verification
 from depfix.policy.errors import BaselineError
 from depfix.reports.json import encoded
+from depfix.wording.catalogue import ENGLISH
+from depfix.wording.message import phrase, small_system_words
+from depfix.wording.speech import speaking
 
 VERSION = 1
 _NOT_HELD = ("over-budget", "expired-acceptance", "unused-acceptance")
@@ -61,16 +64,26 @@ def read_baseline(path: str) -> Baseline:
         with open(path, "rb") as file:
             content = file.read()
     except FileNotFoundError as error:
-        raise BaselineError(path, "no such file", "--update-baseline writes it, with the findings of today") from error
+        raise BaselineError(
+            path, phrase("no such file"), phrase("--update-baseline writes it, with the findings of today")
+        ) from error
     except OSError as error:
-        raise BaselineError(path, (error.strerror or str(error)).lower()) from error
+        raise BaselineError(path, small_system_words(error)) from error
     try:
         read = msgspec.json.decode(content, type=_File)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BaselineError(path, f"it is damaged, or no baseline ({error})") from error
+        raise BaselineError(path, phrase("it is damaged, or no baseline ({error})", error=error)) from error
     if read.schema_version != VERSION:
-        advice = "take the depfix that wrote it; or remove it, and write it anew with --update-baseline"
-        raise BaselineError(path, f"it has version {read.schema_version}, and this depfix knows {VERSION}", advice)
+        advice = phrase("take the depfix that wrote it; or remove it, and write it anew with --update-baseline")
+        raise BaselineError(
+            path,
+            phrase(
+                "it has version {schema_version}, and this depfix knows {version}",
+                schema_version=read.schema_version,
+                version=VERSION,
+            ),
+            advice,
+        )
     return baseline_of(path, read.findings)
 
 
@@ -98,7 +111,8 @@ def baseline_text(baseline: Baseline) -> str:
         {"fingerprint": row.fingerprint, "rule": row.rule, "subject": row.subject, "message": row.message}
         for row in baseline.rows
     ]
-    return encoded({"schema_version": VERSION, "findings": rows})
+    with speaking(ENGLISH):  # a baseline is the same in whatever language it was written
+        return encoded({"schema_version": VERSION, "findings": rows})
 
 
 def without_accepted(report: Report, baseline: Baseline) -> tuple[Report, tuple[Accepted, ...]]:

@@ -19,6 +19,7 @@ from depfix.policy.globs import first_match, matches
 from depfix.policy.licences import Licences
 from depfix.policy.values import Policy
 from depfix.reports.words import count, size
+from depfix.wording.message import phrase
 
 _MOST_NAMED = 4
 
@@ -53,14 +54,33 @@ def _over_budget(policy: Policy, shipped: Shipped) -> Iterator[Finding]:
     total = sum(entry.size for entry in entries)
     if budgets.size is not None and total > budgets.size:
         largest = _largest(entries, by_size=True)
-        message = f"the dist has {size(total)}, {size(total - budgets.size)} more than the {size(budgets.size)} allowed"
+        message = phrase(
+            "the dist has {size}, {size2} more than the {size3} allowed",
+            size=size(total),
+            size2=size(total - budgets.size),
+            size3=size(budgets.size),
+        )
         place = policy.place("budgets")
-        yield finding("over-budget", "size", f"{message}; most of it is {largest}", locations=place)
+        yield finding(
+            "over-budget",
+            "size",
+            phrase("{message}; most of it is {largest}", message=message, largest=largest),
+            locations=place,
+        )
     if budgets.files is not None and len(entries) > budgets.files:
         largest = _largest(entries, by_size=False)
-        message = f"the dist has {len(entries):,} files, {len(entries) - budgets.files:,} more than allowed"
+        message = phrase(
+            "the dist has {number:,} files, {number2:,} more than allowed",
+            number=len(entries),
+            number2=len(entries) - budgets.files,
+        )
         place = policy.place("budgets")
-        yield finding("over-budget", "files", f"{message}; most of them are in {largest}", locations=place)
+        yield finding(
+            "over-budget",
+            "files",
+            phrase("{message}; most of them are in {largest}", message=message, largest=largest),
+            locations=place,
+        )
 
 
 def _components_over_budget(policy: Policy, shipped: Shipped) -> Iterator[Finding]:
@@ -76,7 +96,13 @@ def _component(policy: Policy, component: Component, limit: int) -> Finding:
     return finding(
         "over-budget",
         component.name,
-        f"{component} has {size(component.size)} in {files}; {size(limit)} are allowed",
+        phrase(
+            "{component} has {size} in {files}; {size2} are allowed",
+            component=component,
+            size=size(component.size),
+            files=files,
+            size2=size(limit),
+        ),
         locations=policy.place("budgets"),
         chain=component.chain,
         identity="component",
@@ -99,17 +125,21 @@ def _dlls(policy: Policy, shipped: Shipped) -> Iterator[Finding]:
     for entry in shipped.tree.images():
         pattern = first_match(policy.forbid_dlls, entry.path)
         if pattern:
-            yield _dll(shipped, entry, f'the policy forbids it: forbid-dlls has "{pattern}"')
+            yield _dll(shipped, entry, phrase('the policy forbids it: forbid-dlls has "{pattern}"', pattern=pattern))
         elif policy.allow_dlls and fold(entry.name).endswith(".dll") and not first_match(policy.allow_dlls, entry.path):
-            yield _dll(shipped, entry, "it is not among those that allow-dlls of the policy names")
+            yield _dll(shipped, entry, phrase("it is not among those that allow-dlls of the policy names"))
 
 
 def _dll(shipped: Shipped, entry: FileEntry, words: str) -> Finding:
     chain = _chain(shipped.graph, entry)
-    needed = "" if chain else "; nothing that depfix can see needs it"
+    needed = "" if chain else phrase("; nothing that depfix can see needs it")
     place = (Location(entry.path),)
     return finding(
-        "forbidden-dll", entry.path, f"{entry.path} is shipped, and {words}{needed}", locations=place, chain=chain
+        "forbidden-dll",
+        entry.path,
+        phrase("{path} is shipped, and {words}{needed}", path=entry.path, words=words, needed=needed),
+        locations=place,
+        chain=chain,
     )
 
 
@@ -142,22 +172,35 @@ def _licences(policy: Policy, shipped: Shipped) -> Iterator[Finding]:
         for file in component.files:
             inner = file.identity
             if inner is not None and inner.licence and not licences.permits(inner.licence):
-                message = f"{inner} in {component} is under {inner.licence}, which the policy does not allow"
+                message = phrase(
+                    "{inner} in {component} is under {licence}, which the policy does not allow",
+                    inner=inner,
+                    component=component,
+                    licence=inner.licence,
+                )
                 place = (Location(file.path),)
                 yield finding("forbidden-licence", file.path, message, locations=place, identity=inner.licence)
 
 
 def _licence(component: Component) -> Finding:
     if component.licence:
-        message = f"{component} is under {component.licence}, which the policy does not allow"
+        message = phrase(
+            "{component} is under {licence}, which the policy does not allow",
+            component=component,
+            licence=component.licence,
+        )
     else:
-        message = f"nothing says under which licence {component} is, and the policy allows only some{_terms(component)}"
+        message = phrase(
+            "nothing says under which licence {component} is, and the policy allows only some{terms}",
+            component=component,
+            terms=_terms(component),
+        )
     places = tuple(Location(file.path) for file in component.files[:_MOST_NAMED])
     told = component.licence or "unknown"
     return finding(
         "forbidden-licence",
         component.name,
-        f"{message} (known by: {component.evidence})",
+        phrase("{message} (known by: {evidence})", message=message, evidence=component.evidence),
         locations=places,
         chain=component.chain,
         identity=told,
@@ -168,7 +211,9 @@ def _terms(component: Component) -> str:
     """Return where the terms stand under which the DLLs of a known product are passed on."""
     known = (redistribution(fold(base_name(file.path)), component.supplier) for file in component.files)
     found = next(filter(None, known), None)
-    return f"; on what terms it is passed on stands at {found.source}" if found is not None else ""
+    return (
+        phrase("; on what terms it is passed on stands at {source}", source=found.source) if found is not None else ""
+    )
 
 
 # --- signatures ---
@@ -178,7 +223,10 @@ def _signatures(policy: Policy, shipped: Shipped) -> Iterator[Finding]:
     images = shipped.tree.images()
     for pattern in policy.require_signature:
         if not any(matches(pattern, entry.path) for entry in images):
-            message = f'require-signature of the policy has "{pattern}", and no image of the dist is called so'
+            message = phrase(
+                'require-signature of the policy has "{pattern}", and no image of the dist is called so',
+                pattern=pattern,
+            )
             place = policy.place("require-signature")
             yield finding(
                 "unsigned-file", pattern, message, severity=Severity.WARNING, locations=place, identity="nothing"
@@ -186,7 +234,7 @@ def _signatures(policy: Policy, shipped: Shipped) -> Iterator[Finding]:
     for entry in images:
         words = _unsigned(entry) if first_match(policy.require_signature, entry.path) else ""
         if words:
-            message = f"{entry.path} has to be signed, and {words}"
+            message = phrase("{path} has to be signed, and {words}", path=entry.path, words=words)
             yield finding("unsigned-file", entry.path, message, locations=(Location(entry.path),))
 
 
@@ -195,4 +243,4 @@ def _unsigned(entry: FileEntry) -> str:
     signing = read_signing(entry.source)
     if signing.state is Signature.INTACT:
         return ""
-    return signing.reason or "it has no signature"
+    return signing.reason or phrase("it has no signature")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from depfix.errors import InputError
+from depfix.wording.message import joined, phrase
 
 
 class PolicyError(InputError):
@@ -13,14 +14,19 @@ class PolicyError(InputError):
         self.path, self.problems = path, problems
 
     def __str__(self) -> str:
-        rows = [f"line {line}: {words}" if line else words for line, words in self.problems]
+        rows = [
+            phrase("line {line}: {words}", line=line, words=words) if line else words for line, words in self.problems
+        ]
         if len(rows) == 1:
-            return f"{self.path}: {rows[0]}"
-        return f"{self.path} has {len(rows)} problems\n" + "\n".join(f"  {row}" for row in rows)
+            return phrase("{path}: {problem}", path=self.path, problem=rows[0])
+        head = phrase("{path} has {number} problems", path=self.path, number=len(rows))
+        return joined("\n  ", (head, *rows))
 
     @property
     def hint(self) -> str:
-        return "docs/policy.md lists the keys of a policy; `depfix audit --show-policy` prints the one in effect"
+        return phrase(
+            "docs/policy.md lists the keys of a policy; `depfix audit --show-policy` prints the one in effect"
+        )
 
 
 class BaselineError(InputError):
@@ -31,11 +37,13 @@ class BaselineError(InputError):
         self.path, self.reason, self.advice = path, reason, advice
 
     def __str__(self) -> str:
-        return f"cannot use the baseline {self.path}: {self.reason}"
+        return phrase("cannot use the baseline {path}: {reason}", path=self.path, reason=self.reason)
 
     @property
     def hint(self) -> str:
-        return self.advice or "take an earlier version of it; or remove it, and write it anew with --update-baseline"
+        return self.advice or phrase(
+            "take an earlier version of it; or remove it, and write it anew with --update-baseline"
+        )
 
 
 class NoDistError(InputError):
@@ -46,11 +54,13 @@ class NoDistError(InputError):
         self.policy = policy
 
     def __str__(self) -> str:
-        return "no DIST is given" + (f", and {self.policy} has no section that names one" if self.policy else "")
+        if self.policy:
+            return phrase("no DIST is given, and {policy} has no section that names one", policy=self.policy)
+        return phrase("no DIST is given")
 
     @property
     def hint(self) -> str:
-        return "depfix audit main.dist, or [[dist]] with a path in the policy file"
+        return phrase("depfix audit main.dist, or [[dist]] with a path in the policy file")
 
 
 class OutputInsideDistError(InputError):
@@ -61,8 +71,12 @@ class OutputInsideDistError(InputError):
         self.folder, self.dist = folder, dist
 
     def __str__(self) -> str:
-        return f"the reports would lie in {self.folder}, inside of {self.dist}, and be shipped with it"
+        return phrase(
+            "the reports would lie in {folder}, inside of {dist}, and be shipped with it",
+            folder=self.folder,
+            dist=self.dist,
+        )
 
     @property
     def hint(self) -> str:
-        return "give a folder elsewhere: --output-dir FOLDER"
+        return phrase("give a folder elsewhere: --output-dir FOLDER")

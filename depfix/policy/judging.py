@@ -13,6 +13,7 @@ from depfix.model.finding import Finding, Location
 from depfix.policy.baseline import Baseline
 from depfix.policy.globs import first_match
 from depfix.policy.values import Acceptance, Policy
+from depfix.wording.message import counted, phrase
 
 EXPIRED, UNUSED = "expired-acceptance", "unused-acceptance"
 
@@ -104,16 +105,28 @@ def _is_judged(acceptance: Acceptance, policy: Policy) -> bool:
 
 
 def _expired(acceptance: Acceptance, number: int) -> Finding:
-    findings = "the finding that it accepted counts" if number == 1 else f"{number} findings that it accepted count"
+    findings = counted(number, "the finding that it accepted counts", "{number} findings that it accepted count")
     day = acceptance.expires.isoformat() if acceptance.expires is not None else ""
-    message = f"{acceptance.where} accepted {acceptance.words} until {day} ({acceptance.reason}): {findings} again"
+    message = phrase(
+        "{where} accepted {acceptance} until {day} ({reason}): {findings} again",
+        where=acceptance.where,
+        acceptance=acceptance.words,
+        day=day,
+        reason=acceptance.reason,
+        findings=findings,
+    )
     return _about(EXPIRED, acceptance, message)
 
 
 def _unused(acceptance: Acceptance) -> Finding:
-    message = f"{acceptance.where} accepts {acceptance.words} ({acceptance.reason}), and nothing is found that it fits"
+    message = phrase(
+        "{where} accepts {acceptance} ({reason}), and nothing is found that it fits",
+        where=acceptance.where,
+        acceptance=acceptance.words,
+        reason=acceptance.reason,
+    )
     return _about(UNUSED, acceptance, message)
 
 
 def _about(name: str, acceptance: Acceptance, message: str) -> Finding:
-    return finding(name, acceptance.words, message, locations=(Location(acceptance.place, acceptance.line),))
+    return finding(name, str(acceptance.words), message, locations=(Location(acceptance.place, acceptance.line),))

@@ -14,6 +14,7 @@ from depfix.errors import DepfixError
 from depfix.knowledge.rules import rule, rules
 from depfix.knowledge.targets import target_named
 from depfix.policy.globs import is_glob, matches
+from depfix.wording.message import phrase
 
 FAIL_ON = ("error", "warning", "never")
 _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
@@ -30,13 +31,13 @@ class RefusedError(ValueError):
 def near(name: str, known: Iterable[str]) -> str:
     """Return " (did you mean X?)" for a name that is nearly one of those known, else an empty string."""
     found = difflib.get_close_matches(name.lower().replace("_", "-"), list(known), n=1)
-    return f" (did you mean {found[0]}?)" if found else ""
+    return phrase(" (did you mean {found}?)", found=found[0]) if found else ""
 
 
 def read_text(value: object, _folder: str) -> str:
     """Return a text that is not empty. Raises RefusedError."""
     if not isinstance(value, str) or not value.strip():
-        raise RefusedError(f"takes a text, not {_shown(value)}")
+        raise RefusedError(phrase("takes a text, not {shown}", shown=_shown(value)))
     return value
 
 
@@ -46,7 +47,7 @@ def read_texts(value: object, folder: str) -> tuple[str, ...]:
         return tuple(read_text(one, folder) for one in value)
     if isinstance(value, str):
         return (read_text(value, folder),)
-    raise RefusedError(f"takes a list of texts, not {_shown(value)}")
+    raise RefusedError(phrase("takes a list of texts, not {shown}", shown=_shown(value)))
 
 
 def read_rules(value: object, folder: str) -> tuple[str, ...]:
@@ -62,8 +63,10 @@ def read_day(value: object, _folder: str) -> date:
         if isinstance(value, str) and len(value) == len("2026-12-31"):
             return date.fromisoformat(value)
     except ValueError as error:
-        raise RefusedError(f"takes a day such as 2026-12-31, not {_shown(value)} ({error})") from error
-    raise RefusedError(f"takes a day such as 2026-12-31, not {_shown(value)}")
+        raise RefusedError(
+            phrase("takes a day such as 2026-12-31, not {shown} ({error})", shown=_shown(value), error=error)
+        ) from error
+    raise RefusedError(phrase("takes a day such as 2026-12-31, not {shown}", shown=_shown(value)))
 
 
 def read_size(value: object, _folder: str) -> int:
@@ -73,14 +76,16 @@ def read_size(value: object, _folder: str) -> int:
     found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
     unit = _UNITS.get(found[2].lower() or "b") if found is not None else None
     if found is None or unit is None:
-        raise RefusedError(f'takes bytes, or a text such as "350 MB" or "1.5 GiB", not {_shown(value)}')
+        raise RefusedError(
+            phrase('takes bytes, or a text such as "350 MB" or "1.5 GiB", not {shown}', shown=_shown(value))
+        )
     return round(float(found[1]) * unit)
 
 
 def read_count(value: object, _folder: str) -> int:
     """Return a number that is not negative. Raises RefusedError."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise RefusedError(f"takes a number, not {_shown(value)}")
+        raise RefusedError(phrase("takes a number, not {shown}", shown=_shown(value)))
     return value
 
 
@@ -120,7 +125,7 @@ def _read_target(value: object, folder: str) -> str:
     try:
         return target_named(read_text(value, folder)).name
     except DepfixError as error:
-        raise RefusedError(f"names {_told(error)}") from error
+        raise RefusedError(phrase("names {told}", told=_told(error))) from error
 
 
 def _read_formats(value: object, folder: str) -> tuple[str, ...]:
@@ -129,14 +134,21 @@ def _read_formats(value: object, folder: str) -> tuple[str, ...]:
     names = read_texts(value, folder)
     for name in names:
         if name not in form_names():
-            raise RefusedError(f"names no such format: {name}{near(name, form_names())}")
+            raise RefusedError(phrase("names no such format: {name}{near}", name=name, near=near(name, form_names())))
     return names
 
 
 def _read_choice(value: object, folder: str, choices: tuple[str, ...]) -> str:
     text = read_text(value, folder)
     if text not in choices:
-        raise RefusedError(f"is one of {', '.join(choices)}, not {_shown(value)}{near(text, choices)}")
+        raise RefusedError(
+            phrase(
+                "is one of {choices}, not {shown}{near}",
+                choices=", ".join(choices),
+                shown=_shown(value),
+                near=near(text, choices),
+            )
+        )
     return text
 
 
@@ -145,23 +157,23 @@ def _codes(name: str) -> tuple[str, ...]:
         if not is_glob(name):
             return (rule(name).code,)
     except DepfixError as error:
-        raise RefusedError(f"names {_told(error)}") from error
+        raise RefusedError(phrase("names {told}", told=_told(error))) from error
     found = tuple(one.code for one in rules() if matches(name, one.code))
     if not found:
-        raise RefusedError(f"names no rule: {name}")
+        raise RefusedError(phrase("names no rule: {name}", name=name))
     return found
 
 
 def _told(error: DepfixError) -> str:
-    return f"{error} ({error.hint.rstrip('?')}{'?' if error.hint.endswith('?') else ''})" if error.hint else str(error)
+    return phrase("{error} ({hint})", error=error, hint=error.hint) if error.hint else str(error)
 
 
 def _shown(value: object) -> str:
     if isinstance(value, Mapping):
-        return "a table"
+        return phrase("a table")
     if isinstance(value, bool):
         return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else "a list" if isinstance(value, list) else str(value)
+    return f'"{value}"' if isinstance(value, str) else phrase("a list") if isinstance(value, list) else str(value)
 
 
 # what a dist can have of its own, and of the whole file

@@ -30,6 +30,7 @@ from depfix.policy.keys import (
 )
 from depfix.policy.lines import Lines, Path
 from depfix.policy.values import Acceptance, Budgets, DistSection, PolicyFile, Setting
+from depfix.wording.message import phrase, small_system_words
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -65,7 +66,7 @@ def read_policy(path: str) -> PolicyFile:
     except ValueError as error:
         found = _PLACE.search(str(error))
         line = int(found[1]) if found is not None else 0
-        raise PolicyError(path, ((line, f"it is no TOML: {_PLACE.sub('', str(error))}"),)) from error
+        raise PolicyError(path, ((line, phrase("it is no TOML: {sub}", sub=_PLACE.sub("", str(error)))),)) from error
     prefix, table = _table(path, content)
     return _Reading(path, text, prefix).read(table)
 
@@ -73,20 +74,20 @@ def read_policy(path: str) -> PolicyFile:
 def _parsed(text: str) -> dict[str, object]:
     """Return what a text in TOML says. Raises ValueError, with words for it, if it is none, or nested too deeply."""
     if _DEEP.search(text):
-        raise ValueError("a name has more than 100 parts")
+        raise ValueError(phrase("a name has more than 100 parts"))
     try:
         return tomllib.loads(text)
     except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+        raise ValueError(phrase("it is nested too deeply")) from error
 
 
 def _text(path: str) -> str:
     try:
         return FilePath(path).read_text("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise PolicyError(path, ((0, "it is not UTF-8"),)) from error
+        raise PolicyError(path, ((0, phrase("it is not UTF-8")),)) from error
     except OSError as error:
-        raise PolicyError(path, ((0, f"cannot read it: {(error.strerror or str(error)).lower()}"),)) from error
+        raise PolicyError(path, ((0, phrase("cannot read it: {error}", error=small_system_words(error))),)) from error
 
 
 def _is_ours(path: FilePath) -> bool:
@@ -109,10 +110,10 @@ def _table(path: str, content: dict[str, object]) -> tuple[Path, Mapping[str, ob
     if isinstance(found, dict):
         others = [key for key in content if key != "tool"]
         if os.path.basename(path) != _PROJECT and others:
-            raise PolicyError(path, ((0, f"{others[0]} stands outside of [tool.depfix]"),))
+            raise PolicyError(path, ((0, phrase("{other} stands outside of [tool.depfix]", other=others[0])),))
         return ("tool", "depfix"), found
     if os.path.basename(path) == _PROJECT or found is not None:
-        raise PolicyError(path, ((0, "it has no table [tool.depfix]"),))
+        raise PolicyError(path, ((0, phrase("it has no table [tool.depfix]")),))
     return (), content
 
 
@@ -133,7 +134,9 @@ class _Reading:
         for index, section in self._tables(table, "dist"):
             path = self._value(section, "path", _read_dist, ("dist", index))
             if path is None:
-                self._refuse(("dist", index), f"{self._array('dist')} needs a path: the folder that it is of")
+                self._refuse(
+                    ("dist", index), phrase("{array} needs a path: the folder that it is of", array=self._array("dist"))
+                )
             rest = {key: value for key, value in section.items() if key != "path"}
             own = self._settings(rest, KEYS, TABLES[:-1], ("dist", index))
             dists.append(DistSection(str(path), own))
@@ -165,22 +168,27 @@ class _Reading:
         self._refuse_unknown(table, ACCEPTANCE, at)
         read = {key: self._value(table, key, reader, at) for key, reader in ACCEPTANCE.items()}
         if not {"rule", "subject", "path"} & table.keys():
-            self._refuse(at, f"{self._array('accept')} needs a rule, a subject or a path: it would accept everything")
+            self._refuse(
+                at,
+                phrase(
+                    "{array} needs a rule, a subject or a path: it would accept everything", array=self._array("accept")
+                ),
+            )
         if "reason" not in table:
-            self._refuse(at, f"{self._array('accept')} needs a reason")
+            self._refuse(at, phrase("{array} needs a reason", array=self._array("accept")))
         chosen = {f"{key}s": read[key] or () for key in ("rule", "subject", "path")}
         more = {"expires": read["expires"], "place": self._path, "line": self._line(at)}
         return Acceptance(str(read["reason"]), **chosen, **more)  # type: ignore[arg-type]
 
     def _budgets(self, table: object, at: Path) -> Budgets:
         if not isinstance(table, dict):
-            self._refuse(at, "budgets is a table")
+            self._refuse(at, phrase("budgets is a table"))
             return Budgets()
         self._refuse_unknown(table, (*BUDGETS, "components"), at)
         size, files = (self._value(table, key, reader, at) for key, reader in BUDGETS.items())
         parts = table.get("components", {})
         if not isinstance(parts, dict):
-            self._refuse((*at, "components"), "components is a table of names, each with a size")
+            self._refuse((*at, "components"), phrase("components is a table of names, each with a size"))
             parts = {}
         sizes = {name: self._value(parts, name, read_size, (*at, "components")) for name in parts}
         limits = tuple((name, value) for name, value in sizes.items() if isinstance(value, int))
@@ -191,7 +199,7 @@ class _Reading:
         rows = table.get(key, [])
         if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
             return list(enumerate(rows))
-        self._refuse((*at, key), f"{key} is written as {self._array(key)}, once for each")
+        self._refuse((*at, key), phrase("{key} is written as {array}, once for each", key=key, array=self._array(key)))
         return []
 
     def _array(self, key: str) -> str:
@@ -202,7 +210,7 @@ class _Reading:
             return None
         problems = self._problems_of(table[key], reader)
         for words in problems:
-            self._refuse((*at, key), f"{key} {words}")
+            self._refuse((*at, key), phrase("{key} {words}", key=key, words=words))
         return None if problems else reader(table[key], self._folder)
 
     def _problems_of(self, value: object, reader: Reader | Callable[..., object]) -> list[str]:
@@ -220,9 +228,9 @@ class _Reading:
     ) -> None:
         for key in table:
             if key in FILE_KEYS and key not in known and at[:1] == ("dist",):
-                self._refuse((*at, key), f"{key} is of the whole file, not of one dist")
+                self._refuse((*at, key), phrase("{key} is of the whole file, not of one dist", key=key))
             elif key not in known:
-                self._refuse((*at, key), f"unknown key {key}{near(key, known)}")
+                self._refuse((*at, key), phrase("unknown key {key}{near}", key=key, near=near(key, known)))
 
     def _refuse(self, at: Path, words: str) -> None:
         self._problems.append((self._line(at), words))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from depfix.policy.values import Acceptance, Budgets, Policy
 from depfix.reports.text import Line
+from depfix.wording.message import phrase
 
 _SHOWN = (
     "target",
@@ -29,8 +30,10 @@ _SHOWN = (
 
 def policy_lines(dist: str, policy: Policy) -> Iterator[Line]:
     """Yield a policy as TOML, with a comment behind each value that is not the default."""
-    of = f" for {dist}" if dist else ""
-    yield Line(f"# policy{of}: {policy.file or 'no policy file, defaults and options'}")
+    of = phrase(" for {dist}", dist=dist) if dist else ""
+    yield Line(
+        phrase("# policy{of}: {file}", of=of, file=policy.file or phrase("no policy file, defaults and options"))
+    )
     origins = dict(policy.origins)
     for key in _SHOWN:
         value = getattr(policy, key.replace("-", "_"))

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from depfix.model.finding import Location
+from depfix.wording.message import joined, phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Acceptance:
     @property
     def words(self) -> str:
         """What it names, in few words."""
-        return " ".join((*self.rules, *self.subjects, *(f"in {path}" for path in self.paths)))
+        return joined(" ", (*self.rules, *self.subjects, *(phrase("in {path}", path=path) for path in self.paths)))
 
     @property
     def where(self) -> str:

@@ -12,6 +12,7 @@ from depfix.model.image import Image
 from depfix.model.names import fold
 from depfix.model.source import Candidate
 from depfix.repair.fitness import file_misfit
+from depfix.wording.message import phrase
 
 
 def unfit(closure: Closure, candidate: Candidate) -> str:
@@ -38,13 +39,13 @@ def no_better(closure: Closure, candidate: Candidate, finding: Finding, path: st
         asking = [request for request in _requests_of(closure, path) if request.delayed is delayed]
         still = [name for name in _lacking(closure, candidate, asking) if not _has(closure, path, name)]
         if still:
-            return f"it lacks {still[0]} too"
+            return phrase("it lacks {still} too", still=still[0])
     if finding.name == "missing-vc-runtime":
         reason = _too_old(closure, candidate, path)
         if reason:
             return reason
     lost = _lost(closure, candidate, path)
-    return f"it lacks {lost[0]}, which {path} has" if lost else ""
+    return phrase("it lacks {lost}, which {path} has", lost=lost[0], path=path) if lost else ""
 
 
 def lacks_of(closure: Closure, candidate: Candidate, path: str) -> int:
@@ -78,9 +79,11 @@ def _too_old(closure: Closure, candidate: Candidate, path: str) -> str:
     old = facts.version(entry) if entry is not None else None
     new = facts.version(file_entry(candidate.relative, candidate.path))
     if new is None or (old is not None and new.file_version <= old.file_version):
-        return "it is not newer"
+        return phrase("it is not newer")
     wanted = newest_toolset(closure, Node(NodeKind.IMAGE, path))
     major, minor = new.file_version[:2]
     if old is not None and major == old.file_version[0] and minor < wanted:
-        return f"it is of toolset {major}.{minor}, and {major}.{wanted} is needed"
+        return phrase(
+            "it is of toolset {major}.{minor}, and {major}.{wanted} is needed", major=major, minor=minor, wanted=wanted
+        )
     return ""

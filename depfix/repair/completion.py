@@ -17,6 +17,7 @@ from depfix.dist.tree import Tree
 from depfix.imports.finder import COMPLETION_FOLDER, ModuleFile, ModuleFinder, ModuleKind
 from depfix.imports.parsing import parsed
 from depfix.model.names import join
+from depfix.wording.message import phrase
 
 MODULE = "depfix_completion"
 _LINE = f"try: import {MODULE}  # depfix: serves modules that the program lacks; `depfix undo` takes this out"
@@ -134,7 +135,7 @@ def patched(source: bytes) -> bytes | str:
     try:
         tree = parsed(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        return f"it cannot be parsed ({error})"
+        return phrase("it cannot be parsed ({error})", error=error)
     newline = b"\r\n" if b"\r\n" in source else b"\n"
     lines = source.splitlines(keepends=True)
     line = _insertion_line(tree.body, lines)

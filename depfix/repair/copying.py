@@ -21,6 +21,7 @@ from depfix.model.content import openable
 from depfix.model.plan import Action
 from depfix.repair.disk import uninterrupted
 from depfix.repair.errors import RolledBackError
+from depfix.wording.message import phrase
 
 _CHUNK = 1 << 20
 _THREADS = 4
@@ -83,7 +84,7 @@ class Copier:
         try:
             reading = os.open(source, _READ)
         except FileNotFoundError:
-            raise RolledBackError(f"{source} is gone since the plan was made") from None
+            raise RolledBackError(phrase("{source} is gone since the plan was made", source=source)) from None
         try:
             before = os.fstat(reading)
             clones = self._links and self._clones_from(reading, target, before)
@@ -96,9 +97,9 @@ class Copier:
         finally:
             os.close(reading)
         if (before.st_size, before.st_mtime_ns, size) != (after.st_size, after.st_mtime_ns, before.st_size):
-            raise RolledBackError(f"{source} changed while it was copied")
+            raise RolledBackError(phrase("{source} changed while it was copied", source=source))
         if size != action.size or action.sha256 not in ("", digest):
-            raise RolledBackError(f"{source} is not what it was when the plan was made")
+            raise RolledBackError(phrase("{source} is not what it was when the plan was made", source=source))
         self._copied(1, 0)
         return Staged(digest, size, linked)
 
@@ -115,7 +116,7 @@ class Copier:
         except OSError:
             return ""  # another file system, one without links, or the most links that it can have
         if not os.path.samestat(os.stat(target), status):
-            raise RolledBackError(f"{source} changed while it was copied")
+            raise RolledBackError(phrase("{source} changed while it was copied", source=source))
         return real
 
     def _copy(self, reading: int, target: str, status: os.stat_result, mode: int, clones: bool) -> tuple[str, int]:

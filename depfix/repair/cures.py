@@ -18,8 +18,9 @@ from depfix.model.finding import Finding
 from depfix.model.names import base_name, dll_file_name, fold, join, parent
 from depfix.model.source import Candidate, Provider
 from depfix.repair.candidates import imports_of, lacks_of, no_better, unfit
+from depfix.wording.message import joined, phrase
 
-NO_FITTING_FILE = "no fitting file"
+NO_FITTING_FILE = phrase("no fitting file")
 _FOLDERS_OF_DIST = frozenset((PlaceKind.APPLICATION, PlaceKind.USER, PlaceKind.DLL_LOAD_DIR, PlaceKind.PATH))
 _STDLIB_FOLDERS = frozenset(("", "dlls", "lib", "_internal"))  # of a Python installation, and of frozen programs
 
@@ -40,7 +41,7 @@ def from_dist(closure: Closure, name: str, edges: Sequence[Edge]) -> tuple[FileE
         destination = _searched_place(closure, base_name(path), "", edges)
         if entry is not None and fold(destination) != fold(path):
             return entry, destination
-    return "no place that this load searches is in the dist"
+    return phrase("no place that this load searches is in the dist")
 
 
 def from_environments(
@@ -54,7 +55,7 @@ def from_environments(
             if not reason:
                 destination = _searched_place(closure, base_name(candidate.relative), candidate.package_path, edges)
                 return Choice(candidate.path, destination, candidate.provider)
-            reasons.append(f"{candidate.relative}: {reason}")
+            reasons.append(phrase("{relative}: {reason}", relative=candidate.relative, reason=reason))
     return _nothing(environments, name, reasons)
 
 
@@ -69,13 +70,17 @@ def replacement(closure: Closure, environments: Sequence[Environment], finding: 
         for candidate in dict.fromkeys((*own_place, *candidates)):
             reason = unfit(closure, candidate) or no_better(closure, candidate, finding, path)
             if reason:
-                reasons.append(f"{candidate.relative}: {reason}")
+                reasons.append(phrase("{relative}: {reason}", relative=candidate.relative, reason=reason))
             else:
                 fitting.append(candidate)
     if fitting:
         best = min(fitting, key=lambda one: lacks_of(closure, one, path))
         return Choice(best.path, path, best.provider)
-    return f"{NO_FITTING_FILE}: {'; '.join(reasons)}" if reasons else "no environment has a file of this name"
+    return (
+        phrase("{no_fitting_file}: {reasons}", no_fitting_file=NO_FITTING_FILE, reasons=joined("; ", reasons))
+        if reasons
+        else phrase("no environment has a file of this name")
+    )
 
 
 def module(closure: Closure, environments: Sequence[Environment], name: str) -> Choice | str:
@@ -91,7 +96,7 @@ def module(closure: Closure, environments: Sequence[Environment], name: str) -> 
                 reason = unfit(closure, candidate)
                 if not reason:
                     return Choice(candidate.path, destination, candidate.provider)
-                reasons.append(f"{candidate.relative}: {reason}")
+                reasons.append(phrase("{relative}: {reason}", relative=candidate.relative, reason=reason))
     return _nothing(environments, name, reasons)
 
 
@@ -108,25 +113,37 @@ def stdlib_module(closure: Closure, environments: Sequence[Environment], name: s
                     continue
                 reason = unfit(closure, candidate)
                 if other and python is not None and other != python.text:
-                    reason = f"it is of Python {other}, the program has {python.text}"
+                    reason = phrase(
+                        "it is of Python {other}, the program has {python}", other=other, python=python.text
+                    )
                 if not reason:
                     return Choice(candidate.path, destination, candidate.provider)
-                reasons.append(f"{candidate.relative}: {reason}")
+                reasons.append(phrase("{relative}: {reason}", relative=candidate.relative, reason=reason))
     return _nothing(environments, name, reasons)
 
 
 def _nothing(environments: Sequence[Environment], name: str, reasons: Sequence[str]) -> str:
     if reasons:
-        return f"{NO_FITTING_FILE}: {'; '.join(dict.fromkeys(reasons))}"
+        return phrase(
+            "{no_fitting_file}: {fromkeys}",
+            no_fitting_file=NO_FITTING_FILE,
+            fromkeys=joined("; ", dict.fromkeys(reasons)),
+        )
     return absent_from(environments, name)
 
 
 def absent_from(environments: Sequence[Environment], name: str) -> str:
     """Return that no environment has a module, DLL or distribution, with what of that name cannot serve there."""
     if not environments:
-        return "no environment was given to take it from"
+        return phrase("no environment was given to take it from")
     unusable = filter(None, (one.why_not(name) for one in environments))
-    return "; ".join((f"not found in {', '.join(one.info.spec for one in environments)}", *unusable))
+    return joined(
+        "; ",
+        (
+            phrase("not found in {environments}", environments=", ".join(one.info.spec for one in environments)),
+            *unusable,
+        ),
+    )
 
 
 def _likeliest(closure: Closure, candidates: Sequence[Candidate], edges: Sequence[Edge]) -> list[Candidate]:

@@ -30,6 +30,7 @@ from depfix.repair.cures import (
 from depfix.repair.deliveries import Delivery, deliver, deliver_data, deliver_metadata, rebuild_options
 from depfix.repair.native_data import deliver_native_data
 from depfix.repair.rebinding import Rewritten, rewritten
+from depfix.wording.message import phrase
 
 # A frozenset names the modules that the program is to refuse no longer, a text says why there is no cure.
 Decision: TypeAlias = "Choice | Delivery | Rewritten | frozenset[str] | str"
@@ -69,7 +70,7 @@ class Decider:
             return rule(finding.rule).cure
         absence = closure.world.system.absence(finding.subject)
         if finding.name == "absent-on-target" and absence is not None and absence.kind == "driver":
-            return f"it comes with {absence.words}, and must not be carried along"
+            return phrase("it comes with {absence}, and must not be carried along", absence=absence.words)
         if finding.name != "misplaced-dll":
             return from_environments(closure, self._environments, finding.subject, edges)
         found = from_dist(closure, finding.subject, edges)
@@ -93,10 +94,17 @@ class Decider:
         """Choose to let the program import what it refuses, if the user wants that and the program is understood."""
         names = closure.world.inside.refused_below(finding.subject)
         host = closure.world.tree.file(closure.world.dist.host.path)
-        reason = guard_problem(host.source, names) if host is not None else "the program is not there"
+        reason = guard_problem(host.source, names) if host is not None else phrase("the program is not there")
         if not self._lifts or reason:
-            lifting = f"--lift-guard cannot help: {reason}" if reason else "or let --lift-guard change the program"
-            return f"freeze again with --deployment or --no-deployment-flag=excluded-module-usage; {lifting}"
+            lifting = (
+                phrase("--lift-guard cannot help: {reason}", reason=reason)
+                if reason
+                else phrase("or let --lift-guard change the program")
+            )
+            return phrase(
+                "freeze again with --deployment or --no-deployment-flag=excluded-module-usage; {lifting}",
+                lifting=lifting,
+            )
         return names
 
     def _decide_module(self, closure: Closure, finding: Finding) -> Choice | Delivery | str:
@@ -104,7 +112,7 @@ class Decider:
         name = finding.subject
         # The finder serves a folder of the dist itself, which only Nuitka's programs import from.
         if finding.name == "hidden-module" and not (self._completion and closure.world.dist.freezer is Freezer.NUITKA):
-            return f"freeze again with {rebuild_options(closure, name)}"
+            return phrase("freeze again with {rebuild_options}", rebuild_options=rebuild_options(closure, name))
         single: Choice | str = ""
         if finding.name == "missing-stdlib-module":
             single = stdlib_module(closure, self._environments, name)

@@ -20,8 +20,9 @@ from depfix.model.names import fold, join, parent
 from depfix.model.source import PYTHON, Provider, unowned
 from depfix.repair.cures import absent_from
 from depfix.repair.fitness import distribution_misfit, with_caution
+from depfix.wording.message import joined, phrase
 
-_NO_ENVIRONMENT = "no environment was given to take it from"
+_NO_ENVIRONMENT = phrase("no environment was given to take it from")
 _BYTECODE = (".pyc", ".pyo")
 _NOT_COPIED = ("__pycache__",)
 _TESTS = ("test", "tests", "idlelib", "turtledemo")  # of the standard library
@@ -68,7 +69,12 @@ def _deliver(closure: Closure, environments: Sequence[Environment], name: str) -
     environment, distribution = owner
     reason = distribution_misfit(closure, environment, distribution)
     if reason:
-        return f"{distribution.name} {distribution.version}: {reason}"
+        return phrase(
+            "{distribution} {version}: {reason}",
+            distribution=distribution.name,
+            version=distribution.version,
+            reason=reason,
+        )
     first = Piece(found.entry.source, found.entry.path)
     rest = (Piece(path, _in_dist(closure, environment, path)) for path in _wanted(distribution))
     kept = (piece for piece in rest if not _is_foreign_program(closure, piece))
@@ -95,7 +101,11 @@ def deliver_data(closure: Closure, environments: Sequence[Environment], subject:
         return _deliver_read(closure, environments, need)
     missing = closure.world.listed.missing(subject)
     if not missing:
-        return f"not found in {', '.join(one.info.spec for one in environments)}" if environments else _NO_ENVIRONMENT
+        return (
+            phrase("not found in {environments}", environments=", ".join(one.info.spec for one in environments))
+            if environments
+            else _NO_ENVIRONMENT
+        )
     pieces = tuple(Piece(file.source, file.path) for file in missing)
     owners = (one.distribution_of(missing[0].source) for one in environments)
     owner = next(filter(None, owners), None)
@@ -107,12 +117,14 @@ def _deliver_read(closure: Closure, environments: Sequence[Environment], need: D
     """Return what code reads and the project, or the environment that has its package, holds."""
     found = need.found
     if not found.files:
-        return found.reason or ("the project does not have it" if need.place.own else "its package does not have it")
+        return found.reason or (
+            phrase("the project does not have it") if need.place.own else phrase("its package does not have it")
+        )
     folder = need.place.folder
     pieces = tuple(Piece(source, posixpath.normpath(join(folder, inner))) for source, inner in found.files)
     blocked = next(filter(None, (_file_above(closure, piece.destination) for piece in pieces)), "")
     if blocked:
-        return f"it would have to lie in {blocked}, which is a file"
+        return phrase("it would have to lie in {blocked}, which is a file", blocked=blocked)
     if need.place.own:
         return Delivery(pieces, Provider("project"))
     owners = (one.distribution_of(pieces[0].source) for one in environments)
@@ -143,7 +155,12 @@ def safe(environments: Sequence[Environment], delivery: Delivery | str) -> Deliv
     if not kept or delivery.pieces[0] in reasons:
         return next(iter(reasons.values()))
     provider = delivery.provider
-    note = "; ".join(filter(None, (provider.note, f"left out: {'; '.join(list(reasons.values())[:_MOST_NAMED])}")))
+    note = joined(
+        "; ",
+        filter(
+            None, (provider.note, phrase("left out: {list}", list=joined("; ", list(reasons.values())[:_MOST_NAMED])))
+        ),
+    )
     return Delivery(kept, replace(provider, note=note))
 
 
@@ -167,7 +184,7 @@ def _nothing(closure: Closure, environments: Sequence[Environment], name: str) -
     own = closure.world.dist.python
     others = [one.info.python for one in environments if own is not None and one.info.python not in ("", own.text)]
     if closure.world.lacks.of(name) in (Lack.STDLIB, Lack.HIDDEN) and others and own is not None:
-        return f"the environment has Python {others[0]}, the program has {own.text}"
+        return phrase("the environment has Python {other}, the program has {own}", other=others[0], own=own.text)
     return absent_from(environments, name)
 
 

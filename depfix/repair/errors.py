@@ -6,6 +6,7 @@ A dist is exactly old or exactly new when one of them is raised, unless it says 
 from __future__ import annotations
 
 from depfix.errors import DepfixError, InputError
+from depfix.wording.message import joined, phrase
 
 _MOST_SHOWN = 5  # of a list in one message
 
@@ -19,12 +20,12 @@ class NothingToUndoError(InputError):
 
     def __str__(self) -> str:
         if self.number:
-            return f"no repair {self.number} of {self.path} is recorded"
-        return f"no repair of {self.path} is recorded, so there is nothing to undo"
+            return phrase("no repair {number} of {path} is recorded", number=self.number, path=self.path)
+        return phrase("no repair of {path} is recorded, so there is nothing to undo", path=self.path)
 
     @property
     def hint(self) -> str:
-        return "`depfix undo DIST --list` shows what is recorded" if self.number else ""
+        return phrase("`depfix undo DIST --list` shows what is recorded") if self.number else ""
 
 
 class DistLockedError(DepfixError):
@@ -35,11 +36,11 @@ class DistLockedError(DepfixError):
         self.path = path
 
     def __str__(self) -> str:
-        return f"another depfix is working on {self.path}"
+        return phrase("another depfix is working on {path}", path=self.path)
 
     @property
     def hint(self) -> str:
-        return "wait for it to end, then run again"
+        return phrase("wait for it to end, then run again")
 
 
 class DiskSpaceError(DepfixError):
@@ -50,11 +51,16 @@ class DiskSpaceError(DepfixError):
         self.path, self.needed, self.free = path, needed, free
 
     def __str__(self) -> str:
-        return f"{self.needed:,} bytes are needed beside {self.path}, {self.free:,} are free"
+        return phrase(
+            "{needed:,} bytes are needed beside {path}, {free:,} are free",
+            needed=self.needed,
+            path=self.path,
+            free=self.free,
+        )
 
     @property
     def hint(self) -> str:
-        return "nothing was changed; make room and run again"
+        return phrase("nothing was changed; make room and run again")
 
 
 class ChangedSinceRepairError(DepfixError):
@@ -65,11 +71,13 @@ class ChangedSinceRepairError(DepfixError):
         self.paths = paths
 
     def __str__(self) -> str:
-        return f"changed since the repair: {', '.join(self.paths)}"
+        return phrase("changed since the repair: {paths}", paths=joined(", ", self.paths))
 
     @property
     def hint(self) -> str:
-        return "nothing was changed; keep a copy of these files elsewhere, delete them in the dist, and run undo again"
+        return phrase(
+            "nothing was changed; keep a copy of these files elsewhere, delete them in the dist, and run undo again"
+        )
 
 
 class UnsafePathError(DepfixError):
@@ -80,7 +88,11 @@ class UnsafePathError(DepfixError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"refused to write {self.path!r}: {self.reason or 'it leads outside the dist'}"
+        return phrase(
+            "refused to write {path}: {reason}",
+            path=repr(self.path),
+            reason=self.reason or phrase("it leads outside the dist"),
+        )
 
 
 class PreflightError(DepfixError):
@@ -91,12 +103,20 @@ class PreflightError(DepfixError):
         self.reasons = reasons
 
     def __str__(self) -> str:
-        more = f"; and {len(self.reasons) - _MOST_SHOWN} more" if len(self.reasons) > _MOST_SHOWN else ""
-        return f"the plan cannot be carried out: {'; '.join(self.reasons[:_MOST_SHOWN])}{more}"
+        more = (
+            phrase("; and {number} more", number=len(self.reasons) - _MOST_SHOWN)
+            if len(self.reasons) > _MOST_SHOWN
+            else ""
+        )
+        return phrase(
+            "the plan cannot be carried out: {reasons}{more}",
+            reasons=joined("; ", self.reasons[:_MOST_SHOWN]),
+            more=more,
+        )
 
     @property
     def hint(self) -> str:
-        return "nothing was changed"
+        return phrase("nothing was changed")
 
 
 class PlanFileError(InputError):
@@ -107,11 +127,11 @@ class PlanFileError(InputError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"the plan {self.path}: {self.reason}"
+        return phrase("the plan {path}: {reason}", path=self.path, reason=self.reason)
 
     @property
     def hint(self) -> str:
-        return "nothing was changed; `depfix repair DIST --env SPEC --dry-run --plan FILE` writes a plan"
+        return phrase("nothing was changed; `depfix repair DIST --env SPEC --dry-run --plan FILE` writes a plan")
 
 
 class PlanOutdatedError(InputError):
@@ -125,15 +145,25 @@ class PlanOutdatedError(InputError):
         self.path, self.changes = path, changes
 
     def __str__(self) -> str:
-        more = f", and {len(self.changes) - _MOST_SHOWN} more" if len(self.changes) > _MOST_SHOWN else ""
-        plan = f"the plan {self.path}" if self.path else "the plan"
-        return f"changed since {plan} was made: {', '.join(self.changes[:_MOST_SHOWN])}{more}"
+        more = (
+            phrase(", and {number} more", number=len(self.changes) - _MOST_SHOWN)
+            if len(self.changes) > _MOST_SHOWN
+            else ""
+        )
+        changes = joined(", ", self.changes[:_MOST_SHOWN])
+        if not self.path:
+            return phrase("changed since the plan was made: {changes}{more}", changes=changes, more=more)
+        return phrase(
+            "changed since the plan {path} was made: {changes}{more}", path=self.path, changes=changes, more=more
+        )
 
     @property
     def hint(self) -> str:
         if not self.path:
-            return "nothing was changed; plan the repair again"
-        return "nothing was changed; make the plan anew with `depfix repair DIST --env SPEC --dry-run --plan FILE`"
+            return phrase("nothing was changed; plan the repair again")
+        return phrase(
+            "nothing was changed; make the plan anew with `depfix repair DIST --env SPEC --dry-run --plan FILE`"
+        )
 
 
 class StateDamagedError(DepfixError):
@@ -144,11 +174,11 @@ class StateDamagedError(DepfixError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"the journal {self.path} cannot be read: {self.reason}"
+        return phrase("the journal {path} cannot be read: {reason}", path=self.path, reason=self.reason)
 
     @property
     def hint(self) -> str:
-        return (
+        return phrase(
             "the dist was left as it is; the files that repairs replaced are in the folder `backup` beside the journal"
         )
 
@@ -163,11 +193,11 @@ class RolledBackError(DepfixError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"the repair was rolled back: {self.reason}"
+        return phrase("the repair was rolled back: {reason}", reason=self.reason)
 
     @property
     def hint(self) -> str:
-        return "the dist is exactly as it was before"
+        return phrase("the dist is exactly as it was before")
 
 
 class RollBackFailedError(DepfixError):
@@ -178,8 +208,8 @@ class RollBackFailedError(DepfixError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"{self.path} could not be put back yet: {self.reason}"
+        return phrase("{path} could not be put back yet: {reason}", path=self.path, reason=self.reason)
 
     @property
     def hint(self) -> str:
-        return "once that is out of the way, `depfix undo` puts it back first of all"
+        return phrase("once that is out of the way, `depfix undo` puts it back first of all")

@@ -21,6 +21,7 @@ from depfix.model.content import POINTER_SIZES, pointed_by, readable_hash
 from depfix.model.image import Image, ImageProblem
 from depfix.model.names import fold, join, normalised
 from depfix.model.source import Candidate, Provider
+from depfix.wording.message import joined, phrase, system_words
 
 _IMAGES = (".pyd", ".dll")
 _CODE = (*_IMAGES, ".py", ".pyc")
@@ -37,7 +38,7 @@ def file_misfit(closure: Closure, candidate: Candidate) -> str:
     try:
         entry = file_entry(candidate.relative, candidate.path)
     except OSError as error:
-        return error.strerror or str(error)
+        return system_words(error)
     return (
         _image_misfit(closure, entry)
         or _unlike_record(closure, entry, candidate)
@@ -64,8 +65,8 @@ def with_caution(closure: Closure, distribution: Distribution) -> Provider:
     """Return who gives a distribution, with a note of each requirement that dist and distribution do not meet."""
     provider = distribution.provider
     found = list(_unmet(closure, distribution))
-    more = f" (and {len(found) - _SHOWN} more)" if len(found) > _SHOWN else ""
-    words = "; ".join(filter(None, (provider.note, "; ".join(found[:_SHOWN]) + more)))
+    more = phrase(" (and {number} more)", number=len(found) - _SHOWN) if len(found) > _SHOWN else ""
+    words = joined("; ", filter(None, (provider.note, joined("; ", found[:_SHOWN]) + more)))
     return replace(provider, note=words)
 
 
@@ -78,9 +79,13 @@ def _image_misfit(closure: Closure, entry: FileEntry) -> str:
     if not isinstance(image, Image):
         return image.reason
     if not world.images.fits(image):
-        return f"it is {image.machine.words}, the program is {world.dist.machine.words}"
+        return phrase(
+            "it is {machine}, the program is {machine2}", machine=image.machine.words, machine2=world.dist.machine.words
+        )
     if image.unsigned_bytes:
-        return f"it is cut off: {image.unsigned_bytes:,} bytes of its signature are missing"
+        return phrase(
+            "it is cut off: {unsigned_bytes:,} bytes of its signature are missing", unsigned_bytes=image.unsigned_bytes
+        )
     python = world.dist.python
     reason = image_misfit(python, image) or tag_misfit(python, world.dist.machine, entry.name)
     if reason or fold(entry.name) != "python3.dll":
@@ -94,7 +99,9 @@ def _unlike_record(closure: Closure, entry: FileEntry, candidate: Candidate) -> 
     known = closure.world.facts.remember(entry.source, "sha256", readable_hash)
     if known in ("", candidate.sha256.lower()):
         return ""
-    return f"it is damaged or was changed: its SHA-256 is not the one that {candidate.provider} recorded"
+    return phrase(
+        "it is damaged or was changed: its SHA-256 is not the one that {provider} recorded", provider=candidate.provider
+    )
 
 
 def _other_version(closure: Closure, candidate: Candidate) -> str:
@@ -105,7 +112,7 @@ def _other_version(closure: Closure, candidate: Candidate) -> str:
     present = closure.world.distributions_named(owner.name)
     if not present or any(_same_version(one.version, owner.version) for one in present):
         return ""
-    return f"it is of {owner}, the dist has {present[0]}"
+    return phrase("it is of {owner}, the dist has {present}", owner=owner, present=present[0])
 
 
 def _other_release(closure: Closure, distribution: Distribution, entries: list[FileEntry]) -> str:
@@ -117,7 +124,7 @@ def _other_release(closure: Closure, distribution: Distribution, entries: list[F
     roots = world.dist.layout.search_path
     code = (entry.path for entry in entries if fold(entry.name).endswith(_CODE))
     here = next((path for inner in code for root in roots if world.tree.file(path := join(root, inner))), "")
-    return f"the dist has {present[0]}, of which {here} is there" if here else ""
+    return phrase("the dist has {present}, of which {here} is there", present=present[0], here=here) if here else ""
 
 
 def _same_version(one: str, other: str) -> bool:
@@ -159,9 +166,14 @@ def _python_misfit(closure: Closure, environment: Environment, images: list[File
     if not reasons:
         return ""
     if theirs not in (None, own):
-        return f"it is for Python {environment.info.python}, the program has {own[0]}.{own[1]}"
+        return phrase(
+            "it is for Python {python}, the program has {own}.{own2}",
+            python=environment.info.python,
+            own=own[0],
+            own2=own[1],
+        )
     entry, reason = reasons[0]
-    return f"{entry.path}: {reason}"
+    return phrase("{path}: {reason}", path=entry.path, reason=reason)
 
 
 def _python_reason(closure: Closure, entry: FileEntry, *, of_other: bool) -> str:
@@ -176,7 +188,7 @@ def _python_reason(closure: Closure, entry: FileEntry, *, of_other: bool) -> str
     is_told = bool(tag) or (
         isinstance(image, Image) and any(fold(name).startswith("python3") for name in image.imports)
     )
-    return reason or ("" if is_told or not of_other else "it does not tell")
+    return reason or ("" if is_told or not of_other else phrase("it does not tell"))
 
 
 def _machine_misfit(closure: Closure, images: list[FileEntry]) -> str:
@@ -186,7 +198,12 @@ def _machine_misfit(closure: Closure, images: list[FileEntry]) -> str:
     if not whole or any(closure.world.images.fits(image) for _, image in whole):
         return ""
     entry, image = whole[0]
-    return f"{entry.path} is {image.machine.words}, the program is {closure.world.dist.machine.words}"
+    return phrase(
+        "{path} is {machine}, the program is {machine2}",
+        path=entry.path,
+        machine=image.machine.words,
+        machine2=closure.world.dist.machine.words,
+    )
 
 
 def _damage(closure: Closure, environment: Environment, distribution: Distribution, entries: list[FileEntry]) -> str:
@@ -194,9 +211,14 @@ def _damage(closure: Closure, environment: Environment, distribution: Distributi
     if not bad:
         return ""
     entry, reason = bad[0]
-    more = f" (and {len(bad) - 1} more files of it)" if len(bad) > 1 else ""
-    cure = f"install {distribution.name} {distribution.version} in {environment.info.spec} again"
-    return f"{entry.path} is damaged{more}: {reason}; {cure}"
+    more = phrase(" (and {number} more files of it)", number=len(bad) - 1) if len(bad) > 1 else ""
+    cure = phrase(
+        "install {distribution} {version} in {environment} again",
+        distribution=distribution.name,
+        version=distribution.version,
+        environment=environment.info.spec,
+    )
+    return phrase("{path} is damaged{more}: {reason}; {cure}", path=entry.path, more=more, reason=reason, cure=cure)
 
 
 def _damage_of(closure: Closure, entry: FileEntry) -> str:
@@ -204,9 +226,17 @@ def _damage_of(closure: Closure, entry: FileEntry) -> str:
         image = closure.world.facts.image(entry)
         if isinstance(image, ImageProblem):
             return image.reason if image.damaged else ""
-        return f"{image.unsigned_bytes:,} bytes of its signature are missing" if image.unsigned_bytes else ""
+        return (
+            phrase("{unsigned_bytes:,} bytes of its signature are missing", unsigned_bytes=image.unsigned_bytes)
+            if image.unsigned_bytes
+            else ""
+        )
     size = pointed_by(entry.source) if entry.size in POINTER_SIZES else None
-    return f"it is a git-lfs pointer to {size:,} bytes that were never fetched" if size is not None else ""
+    return (
+        phrase("it is a git-lfs pointer to {size:,} bytes that were never fetched", size=size)
+        if size is not None
+        else ""
+    )
 
 
 # --- what other distributions need ---
@@ -221,7 +251,7 @@ def _c_api_misfit(closure: Closure, images: list[FileEntry]) -> str:
         for path, need in needs.items() if offer is not None else ():
             reason = c_api_misfit(api, need, offer) if offer is not None else ""
             if reason:
-                return f"{path} is {reason}"
+                return phrase("{path} is {reason}", path=path, reason=reason)
     return ""
 
 
@@ -251,7 +281,7 @@ def _provider_misfit(closure: Closure, distribution: Distribution, images: list[
             need = needed(world.facts, api, entry)
             reason = c_api_misfit(api, need, offer) if need is not None else ""
             if reason:
-                return f"{entry.path} in the dist is {reason}"
+                return phrase("{path} in the dist is {reason}", path=entry.path, reason=reason)
     return ""
 
 
@@ -262,12 +292,22 @@ def _unmet(closure: Closure, distribution: Distribution) -> Iterator[str]:
     for required in requirements(distribution.requires, markers):
         known = world.distributions_named(required.name)
         if known and not any(required.admits(one.version) for one in known):
-            yield f"it requires {required.name} {required.specifier}, the dist has {known[0].version}"
+            yield phrase(
+                "it requires {required} {specifier}, the dist has {version}",
+                required=required.name,
+                specifier=required.specifier,
+                version=known[0].version,
+            )
     key = normalised(distribution.name)
     for present in world.distributions_named(key):
         if not _same_version(present.version, distribution.version):
-            yield f"the metadata in the dist are of {present}"
+            yield phrase("the metadata in the dist are of {present}", present=present)
     for present in world.distributions:
         for required in requirements(present.requires, markers):
             if normalised(required.name) == key and not required.admits(distribution.version):
-                yield f"{present} in the dist requires {required.name} {required.specifier}"
+                yield phrase(
+                    "{present} in the dist requires {required} {specifier}",
+                    present=present,
+                    required=required.name,
+                    specifier=required.specifier,
+                )

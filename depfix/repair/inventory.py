@@ -16,6 +16,7 @@ import msgspec
 from depfix.dist.tree import Tree
 from depfix.model.content import readable_hash
 from depfix.model.names import base_name, parent
+from depfix.wording.message import phrase
 
 _THREADS = 4
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 60)]
@@ -37,9 +38,11 @@ def file_states(tree: Tree) -> dict[str, FileState]:
 
 def changes_of(before: Mapping[str, FileState], now: Mapping[str, FileState]) -> list[str]:
     """Return what was done to a dist, in words."""
-    changed = [f"{path} (other content)" for path in before if path in now and before[path] != now[path]]
-    gone = [f"{path} (gone)" for path in before if path not in now]
-    return [*changed, *gone, *(f"{path} (new)" for path in now if path not in before)]
+    changed = [
+        phrase("{path} (other content)", path=path) for path in before if path in now and before[path] != now[path]
+    ]
+    gone = [phrase("{path} (gone)", path=path) for path in before if path not in now]
+    return [*changed, *gone, *(phrase("{path} (new)", path=path) for path in now if path not in before)]
 
 
 def fingerprint_of(files: Mapping[str, FileState]) -> str:

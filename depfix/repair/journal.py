@@ -16,6 +16,7 @@ import msgspec
 from depfix.repair.disk import sync_folder
 from depfix.repair.errors import StateDamagedError
 from depfix.repair.state import state_path
+from depfix.wording.message import phrase
 
 VERSION = 2
 _JOURNAL = "journal.json"
@@ -118,7 +119,9 @@ def read_journal(folder: Path) -> Journal:
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise StateDamagedError(str(path), str(error)) from error
     if not 1 <= journal.version <= VERSION:
-        raise StateDamagedError(str(path), f"it is of version {journal.version}, from a newer depfix")
+        raise StateDamagedError(
+            str(path), phrase("it is of version {version}, from a newer depfix", version=journal.version)
+        )
     return journal
 
 
@@ -127,7 +130,7 @@ def write_journal(folder: Path, journal: Journal) -> None:
     path = folder / _JOURNAL
     scratch = folder / (_JOURNAL + ".new")
     with open(scratch, "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(journal), indent=1))
+        file.write(msgspec.json.format(msgspec.json.encode(journal, enc_hook=str), indent=1))
         file.flush()
         os.fsync(file.fileno())
     os.replace(scratch, path)

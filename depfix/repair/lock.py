@@ -15,6 +15,7 @@ from pathlib import Path
 
 from depfix.errors import WriteError
 from depfix.repair.errors import DistLockedError
+from depfix.wording.message import system_words
 
 _NAME = "lock"
 _MOST_TRIES = 50
@@ -29,7 +30,7 @@ def held(folder: Path, root: str) -> Iterator[None]:
     try:
         handle = _acquire(folder, root)
     except OSError as error:
-        raise WriteError(str(folder), error.strerror or str(error)) from error
+        raise WriteError(str(folder), system_words(error)) from error
     try:
         yield
     finally:

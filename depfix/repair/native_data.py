@@ -13,18 +13,22 @@ from depfix.model.finding import Finding
 from depfix.model.names import join
 from depfix.model.source import unowned
 from depfix.repair.deliveries import Delivery, Piece, safe
+from depfix.wording.message import joined, phrase
 
 
 def deliver_native_data(closure: Closure, environments: Sequence[Environment], finding: Finding) -> Delivery | str:
     """Return the files of a finding of a library's data, or why there are none."""
     need = next((one for one in closure.native if _is_of(one, finding)), None)
     if need is None:
-        return "it is there"
+        return phrase("it is there")
     if need.home is None:
-        variables = " or ".join(need.row.variables)
-        return f"no folder of the dist is searched for it; let the program set {variables} before it is loaded"
+        variables = joined(phrase(" or "), need.row.variables)
+        return phrase(
+            "no folder of the dist is searched for it; let the program set {variables} before it is loaded",
+            variables=variables,
+        )
     if not environments:
-        return "no environment was given to take it from"
+        return phrase("no environment was given to take it from")
     home = "" if need.home == "." else need.home
     for environment in environments:
         owner = owner_of(closure.world, need.reader.name)
@@ -35,7 +39,7 @@ def deliver_native_data(closure: Closure, environments: Sequence[Environment], f
             distribution = environment.distribution_of(rows[0][0])
             provider = distribution.provider if distribution is not None else unowned(environment.info.spec)
             return safe(environments, Delivery(inside, provider))
-    return f"not found in {', '.join(one.info.spec for one in environments)}"
+    return phrase("not found in {environments}", environments=", ".join(one.info.spec for one in environments))
 
 
 def _is_of(need: NativeNeed, finding: Finding) -> bool:

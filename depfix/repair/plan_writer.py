@@ -33,6 +33,8 @@ from depfix.repair.planfile import (
     python_of,
 )
 from depfix.reports.json import encoded
+from depfix.wording.message import phrase
+from depfix.wording.speech import said, speaking_to_machines
 
 
 def plan_file(dist: Dist, plan: Plan, archives: Mapping[str, str], scratch: str) -> PlanFile:
@@ -51,7 +53,7 @@ def plan_file(dist: Dist, plan: Plan, archives: Mapping[str, str], scratch: str)
         tuple(_plan_action(dist, action, archives, scratch) for action in plan.actions),
         PlanLeftOut(plan.left_out, plan.saved),
         tuple(PlanDeclined(row.rule, row.subject, row.reason) for row in plan.declined),
-        tuple(f"{path}: too long a path" for path in plan.long_paths(os.path.basename(root))),
+        tuple(phrase("{path}: too long a path", path=path) for path in plan.long_paths(os.path.basename(root))),
     )
 
 
@@ -133,7 +135,9 @@ def _shared(one: bytes, other: bytes) -> int:
 
 def plan_json(plan: PlanFile) -> str:
     """Return a plan as JSON."""
-    return encoded(msgspec.to_builtins(plan))
+    with speaking_to_machines():
+        plain = msgspec.to_builtins(plan, enc_hook=said)
+    return encoded(plain)
 
 
 def _below(folder: str, path: str) -> str:

@@ -25,6 +25,7 @@ from depfix.model.plan import Action, Declined, Plan
 from depfix.model.source import Provider
 from depfix.repair.errors import PlanFileError, PlanOutdatedError
 from depfix.repair.inventory import Count, FileState, changes_of, file_states, fingerprint_of, hashes_of
+from depfix.wording.message import joined, phrase, small_system_words
 
 PLAN_VERSION = 2  # 1 named no dist
 PACKAGE, MODULES = "package", "modules"  # kinds of archives: wheels and the like, zips that Python imports from
@@ -126,14 +127,21 @@ def read_plan_file(path: str) -> PlanFile:
     try:
         data = _read(path)
     except OSError as error:
-        raise PlanFileError(path, f"it cannot be read: {(error.strerror or str(error)).lower()}") from error
+        raise PlanFileError(path, phrase("it cannot be read: {error}", error=small_system_words(error))) from error
     try:
         version = msgspec.json.decode(data, type=_Version).schema_version
         if version != PLAN_VERSION:
-            raise PlanFileError(path, f"its schema_version is {version}; this depfix carries out {PLAN_VERSION}")
+            raise PlanFileError(
+                path,
+                phrase(
+                    "its schema_version is {version}; this depfix carries out {plan_version}",
+                    version=version,
+                    plan_version=PLAN_VERSION,
+                ),
+            )
         found = msgspec.json.decode(data, type=PlanFile)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise PlanFileError(path, f"it is damaged, or no plan of depfix: {error}") from error
+        raise PlanFileError(path, phrase("it is damaged, or no plan of depfix: {error}", error=error)) from error
     problem = _problem(found)
     if problem:
         raise PlanFileError(path, problem)
@@ -143,33 +151,35 @@ def read_plan_file(path: str) -> PlanFile:
 def _problem(found: PlanFile) -> str:
     """Return why a plan that can be read must not be carried out; empty if nothing speaks against it."""
     if found.dist.fingerprint != fingerprint_of(found.dist.files):
-        return "it is damaged: the fingerprint is not that of the files of the dist"
+        return phrase("it is damaged: the fingerprint is not that of the files of the dist")
     seen: set[str] = set()
     for action in found.actions:
         reason = unsafe_name(action.destination)
         if reason:
-            return f"refused to write {action.destination!r}: {reason}"
+            return phrase(
+                "refused to write {destination}: {reason}", destination=repr(action.destination), reason=reason
+            )
         if fold(action.destination) in seen:
-            return f"it writes {action.destination} twice"
+            return phrase("it writes {destination} twice", destination=action.destination)
         seen.add(fold(action.destination))
         reason = _problem_of_source(found, action)
         if reason:
-            return f"{action.destination}: {reason}"
+            return phrase("{destination}: {reason}", destination=action.destination, reason=reason)
     return ""
 
 
 def _problem_of_source(found: PlanFile, action: PlanAction) -> str:
     if action.action not in _VERBS:
-        return f"no such action: {action.action}"
+        return phrase("no such action: {action}", action=action.action)
     if action.archive not in _KINDS or bool(action.archive) != bool(action.member):
-        return f"no such kind of archive: {action.archive!r}"
+        return phrase("no such kind of archive: {archive}", archive=repr(action.archive))
     if action.member and unsafe_name(action.member):
-        return f"its source {action.member!r} is no file in an archive"
+        return phrase("its source {member} is no file in an archive", member=repr(action.member))
     if action.in_dist and action.source not in found.dist.files:
-        return f"its source {action.source!r} is no file of the dist"
+        return phrase("its source {source} is no file of the dist", source=repr(action.source))
     if not action.in_dist and action.source and not os.path.isabs(action.source):
-        return f"its source {action.source!r} is no absolute path"
-    return "" if action.source or not action.takes_source else "it has neither a source nor content"
+        return phrase("its source {source} is no absolute path", source=repr(action.source))
+    return "" if action.source or not action.takes_source else phrase("it has neither a source nor content")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,16 +199,24 @@ def bound_plan(path: str, found: PlanFile, dist: Dist, workshop: Workshop) -> Pl
     planned = (found.dist.freezer, found.dist.python, found.dist.machine)
     here = (dist.freezer.value, python_of(dist), dist.machine.value)
     if planned != here:
-        words = " and ".join(", ".join(each or "no Python" for each in one) for one in (planned, here))
-        raise PlanFileError(path, f"it is for another dist (freezer, Python and machine of the two: {words})")
+        words = joined(
+            phrase(" and "), (joined(", ", (each or phrase("no Python") for each in one)) for one in (planned, here))
+        )
+        raise PlanFileError(
+            path, phrase("it is for another dist (freezer, Python and machine of the two: {words})", words=words)
+        )
     changes = changes_of(found.dist.files, file_states(dist.tree))
     if changes and found.actions and all(_stands(dist.tree, action) for action in found.actions):
-        raise PlanFileError(path, "it was carried out already: every file of it stands in the dist")
+        raise PlanFileError(path, phrase("it was carried out already: every file of it stands in the dist"))
     sources = _sources(dist, [one for one in found.actions if one.takes_source], workshop)
     for (action, source), sha256 in zip(sources.items(), hashes_of(sources.values()), strict=True):
         if sha256 != action.sha256:
-            shown = f"{action.member} in {action.source}" if action.member else source
-            changes.append(f"{shown} ({'other content' if sha256 else 'gone'})")
+            shown = (
+                phrase("{member} in {source}", member=action.member, source=action.source) if action.member else source
+            )
+            changes.append(
+                phrase("{path} (other content)", path=shown) if sha256 else phrase("{path} (gone)", path=shown)
+            )
     if changes:
         raise PlanOutdatedError(path, tuple(dict.fromkeys(changes)))
     actions = tuple(_bound(path, action, sources.get(action, ""), workshop.keep) for action in found.actions)
@@ -262,10 +280,18 @@ def _made_again(path: str, action: PlanAction, content: PlanContent, source: str
     try:
         middle = base64.b64decode(content.base64, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise PlanFileError(path, f"it is damaged: the content of {action.destination}: {error}") from error
+        raise PlanFileError(
+            path,
+            phrase("it is damaged: the content of {destination}: {error}", destination=action.destination, error=error),
+        ) from error
     new = old[: content.first] + middle + (old[-content.last :] if content.last else b"")
     if len(new) != action.size or hashlib.sha256(new).hexdigest() != action.result:
-        raise PlanFileError(path, f"it is damaged: the content of {action.destination} is not what its hash says")
+        raise PlanFileError(
+            path,
+            phrase(
+                "it is damaged: the content of {destination} is not what its hash says", destination=action.destination
+            ),
+        )
     return new
 
 

@@ -29,6 +29,7 @@ from depfix.repair.decisions import DIST, Decider
 from depfix.repair.deliveries import Delivery, Piece
 from depfix.repair.rebinding import Rewritten
 from depfix.repair.slim import unneeded
+from depfix.wording.message import joined, phrase
 
 _MOST_ROUNDS = 50
 _METADATA = (".dist-info", ".egg-info")
@@ -206,7 +207,9 @@ class _Planner:
             return []
         host = examined.closure.world.tree.file(examined.closure.world.dist.host.path)
         finding = next(iter(self._lifted.values()))
-        new = without_guard(host.source, self._lifted.keys()) if host is not None else "the program is not there"
+        new = (
+            without_guard(host.source, self._lifted.keys()) if host is not None else phrase("the program is not there")
+        )
         if isinstance(new, str) or host is None:
             for one in self._lifted.values():
                 self.declined[key_of(one)] = Declined(one.rule, one.subject, str(new))
@@ -232,7 +235,9 @@ class _Planner:
             old = file.read()
         new = patched(old)
         if isinstance(new, str):
-            self.declined[key_of(finding)] = Declined(finding.rule, finding.subject, f"{entry.path}: {new}")
+            self.declined[key_of(finding)] = Declined(
+                finding.rule, finding.subject, phrase("{path}: {new}", path=entry.path, new=new)
+            )
             return []
         planned = self.actions.get(fold(entry.path))
         provider = planned.provider if planned is not None else DIST
@@ -271,7 +276,7 @@ class _Planner:
         if not added and planned:
             self._cured[key_of(finding)] = planned[0]  # another finding's cure brings it
         elif not added:
-            reason = f"what {delivery.provider} has of it stands in the dist already"
+            reason = phrase("what {provider} has of it stands in the dist already", provider=delivery.provider)
             self.declined[key_of(finding)] = Declined(finding.rule, finding.subject, reason)
         elif finding.name == "hidden-module":
             self._hidden.append((finding, delivery.provider))
@@ -307,14 +312,20 @@ class _Planner:
             self._cured[key] = planned  # another finding's cure is this very file
             return []
         if tree.has_folder(choice.destination):
-            self.declined[key] = Declined(finding.rule, finding.subject, f"{choice.destination} is a folder")
+            self.declined[key] = Declined(
+                finding.rule, finding.subject, phrase("{destination} is a folder", destination=choice.destination)
+            )
             return []
         if existing is not None and not self._overwrite:
             facts = examined.closure.world.facts
             there, offered = _words(facts, existing), _words(facts, file_entry(existing.path, choice.source))
-            reason = (
-                f"{existing.path} stands there with other content ({there}; {choice.provider} has {offered}); "
-                "--overwrite replaces it, undo brings it back"
+            reason = phrase(
+                "{existing} stands there with other content ({there}; {provider} has {offered}); --overwrite "
+                "replaces it, undo brings it back",
+                existing=existing.path,
+                there=there,
+                provider=choice.provider,
+                offered=offered,
             )
             self.declined[key] = Declined(finding.rule, finding.subject, reason)
             return []
@@ -327,4 +338,4 @@ def _words(facts: Facts, entry: FileEntry) -> str:
     """Return what tells a file from another of its name: the version that an image says, and the size."""
     version = facts.version(entry) if fold(entry.name).endswith((".dll", ".pyd", ".exe")) else None
     number = ".".join(map(str, version.file_version)) if version is not None else ""
-    return ", ".join(filter(None, (number, f"{entry.size:,} bytes")))
+    return joined(", ", filter(None, (number, phrase("{size:,} bytes", size=entry.size))))

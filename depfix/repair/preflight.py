@@ -14,6 +14,7 @@ from depfix.model.names import fold, join, parent, unsafe_name
 from depfix.model.plan import Action, Plan
 from depfix.repair.disk import place_in
 from depfix.repair.errors import DiskSpaceError, PreflightError, UnsafePathError
+from depfix.wording.message import phrase, small_system_words
 
 _BLOCK = 4096  # bytes; a file takes whole blocks
 _SPARE = 16 << 20  # bytes left free beyond the plan itself
@@ -60,7 +61,9 @@ def preflight(root: str, state: Path, plan: Plan, *, link: bool) -> None:
     if sys.platform == "win32" and not root.startswith("\\\\?\\"):
         room = _LONGEST_PATH - len(root) - 1
         long = (one.destination for one in plan.actions if len(one.destination) > room)
-        reasons += [f"{one}: with the folder's own path it is longer than Windows takes" for one in long]
+        reasons += [
+            phrase("{one}: with the folder's own path it is longer than Windows takes", one=one) for one in long
+        ]
     if reasons:
         raise PreflightError(tuple(dict.fromkeys(reasons)))
     _check_space(root, state, plan, link)
@@ -73,17 +76,26 @@ def _clashes(root: str, plan: Plan) -> Iterator[str]:
     for action in plan.actions:
         path = action.destination
         if fold(path) in planned:
-            yield f"{path} is planned twice"
+            yield phrase("{path} is planned twice", path=path)
         planned[fold(path)] = path
         folder = ""
         for part in path.split("/"):
             spelled = listed.spelled(folder, part)
             if spelled not in ("", part):
-                yield f"{path}: {join(folder, spelled)} stands there, which is the same name in Windows"
+                yield phrase(
+                    "{path}: {join} stands there, which is the same name in Windows",
+                    path=path,
+                    join=join(folder, spelled),
+                )
                 break
             folder = join(folder, part)
             if spelled and os.path.isdir(place_in(root, folder)) is (folder == path):
-                yield f"{path}: {folder} is a {'folder' if folder == path else 'file'}"
+                yield phrase(
+                    "{path}: {folder} is a {part}",
+                    path=path,
+                    folder=folder,
+                    part=phrase("folder") if folder == path else phrase("file"),
+                )
                 break
     folders: dict[str, str] = {}
     for path in planned.values():
@@ -91,9 +103,11 @@ def _clashes(root: str, plan: Plan) -> Iterator[str]:
         while folder:
             known = folders.setdefault(fold(folder), folder)
             if known != folder:
-                yield f"{path}: {known} is planned too, which is the same name in Windows"
+                yield phrase(
+                    "{path}: {known} is planned too, which is the same name in Windows", path=path, known=known
+                )
             if fold(folder) in planned:
-                yield f"{path}: {folder} is planned as a file"
+                yield phrase("{path}: {folder} is planned as a file", path=path, folder=folder)
             folder = parent(folder)
 
 
@@ -128,7 +142,7 @@ def _unwritable(root: str, plan: Plan) -> Iterator[str]:
         if folder not in looked_at:
             looked_at.add(folder)
             if not os.access(place_in(root, folder), os.W_OK | os.X_OK):
-                yield f"the folder {place_in(root, folder)} may not be written"
+                yield phrase("the folder {place_in} may not be written", place_in=place_in(root, folder))
 
 
 def _source_problems(action: Action, target: str) -> Iterator[str]:
@@ -139,14 +153,19 @@ def _source_problems(action: Action, target: str) -> Iterator[str]:
         with open(source, "rb", buffering=0) if stat.S_ISREG(status.st_mode) else open(os.devnull, "rb"):
             pass
     except OSError as error:
-        yield f"{source}: {(error.strerror or str(error)).lower()}"
+        yield phrase("{source}: {reason}", source=source, reason=small_system_words(error))
         return
     if not stat.S_ISREG(status.st_mode):
-        yield f"{source} is no file"
+        yield phrase("{source} is no file", source=source)
     elif status.st_size != action.size:
-        yield f"{source} has {status.st_size:,} bytes now, not {action.size:,} as planned"
+        yield phrase(
+            "{source} has {st_size:,} bytes now, not {size:,} as planned",
+            source=source,
+            st_size=status.st_size,
+            size=action.size,
+        )
     elif not action.made and os.path.exists(target) and os.path.samefile(source, target):
-        yield f"{action.destination} is the very file that it would be replaced with"
+        yield phrase("{destination} is the very file that it would be replaced with", destination=action.destination)
 
 
 def _check_space(root: str, state: Path, plan: Plan, link: bool) -> None:

@@ -19,6 +19,7 @@ from depfix.imports.values import Anchor, Reference, Text
 from depfix.knowledge.rules import rule
 from depfix.model.finding import Finding
 from depfix.model.names import base_name, fold, parent
+from depfix.wording.message import phrase
 
 _BOM = b"\xef\xbb\xbf"
 _OS = re.compile(rb"^\s*import os\b", re.MULTILINE)
@@ -45,14 +46,16 @@ def rewritten(closure: Closure, finding: Finding) -> Rewritten | str:
     origins = tuple(_origins(closure, module, edge.expected))
     changes = [(one, folder) for one in origins if (folder := _folder(closure, module, one)) is not None]
     if not changes:
-        return f"no folder of the dist has what {module} looks for in {finding.subject}"
+        return phrase(
+            "no folder of the dist has what {module} looks for in {subject}", module=module, subject=finding.subject
+        )
     entry = changes[0][0].entry
     content = closure.world.facts.content(entry)
     for origin, folder in sorted(changes, key=lambda row: (row[0].row.line, row[0].row.column), reverse=True):
         expression = _expression(closure, module, origin, folder, content)
         changed = _replaced(content, origin, expression)
         if changed is None:
-            return f"{entry.path}: line {origin.row.line} cannot be replaced"
+            return phrase("{path}: line {line} cannot be replaced", path=entry.path, line=origin.row.line)
         content = changed
     return Rewritten(entry, content)
 
@@ -127,12 +130,14 @@ def _replaced(content: bytes, origin: Origin, expression: bytes) -> bytes | None
 def _text_rewritten(closure: Closure, finding: Finding) -> Rewritten | str:
     entry = closure.world.tree.file(finding.subject)
     if entry is None or not re.fullmatch(r"qt6?\.conf", fold(entry.name)):
-        return "depfix does not change it; remove it from the dist, or build from an environment that is not tied to it"
+        return phrase(
+            "depfix does not change it; remove it from the dist, or build from an environment that is not tied to it"
+        )
     content = closure.world.facts.content(entry)
     try:
         lines = content.decode("utf-8").splitlines(keepends=True)
     except UnicodeDecodeError:
-        return f"{entry.path} is not in UTF-8"
+        return phrase("{path} is not in UTF-8", path=entry.path)
     prefix, plugins = _qt_folders(closure, parent(entry.path))
     kept: list[str] = []
     for line in lines:

@@ -63,6 +63,7 @@ from depfix.repair.journal import (
 )
 from depfix.repair.lock import held
 from depfix.repair.preflight import Targets, preflight
+from depfix.wording.message import phrase, system_words
 
 _MOST_PROVIDERS = 3  # in a summary
 
@@ -132,7 +133,7 @@ def undo_repairs(root: str, first: int = 0) -> tuple[str, ...]:
     for folder, journal in chosen:
         gone = [step.destination for step in journal.steps if step.backup and not os.path.lexists(folder / step.backup)]
         if gone:
-            raise StateDamagedError(str(folder), f"the old {', '.join(gone)} is no longer there")
+            raise StateDamagedError(str(folder), phrase("the old {gone} is no longer there", gone=", ".join(gone)))
     changed = _changed_since(root, chosen)
     if changed:
         raise ChangedSinceRepairError(changed)
@@ -141,7 +142,7 @@ def undo_repairs(root: str, first: int = 0) -> tuple[str, ...]:
         try:
             write_journal(folder, replace(journal, phase=Phase.UNDOING))
         except OSError as error:
-            raise WriteError(str(folder), error.strerror or str(error)) from error
+            raise WriteError(str(folder), system_words(error)) from error
         _revert(root, folder, replace(journal, phase=Phase.UNDOING))
         paths.update(dict.fromkeys(step.destination for step in journal.steps))
     return tuple(paths)
@@ -315,7 +316,11 @@ def _missing_folders(root: str, destination: str, known: dict[str, None]) -> lis
 def _summary(actions: Sequence[Action]) -> str:
     """Return what a plan brings in a few words: who gives it."""
     providers = list(dict.fromkeys(filter(None, (str(action.provider) for action in actions))))
-    more = f" and {len(providers) - _MOST_PROVIDERS} more" if len(providers) > _MOST_PROVIDERS else ""
+    more = (
+        phrase(" and {number} more", number=len(providers) - _MOST_PROVIDERS)
+        if len(providers) > _MOST_PROVIDERS
+        else ""
+    )
     return ", ".join(providers[:_MOST_PROVIDERS]) + more
 
 
@@ -325,5 +330,8 @@ def _reason(root: str, error: OSError) -> str:
     inside = os.path.join(root, "")
     shown = next((name.removeprefix(inside) for name in names if name.startswith(inside)), "".join(names[:1]))
     if is_in_use(error) and shown:
-        return f"{shown} is in use: close the program that has it open (the frozen program itself, or a scanner)"
-    return f"{error.strerror or error}" + (f": {shown}" if shown else "")
+        return phrase(
+            "{shown} is in use: close the program that has it open (the frozen program itself, or a scanner)",
+            shown=shown,
+        )
+    return phrase("{reason}: {path}", reason=system_words(error), path=shown) if shown else system_words(error)

@@ -7,20 +7,22 @@ from typing import Protocol
 
 from depfix.closure.graph import Edge, Node, NodeKind
 from depfix.reports.text import Line, count
+from depfix.wording.message import phrase
+from depfix.wording.speech import said, say
 
 _WORDS = {
-    NodeKind.PROGRAM: "a program",
-    NodeKind.MODULE: "a module",
-    NodeKind.IMAGE: "in the dist",
-    NodeKind.SYSTEM: "part of Windows",
-    NodeKind.MISSING: "missing",
-    NodeKind.NO_MODULE: "a missing module",
-    NodeKind.NO_METADATA: "a distribution without its metadata",
-    NodeKind.DATA: "a data file in the dist",
-    NodeKind.NO_DATA: "missing data",
-    NodeKind.NO_NATIVE_DATA: "missing data",
-    NodeKind.BOUND: "a path outside the dist",
-    NodeKind.BEHAVIOUR: "something that frozen programs do otherwise",
+    NodeKind.PROGRAM: phrase("a program"),
+    NodeKind.MODULE: phrase("a module"),
+    NodeKind.IMAGE: phrase("in the dist"),
+    NodeKind.SYSTEM: phrase("part of Windows"),
+    NodeKind.MISSING: phrase("missing"),
+    NodeKind.NO_MODULE: phrase("a missing module"),
+    NodeKind.NO_METADATA: phrase("a distribution without its metadata"),
+    NodeKind.DATA: phrase("a data file in the dist"),
+    NodeKind.NO_DATA: phrase("missing data"),
+    NodeKind.NO_NATIVE_DATA: phrase("missing data"),
+    NodeKind.BOUND: phrase("a path outside the dist"),
+    NodeKind.BEHAVIOUR: phrase("something that frozen programs do otherwise"),
 }
 
 
@@ -36,16 +38,16 @@ class Explained(Protocol):
 def chain_lines(name: str, found: Sequence[Explained], most: int | None) -> Iterator[Line]:
     """Yield every chain of every node that bears the name, at most `most` for each."""
     if not found:
-        yield Line(f"{name} is in the dist, and nothing that depfix can see needs it")
+        yield Line(say("{name} is in the dist, and nothing that depfix can see needs it", name=name))
     for explained in found:
-        needs = count(len(explained.chains), "direct need") if explained.chains else "nothing needs it"
-        yield Line(f"  {_WORDS[explained.node.kind]}, {needs}", explained.node.name, "white")
+        needs = count(len(explained.chains), "direct need") if explained.chains else say("nothing needs it")
+        yield Line(f"  {said(_WORDS[explained.node.kind])}, {needs}", explained.node.name, "white")
         for chain in explained.chains[:most]:
             yield Line()
             yield Line(f"  {chain[0].source.name}" if chain else "")
             for depth, edge in enumerate(chain, 1):
                 place = f"   ({edge.path}:{edge.line})" if edge.line else ""
-                yield Line(f"  {'  ' * depth}{edge.kind.words} {edge.target.name}{place}")
+                yield Line(f"  {'  ' * depth}{said(edge.kind.words)} {edge.target.name}{place}")
         hidden = len(explained.chains) - len(explained.chains[:most])
         if hidden:
-            yield Line(f"  and {hidden} more; --all shows them")
+            yield Line("  " + say("and {hidden} more; --all shows them", hidden=hidden))

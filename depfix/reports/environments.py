@@ -9,6 +9,8 @@ import msgspec
 from depfix.env.fit import Need, build_words
 from depfix.env.protocol import EnvironmentInfo
 from depfix.reports.text import Line
+from depfix.reports.words import padded
+from depfix.wording.speech import said, say, speaking_to_machines
 
 Row = tuple[EnvironmentInfo, str | None]  # with why it does not fit; None where no dist was given
 
@@ -16,18 +18,18 @@ Row = tuple[EnvironmentInfo, str | None]  # with why it does not fit; None where
 def environment_lines(rows: Sequence[Row], need: Need | None = None) -> Iterator[Line]:
     """Yield one line for each environment, and one for what is to be known of it."""
     if not rows:
-        yield Line("no environment was found on this machine: --env names one by its folder")
+        yield Line(say("no environment was found on this machine: --env names one by its folder"))
         return
     if need is not None:
-        yield Line(f"the dist: {need.words}, {need.machine.words}")
+        yield Line(say("the dist: {need}, {machine}", need=need.words, machine=need.machine.words))
         yield Line()
     width = max(len(info.spec) for info, _ in rows)
     kinds = max(len(info.kind) for info, _ in rows)
     for info, reason in rows:
-        machine = info.machine.words if info.machine is not None else "-"
-        fits = "fits" if reason == "" else ""
+        machine = said(info.machine.words) if info.machine is not None else "-"
+        fits = say("fits") if reason == "" else ""
         root = info.root if info.root not in info.spec else ""
-        text = f"  {_python(info):<18} {machine:<15} {info.kind:<{kinds}}  {root}"
+        text = f"  {padded(_python(info), 18)} {padded(machine, 15)} {info.kind:<{kinds}}  {root}"
         usable = not info.note and not reason
         yield Line(f"{text.rstrip()}  {fits}".rstrip(), f"{info.spec:<{width}}", "green" if usable else "yellow")
         yield from (Line(f"    {words}") for words in _remarks(info, reason))
@@ -51,20 +53,22 @@ def environments_json(rows: Sequence[Row]) -> str:
         }
         for info, reason in rows
     ]
-    return msgspec.json.format(msgspec.json.encode(found), indent=2).decode("utf-8") + "\n"
+    with speaking_to_machines():
+        content = msgspec.json.encode(found, enc_hook=said)
+    return msgspec.json.format(content, indent=2).decode("utf-8") + "\n"
 
 
 def _python(info: EnvironmentInfo) -> str:
     version = info.python_version
     if version is None:
-        return "no Windows Python"
-    return f"Python {build_words(version, info.free_threaded, info.debug)}"
+        return say("no Windows Python")
+    return say("Python {build}", build=build_words(version, info.free_threaded, info.debug))
 
 
 def _remarks(info: EnvironmentInfo, reason: str | None) -> Iterator[str]:
     if info.note:
-        yield f"not usable: {info.note}"
+        yield say("not usable: {note}", note=info.note)
     elif reason:
-        yield f"does not fit: {reason}"
+        yield say("does not fit: {reason}", reason=reason)
     if info.caveat:
-        yield info.caveat
+        yield said(info.caveat)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import import_module
@@ -14,6 +15,8 @@ from depfix.extensions import FORMATS, Extension, extensions
 from depfix.model.audit import Accepted, Verdict
 from depfix.model.names import unsafe_name
 from depfix.model.report import Report
+from depfix.wording.message import phrase
+from depfix.wording.speech import speaking_to_machines
 
 if TYPE_CHECKING:
     from depfix.closure.graph import Graph
@@ -37,7 +40,7 @@ class Material:
     inventory: Inventory | None = None
     graph: Graph | None = None
     verbose: bool = False
-    language: str = "en"
+    language: str = ""
     root: str = ""
 
 
@@ -46,7 +49,8 @@ class Form:
     """One form of a report: `render` makes the whole text, with a final newline.
 
     `file_name` is what an audit calls it. `needs_inventory` and `needs_graph` say what of the material it asks for.
-    An extension's entry point names an object of this kind.
+    One that is `for_people` speaks the language of the system, another only one that the user asked for. An extension's
+    entry point names an object of this kind.
     """
 
     name: str
@@ -54,19 +58,20 @@ class Form:
     render: Callable[[Material], str]
     needs_inventory: bool = False
     needs_graph: bool = False
+    for_people: bool = False
 
 
-# name, file name, module, function, needs the inventory, needs the graph; modules are imported when they are used
+# name, file name, module, function, needs the inventory, the graph, is for people; modules are imported when used
 _OWN = (
-    ("text", "report.txt", "depfix.reports.text", "scan_text", False, False),
-    ("json", "report.json", "depfix.reports.json", "scan_json", False, False),
-    ("sarif", "report.sarif", "depfix.reports.sarif", "sarif", False, False),
-    ("junit", "junit.xml", "depfix.reports.junit", "junit", False, False),
-    ("github", "annotations.txt", "depfix.reports.github", "workflow_commands", False, False),
-    ("gitlab", "gl-code-quality-report.json", "depfix.reports.gitlab", "code_quality", False, False),
-    ("markdown", "report.md", "depfix.reports.markdown", "markdown", False, False),
-    ("cyclonedx", "sbom.cdx.json", "depfix.reports.sbom", "sbom_json", True, False),
-    ("html", "report.html", "depfix.reports.page.page", "scan_html", True, True),
+    ("text", "report.txt", "depfix.reports.text", "scan_text", False, False, True),
+    ("json", "report.json", "depfix.reports.json", "scan_json", False, False, False),
+    ("sarif", "report.sarif", "depfix.reports.sarif", "sarif", False, False, False),
+    ("junit", "junit.xml", "depfix.reports.junit", "junit", False, False, False),
+    ("github", "annotations.txt", "depfix.reports.github", "workflow_commands", False, False, False),
+    ("gitlab", "gl-code-quality-report.json", "depfix.reports.gitlab", "code_quality", False, False, False),
+    ("markdown", "report.md", "depfix.reports.markdown", "markdown", False, False, True),
+    ("cyclonedx", "sbom.cdx.json", "depfix.reports.sbom", "sbom_json", True, False, False),
+    ("html", "report.html", "depfix.reports.page.page", "scan_html", True, True, True),
 )
 
 
@@ -93,13 +98,14 @@ def forms() -> tuple[Form, ...]:
 
 @lru_cache(maxsize=1)
 def _own() -> Mapping[str, Form]:
-    return {row[0]: Form(row[0], row[1], _later(row[2], row[3]), row[4], row[5]) for row in _OWN}
+    return {row[0]: Form(row[0], row[1], _later(row[2], row[3], for_people=row[6]), *row[4:]) for row in _OWN}
 
 
-def _later(module: str, function: str) -> Callable[[Material], str]:
+def _later(module: str, function: str, *, for_people: bool) -> Callable[[Material], str]:
     def render(material: Material) -> str:
-        made: Any = getattr(import_module(module), function)(material)
-        return str(made)
+        made: Any = getattr(import_module(module), function)
+        with nullcontext() if for_people else speaking_to_machines():
+            return str(made(material))
 
     return render
 
@@ -112,16 +118,25 @@ def _others() -> tuple[Extension, ...]:
 def _loaded(extension: Extension) -> Form:
     found = extension.load()
     if not isinstance(found, Form):
-        raise extension.failure(f"{FORMATS} takes a Form, not {type(found).__name__}")
+        raise extension.failure(
+            phrase("{formats} takes a Form, not {type}", formats=FORMATS, type=type(found).__name__)
+        )
     if found.name != extension.name:
-        raise extension.failure(f"its form is called {found.name!r}, its entry point {extension.name!r}")
+        raise extension.failure(
+            phrase(
+                "its form is called {found}, its entry point {extension}",
+                found=repr(found.name),
+                extension=repr(extension.name),
+            )
+        )
     if unsafe_name(found.file_name) or "/" in found.file_name:
-        raise extension.failure(f"its file name {found.file_name!r} is none")
+        raise extension.failure(phrase("its file name {file_name} is none", file_name=repr(found.file_name)))
 
     def render(material: Material) -> str:
-        made = extension.call(found.render, material)
+        with nullcontext() if found.for_people else speaking_to_machines():
+            made = extension.call(found.render, material)
         if not isinstance(made, str):
-            raise extension.failure(f"its form gave {type(made).__name__} for a text")
+            raise extension.failure(phrase("its form gave {type} for a text", type=type(made).__name__))
         return made
 
     return replace(found, render=render)

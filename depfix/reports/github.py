@@ -17,6 +17,7 @@ from depfix.model.shown import shown, shown_line
 from depfix.reports.groups import Group, grouped
 from depfix.reports.places import Places
 from depfix.reports.words import count, cure_words, sentence, sure_words, verdict
+from depfix.wording.speech import say
 
 if TYPE_CHECKING:
     from depfix.reports.forms import Material
@@ -36,7 +37,15 @@ def workflow_commands(material: Material) -> str:
             found = [finding for finding in report.findings if finding.severity is severity]
             found.sort(key=lambda finding: list(Confidence).index(finding.confidence))
             lines += _level(found, places)
-    lines.append(shown_line(f"depfix: {base_name(report.dist.root)}: {verdict(report, len(material.accepted))}"))
+    lines.append(
+        shown_line(
+            say(
+                "depfix: {root}: {verdict}",
+                root=base_name(report.dist.root),
+                verdict=verdict(report, len(material.accepted)),
+            )
+        )
+    )
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -63,7 +72,7 @@ def _annotation(group: Group, places: Places) -> str:
     subjects = f"{group.title}: {', '.join(group.subjects)}" if many else group.title
     rows = (
         f"{subjects}{sure_words(first)}: {sentence(first.message)}",
-        f"Needed by {' > '.join(group.chain)}." if group.chain else "",
+        say("Needed by {chain}.", chain=" > ".join(group.chain)) if group.chain else "",
         "" if many else cure_words(first),
     )
     return _command(first.severity, properties, "\n".join(filter(None, rows)))

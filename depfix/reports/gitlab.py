@@ -15,6 +15,7 @@ from depfix.reports.fingerprints import fingerprints
 from depfix.reports.json import encoded
 from depfix.reports.places import Places
 from depfix.reports.words import cure_words, sentence, sure_words
+from depfix.wording.speech import say
 
 if TYPE_CHECKING:
     from depfix.reports.forms import Material
@@ -30,7 +31,7 @@ def code_quality(material: Material) -> str:
 
 def _issue(finding: Finding, fingerprint: str, places: Places) -> dict[str, object]:
     place = places.of(finding)[0]
-    needed = f" Needed by {shown(' > '.join(finding.chain))}." if len(finding.chain) > 1 else ""
+    needed = " " + say("Needed by {chain}.", chain=shown(" > ".join(finding.chain))) if len(finding.chain) > 1 else ""
     words = f"{shown(finding.subject)}{sure_words(finding)}: {sentence(finding.message)}{needed} {cure_words(finding)}"
     return {
         "description": words.rstrip(),

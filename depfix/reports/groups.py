@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from depfix.model.names import base_name
 from depfix.model.shown import shown
+from depfix.wording.message import phrase
+from depfix.wording.speech import said, say
 
 if TYPE_CHECKING:
     from depfix.model.finding import Finding
 
 _MOST_SINGLE = 3  # findings of one cause that are shown one by one
-EACH = "each of them"
-BESIDE = "beside the program"
+EACH = phrase("each of them")
+BESIDE = phrase("beside the program")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Group:
     @property
     def title(self) -> str:
         """The subject of one finding, or how many there are."""
-        return self.subjects[0] if len(self.findings) == 1 else f"{len(self.findings)} of one cause"
+        return self.subjects[0] if len(self.findings) == 1 else say("{number} of one cause", number=len(self.findings))
 
     @property
     def chain(self) -> tuple[str, ...]:
@@ -54,7 +56,7 @@ class Group:
         chain = tuple(map(shown, self.first.chain))
         if len(chain) < 2:
             return ()
-        return chain if len(self.findings) == 1 else (*chain[:-1], EACH)
+        return chain if len(self.findings) == 1 else (*chain[:-1], said(EACH))
 
     @property
     def cures(self) -> tuple[Cure, ...]:
@@ -104,7 +106,7 @@ def _cure(finding: Finding, *, single: bool) -> Cure:
         return Cure((), no_fix=shown(finding.no_fix))
     source, destination = fix.source, fix.destination
     if not single:
-        source, destination = _folder(source), _folder(destination) or BESIDE
+        source, destination = _folder(source), _folder(destination) or said(BESIDE)
     return Cure((), shown(fix.provider), shown(source), shown(destination), shown(fix.note))
 
 

@@ -12,6 +12,7 @@ from depfix.model.finding import Finding, Fix, Severity
 from depfix.model.names import plain_path
 from depfix.model.plan import Plan
 from depfix.model.report import Report, Verification
+from depfix.wording.speech import said, speaking_to_machines
 
 if TYPE_CHECKING:
     from depfix.reports.forms import Material
@@ -144,14 +145,17 @@ def encoded(value: object) -> str:
 
     Where it is printed, no name in it moves the cursor, turns the text round, or is a command to a server of builds.
     """
-    text = msgspec.json.format(msgspec.json.encode(_encodable(value)), indent=2).decode("utf-8").replace("##[", _NUMBER)
+    with speaking_to_machines():
+        plain = _encodable(value)
+    text = msgspec.json.format(msgspec.json.encode(plain), indent=2).decode("utf-8").replace("##[", _NUMBER)
     return (text if text.isascii() else _UNSEEN.sub(lambda match: f"\\u{ord(match.group()):04x}", text)) + "\n"
 
 
 def _encodable(value: object) -> object:
     """Return a value whose texts are valid UTF-8: a file name may hold bytes that are not."""
     if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
+        text = said(value)
+        return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, dict):
         return {key: _encodable(each) for key, each in value.items()}
     return [_encodable(each) for each in value] if isinstance(value, list) else value

@@ -16,7 +16,8 @@ from depfix.knowledge.rules import rules
 from depfix.model.finding import Finding
 from depfix.model.names import base_name
 from depfix.model.shown import shown, shown_line
-from depfix.reports.words import accepted_words, count, cure_words, sure_words, verdict
+from depfix.reports.words import accepted_words, count, cure_words, severity_word, sure_words, verdict
+from depfix.wording.speech import said, say
 
 if TYPE_CHECKING:
     from depfix.model.audit import Accepted
@@ -54,7 +55,9 @@ def _case(name: str, group: str, findings: Sequence[Finding], level: str) -> Ele
     failing = [finding for finding in findings if finding.fails(level)]
     others = [finding for finding in findings if not finding.fails(level)]
     if failing:
-        subjects = shown(failing[0].subject) + (f" and {len(failing) - 1} more" if len(failing) > 1 else "")
+        subjects = shown(failing[0].subject) + (
+            say(" and {number} more", number=len(failing) - 1) if len(failing) > 1 else ""
+        )
         words = f"{count(len(failing), 'finding')}: {subjects}"
         failure = ElementTree.SubElement(case, "failure", type=failing[0].severity.value, message=_text(words))
         failure.text = _text("\n\n".join(map(_finding_text, failing)))
@@ -74,9 +77,9 @@ def _skipped(accepted: Accepted, group: str) -> ElementTree.Element:
 
 def _finding_text(finding: Finding) -> str:
     lines = (
-        f"{finding.severity.value}: {shown(finding.subject)}{sure_words(finding)}",
-        f"  {shown(finding.message)}",
-        f"  needed by {shown(' > '.join(finding.chain))}" if len(finding.chain) > 1 else "",
+        f"{severity_word(finding.severity)}: {shown(finding.subject)}{sure_words(finding)}",
+        f"  {shown(said(finding.message))}",
+        "  " + say("needed by {chain}", chain=shown(" > ".join(finding.chain))) if len(finding.chain) > 1 else "",
         f"  {cure_words(finding)}",
     )
     return "\n".join(filter(str.strip, lines))

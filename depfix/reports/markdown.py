@@ -8,6 +8,7 @@ It stays short enough for a comment (65,536 characters) and so for a job's summa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from depfix.model.finding import Severity
@@ -15,7 +16,10 @@ from depfix.model.names import base_name
 from depfix.model.shown import no_command, shown
 from depfix.reports.groups import BESIDE, Cure, Group, grouped
 from depfix.reports.markup import cells, code, prose
+from depfix.reports.plans import ACTIONS
 from depfix.reports.words import accepted_words, count, sure_words, verdict
+from depfix.wording.message import phrase
+from depfix.wording.speech import said, say, spoken
 
 if TYPE_CHECKING:
     from depfix.model.audit import Accepted
@@ -25,12 +29,16 @@ if TYPE_CHECKING:
 
 _LONGEST = 60_000  # characters of all of it; GitHub takes 65,536 for a comment
 _MOST_NAMES = 40
-_TITLES = {Severity.ERROR: "Errors", Severity.WARNING: "Warnings", Severity.INFO: "Possible, or for information"}
-_HEAD = ("| What | Why | What to do |", "| --- | --- | --- |")
+_TITLES = {
+    Severity.ERROR: phrase("Errors"),
+    Severity.WARNING: phrase("Warnings"),
+    Severity.INFO: phrase("Possible, or for information"),
+}
 
 
 def markdown(material: Material) -> str:
     """Return a report as Markdown."""
+    material = replace(material, report=spoken(material.report), accepted=spoken(material.accepted))
     report = material.report
     budget = _Budget(_LONGEST)
     lines = [*_head(material), ""]
@@ -38,14 +46,22 @@ def markdown(material: Material) -> str:
         findings = [finding for finding in report.findings if finding.severity is severity]
         if findings and (severity is not Severity.INFO or material.verbose):
             rows = ((len(group.findings), _row(group)) for group in grouped(findings))
-            lines += _table(f"{_TITLES[severity]} ({len(findings)})", _HEAD, budget.taken(rows))
+            lines += _table(
+                f"{said(_TITLES[severity])} ({len(findings)})",
+                _head_of(say("| What | Why | What to do |")),
+                budget.taken(rows),
+            )
     if material.accepted:
-        head = ("| What | Accepted |", "| --- | --- |")
+        head = _head_of(say("| What | Accepted |"))
         rows = ((1, _accepted_row(one)) for one in material.accepted)
-        lines += _table(f"Accepted ({len(material.accepted)})", head, budget.taken(rows))
+        lines += _table(say("Accepted ({number})", number=len(material.accepted)), head, budget.taken(rows))
     if report.plan is not None and (report.plan.actions or report.plan.declined):
         lines += _plan(report.plan, report.applied, budget)
     return "\n".join(map(no_command, lines)).rstrip() + "\n"
+
+
+def _head_of(titles: str) -> tuple[str, str]:
+    return titles, "| --- " * (titles.count("|") - 1) + "|"
 
 
 class _Budget:
@@ -68,7 +84,7 @@ class _Budget:
 
 def _head(material: Material) -> Iterator[str]:
     report = material.report
-    mark = "failed" if material.verdict.failed else "passed"
+    mark = say("failed") if material.verdict.failed else say("passed")
     yield f"## depfix {mark}: {code(base_name(report.dist.root))}"
     yield ""
     yield f"**{prose(verdict(report, len(material.accepted)))}**"
@@ -78,13 +94,13 @@ def _head(material: Material) -> Iterator[str]:
 
 def _facts(report: Report) -> str:
     dist = report.dist
-    python = f"Python {dist.python}" if dist.python else "no Python"
+    python = f"Python {dist.python}" if dist.python else say("no Python")
     environments = ", ".join(environment.spec for environment in report.environments)
     parts = (
         f"{dist.freezer_words}, {python}, {dist.machine}",
-        f"{dist.files:,} files, {dist.images} images",
-        f"checked for {report.target_words}",
-        f"environment {environments}" if environments else "",
+        say("{files:,} files, {images} images", files=dist.files, images=dist.images),
+        say("checked for {target_words}", target_words=report.target_words),
+        say("environment {environments}", environments=environments) if environments else "",
     )
     return "; ".join(filter(None, parts)) + "."
 
@@ -96,7 +112,7 @@ def _table(title: str, head: Sequence[str], taken: tuple[list[str], int]) -> Ite
     if rows:
         yield from (*head, *rows, "")
     if left_out:
-        yield f"{left_out} more are left out here; the text and JSON reports have all of them."
+        yield say("{left_out} more are left out here; the text and JSON reports have all of them.", left_out=left_out)
         yield ""
 
 
@@ -104,10 +120,11 @@ def _row(group: Group) -> str:
     first = group.first
     subjects = ", ".join(map(code, group.subjects[:_MOST_NAMES]))
     hidden = len(group.subjects) - _MOST_NAMES
-    what = f"{first.rule} {first.name}<br>{subjects}{f' and {hidden} more' if hidden > 0 else ''}{sure_words(first)}"
+    more = say(" and {hidden} more", hidden=hidden) if hidden > 0 else ""
+    what = f"{first.rule} {first.name}<br>{subjects}{more}{sure_words(first)}"
     why = prose(first.message)
     if group.chain:
-        why += f"<br>needed by {' → '.join(map(code, group.chain))}"
+        why += "<br>" + say("needed by {chain}", chain=" → ".join(map(code, group.chain)))
     return cells(what, why, "<br>".join(filter(None, map(_cure, group.cures))))
 
 
@@ -119,25 +136,40 @@ def _cure(cure: Cure) -> str:
         return ""
     number = f" ({len(cure.subjects)})" if len(cure.subjects) > 1 else ""
     note = f"; {prose(cure.note)}" if cure.note else ""
-    place = BESIDE if cure.destination == BESIDE else code(cure.destination)
-    return f"copy from {prose(cure.provider or 'a folder')}{number}: {code(cure.source)}, to {place}{note}"
+    place = said(BESIDE) if cure.destination == said(BESIDE) else code(cure.destination)
+    return say(
+        "copy from {provider}{number}: {source}, to {place}{note}",
+        provider=prose(cure.provider or say("a folder")),
+        number=number,
+        source=code(cure.source),
+        place=place,
+        note=note,
+    )
 
 
 def _accepted_row(accepted: Accepted) -> str:
     finding = accepted.finding
-    return cells(f"{finding.rule} {finding.name}<br>{code(shown(finding.subject))}", prose(accepted_words(accepted)))
+    return cells(
+        f"{finding.rule} {finding.name}<br>{code(shown(finding.subject))}",
+        prose(accepted_words(accepted)),
+    )
 
 
 def _plan(plan: Plan, applied: bool, budget: _Budget) -> Iterator[str]:
-    title = f"{'Copied' if applied else 'To be copied'} ({count(len(plan.actions), 'file')}, {plan.size:,} bytes)"
-    head = ("| Action | File | From | Needed by |", "| --- | --- | --- | --- |")
+    title = say(
+        "{part} ({files}, {size:,} bytes)",
+        part=say("Copied") if applied else say("To be copied"),
+        files=count(len(plan.actions), "file"),
+        size=plan.size,
+    )
+    head = _head_of(say("| Action | File | From | Needed by |"))
     yield from _table(title, head, budget.taken((1, _action_row(action)) for action in plan.actions))
     if plan.declined:
         declined = ((1, cells(f"{row.rule} {code(shown(row.subject))}", prose(row.reason))) for row in plan.declined)
-        head = ("| Not cured | Why |", "| --- | --- |")
-        yield from _table(f"Without a cure ({len(plan.declined)})", head, budget.taken(declined))
+        head = _head_of(say("| Not cured | Why |"))
+        yield from _table(say("Without a cure ({number})", number=len(plan.declined)), head, budget.taken(declined))
 
 
 def _action_row(action: Action) -> str:
     needed = " → ".join(code(shown(step)) for step in action.chain)
-    return cells(action.action, code(shown(action.destination)), prose(str(action.provider)), needed)
+    return cells(said(ACTIONS[action.action]), code(shown(action.destination)), prose(str(action.provider)), needed)

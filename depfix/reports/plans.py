@@ -10,14 +10,24 @@ from depfix.model.report import Report
 from depfix.model.source import Provider
 from depfix.reports.groups import EACH
 from depfix.reports.text import Line, count, declined_words, head, size
+from depfix.reports.words import padded
+from depfix.wording.message import phrase
+from depfix.wording.speech import said, say, spoken
 
 _INDENT = " " * 9
 _MOST_SINGLE = 3  # files of one provider for one finding that are shown one by one
 _MOST_PLACES = 4
+ACTIONS = {
+    "copy": phrase("copy"),
+    "replace": phrase("replace"),
+    "write": phrase("write"),
+    "patch": phrase("patch"),
+}
 
 
 def plan_lines(report: Report) -> Iterator[Line]:
     """Yield a plan as a user decides on it: every file or group of files, where it comes from, who needs it."""
+    report = spoken(report)
     plan = report.plan or Plan((), ())
     yield from head(report)
     yield Line()
@@ -30,26 +40,46 @@ def plan_lines(report: Report) -> Iterator[Line]:
         for action in group:
             yield from _action_lines(action, width)
     for row in plan.declined:
-        yield Line(f" {row.subject} ({row.rule}): {row.reason}", "declined", "yellow")
+        yield Line(f" {row.subject} ({row.rule}): {row.reason}", say("declined"), "yellow")
     yield from _kept_lines(plan)
     for path in plan.long_paths(report.dist.root.replace("\\", "/").rpartition("/")[2]):
-        yield Line(
-            f" {path} is so long a path that Windows may not open it where the program is installed",
-            "warning",
-            "yellow",
-        )
+        words = say("{path} is so long a path that Windows may not open it where the program is installed", path=path)
+        yield Line(f" {words}", say("warning"), "yellow")
     yield Line()
     if plan.left_out:
-        yield Line(f"{count(plan.left_out, 'file')}, {size(plan.saved)}, of these packages left out: not reached")
-    yield Line(f"{count(len(plan.actions), 'file')} to copy, {size(plan.size)}; {declined_words(plan)}")
+        yield Line(
+            say(
+                "{files}, {size}, of these packages left out: not reached",
+                files=count(plan.left_out, "file"),
+                size=size(plan.saved),
+            )
+        )
+    yield Line(
+        say(
+            "{files} to copy, {size}; {declined}",
+            files=count(len(plan.actions), "file"),
+            size=size(plan.size),
+            declined=declined_words(plan),
+        )
+    )
 
 
 def repair_list_lines(dist: str, repairs: Sequence[tuple[int, str, int, int, str]]) -> Iterator[Line]:
     """Yield the repairs of a dist, the last one first: (number, when in ISO 8601, files, bytes, what)."""
     for number, when, files, total, what in reversed(repairs):
-        date = when[:16].replace("T", " ") if when else "unknown date    "
+        date = when[:16].replace("T", " ") if when else padded(say("unknown date"), 16)
         yield Line(f"{number:4}  {date}  {count(files, 'file'):>10}  {size(total):>9}  {what}")
-    yield Line(f"{count(len(repairs), 'repair')} of {dist} can be undone, the uppermost first; times are in UTC")
+    yield Line(
+        say(
+            "{repairs} of {dist} can be undone, the uppermost first; times are in UTC",
+            repairs=count(len(repairs), "repair"),
+            dist=dist,
+        )
+    )
+
+
+def _label(word: str) -> str:
+    return f"{_INDENT}{padded(word, 11)}"
 
 
 def _groups(actions: Sequence[Action]) -> list[list[Action]]:
@@ -67,30 +97,53 @@ def _is_subject(action: Action) -> bool:
 
 
 def _action_lines(action: Action, width: int) -> Iterator[Line]:
-    yield Line(f" {action.destination:<{width}}  {size(action.size):>9}  {_given_by(action)}", action.action, "green")
+    yield Line(
+        f" {action.destination:<{width}}  {size(action.size):>9}  {_given_by(action)}",
+        said(ACTIONS[action.action]),
+        "green",
+    )
     if action.action != "write":
-        yield Line(plain_path(action.source), label=f"{_INDENT}from       ")
-    yield Line(" > ".join(action.chain), label=f"{_INDENT}needed by  ")
+        yield Line(plain_path(action.source), label=_label(say("from")))
+    yield Line(" > ".join(action.chain), label=_label(say("needed by")))
 
 
 def _group_lines(group: Sequence[Action]) -> Iterator[Line]:
     first = group[0]
     total = sum(action.size for action in group)
     if _is_subject(first):
-        yield Line(f" {count(len(group), 'file')}, {size(total)}, of {_given_by(first)}", first.action, "green")
+        yield Line(
+            " "
+            + say(
+                "{files}, {size}, of {given_by}",
+                files=count(len(group), "file"),
+                size=size(total),
+                given_by=_given_by(first),
+            ),
+            first.action,
+            "green",
+        )
         yield Line(", ".join(action.destination for action in group), label=_INDENT)
         folders = dict.fromkeys(plain_path(one.source)[: -len(base_name(one.source))] for one in group)
-        yield Line(", ".join(folders), label=f"{_INDENT}from       ")
-        yield Line(" > ".join((*first.chain[:-1], EACH)), label=f"{_INDENT}needed by  ")
+        yield Line(", ".join(folders), label=_label(say("from")))
+        yield Line(" > ".join((*first.chain[:-1], said(EACH))), label=_label(say("needed by")))
         return
     places = _places(group)
-    more = f" and {len(places) - _MOST_PLACES} more" if len(places) > _MOST_PLACES else ""
+    more = say(" and {number} more", number=len(places) - _MOST_PLACES) if len(places) > _MOST_PLACES else ""
     yield Line(
-        f" {first.subject}: {count(len(group), 'file')}, {size(total)}, of {_given_by(first)}", first.action, "green"
+        " "
+        + say(
+            "{subject}: {files}, {size}, of {given_by}",
+            subject=first.subject,
+            files=count(len(group), "file"),
+            size=size(total),
+            given_by=_given_by(first),
+        ),
+        first.action,
+        "green",
     )
-    yield Line(f"{', '.join(places[:_MOST_PLACES])}{more}", label=f"{_INDENT}to         ")
-    yield Line(plain_path(first.source), label=f"{_INDENT}from       ")
-    yield Line(" > ".join(first.chain), label=f"{_INDENT}needed by  ")
+    yield Line(f"{', '.join(places[:_MOST_PLACES])}{more}", label=_label(say("to")))
+    yield Line(plain_path(first.source), label=_label(say("from")))
+    yield Line(" > ".join(first.chain), label=_label(say("needed by")))
 
 
 def _given_by(action: Action) -> str:
@@ -106,10 +159,23 @@ def _kept_lines(plan: Plan) -> Iterator[Line]:
         by_provider.setdefault(row.provider, []).append(row)
     for provider, rows in by_provider.items():
         for row in rows[:_MOST_SINGLE]:
-            words = f"has other content than in {provider} ({row.there}; there {row.offered}); --overwrite replaces it"
-            yield Line(f" {row.destination} {words}", "kept", "yellow")
+            words = say(
+                "{path} has other content than in {provider} ({there}; there {offered}); --overwrite replaces it",
+                path=row.destination,
+                provider=provider,
+                there=row.there,
+                offered=row.offered,
+            )
+            yield Line(f" {words}", say("kept"), "yellow")
         if len(rows) > _MOST_SINGLE:
-            yield Line(f" {len(rows) - _MOST_SINGLE:,} more files of {provider} likewise", "kept", "yellow")
+            yield Line(
+                " "
+                + say(
+                    "{number:,} more files of {provider} likewise", number=len(rows) - _MOST_SINGLE, provider=provider
+                ),
+                "kept",
+                "yellow",
+            )
 
 
 def _places(group: Sequence[Action]) -> list[str]:

@@ -21,6 +21,8 @@ from depfix.reports.fingerprints import fingerprints
 from depfix.reports.json import encoded, fix_value
 from depfix.reports.places import Place, Places
 from depfix.reports.words import accepted_words, cure_words, sentence, sure_words, verdict
+from depfix.wording.message import tabled
+from depfix.wording.speech import said, say
 
 if TYPE_CHECKING:
     from depfix.model.audit import Accepted
@@ -80,13 +82,15 @@ def _driver(findings: Sequence[Finding]) -> _Value:
 
 
 def _descriptor(entry: Rule, findings: Sequence[Finding]) -> _Value:
-    rows = (("Why it breaks", entry.why), ("Example", entry.example), ("How it is fixed", entry.cure))
-    safety = (*rows, ("How safe that is", entry.safety))
+    why, example, cure, safe = (said(tabled(text)) for text in (entry.why, entry.example, entry.cure, entry.safety))
+    rows = ((say("Why it breaks"), why), (say("Example"), example), (say("How it is fixed"), cure))
+    safety = (*rows, (say("How safe that is"), safe))
+    summary = said(tabled(entry.summary))
     return {
         "id": entry.code,
         "name": "".join(map(str.capitalize, entry.name.split("-"))),
-        "shortDescription": {"text": _text(entry.summary)},
-        "fullDescription": {"text": _text(_cut(f"{entry.summary} {entry.why}"))},
+        "shortDescription": {"text": _text(summary)},
+        "fullDescription": {"text": _text(_cut(f"{summary} {why}"))},
         "help": {
             "text": _text("\n\n".join(f"{title}: {words}" for title, words in safety)),
             "markdown": _text("\n\n".join(f"**{title}.** {words}" for title, words in safety)),
@@ -110,7 +114,11 @@ def _precision(code: str, findings: Sequence[Finding]) -> str:
 def _invocation(material: Material, left_out: int) -> _Value:
     notes = [{"level": "note", "message": {"text": _text(verdict(material.report))}}]
     if left_out > 0:
-        words = f"{left_out} more results are left out: GitHub takes {_MOST_RESULTS}"
+        words = say(
+            "{left_out} more results are left out: GitHub takes {most_results}",
+            left_out=left_out,
+            most_results=_MOST_RESULTS,
+        )
         notes.append({"level": "warning", "message": {"text": words}})
     return {"executionSuccessful": True, "toolExecutionNotifications": notes}
 
@@ -156,11 +164,11 @@ def _result(finding: Finding, fingerprint: str, places: Places) -> _Value:
     }
     if others:
         value["relatedLocations"] = [
-            _location(place, "also here", number) for number, place in enumerate(others[:_MOST_RELATED], 1)
+            _location(place, say("also here"), number) for number, place in enumerate(others[:_MOST_RELATED], 1)
         ]
     if len(finding.chain) > 1:
         steps = list(_steps(finding, first, places))
-        value["codeFlows"] = [{"message": {"text": "who needs it"}, "threadFlows": [{"locations": steps}]}]
+        value["codeFlows"] = [{"message": {"text": say("who needs it")}, "threadFlows": [{"locations": steps}]}]
     return value
 
 

@@ -21,6 +21,7 @@ from depfix.model.inventory import Component, ComponentKind, Inventory, Inventor
 from depfix.model.names import base_name, normalised
 from depfix.model.shown import shown
 from depfix.reports.json import encoded
+from depfix.wording.speech import said
 
 if TYPE_CHECKING:
     from cyclonedx.model import Property
@@ -91,7 +92,7 @@ def _bom(inventory: Inventory, report: Report) -> Any:
     rows = {component.key: _component(component) for component in inventory.components}
     program = next((one for one in inventory.components if one.kind is ComponentKind.PROGRAM), None)
     facts = {"freezer": report.dist.freezer, "machine": report.dist.machine, "target": report.target}
-    properties = [Property(name=f"depfix:{name}", value=shown(value)) for name, value in facts.items()]
+    properties = [Property(name=f"depfix:{name}", value=shown(said(value))) for name, value in facts.items()]
     properties += [Property(name="depfix:unread", value=shown(f"{one.path}: {one.reason}")) for one in inventory.unread]
     metadata = BomMetaData(
         tools=ToolRepository(components=[_tool()]),
@@ -204,7 +205,7 @@ def _properties(component: Component) -> list[Property]:
 def _named(rows: list[tuple[str, str]]) -> list[Property]:
     from cyclonedx.model import Property
 
-    return [Property(name=f"depfix:{name}", value=shown(value)) for name, value in rows if value]
+    return [Property(name=f"depfix:{name}", value=shown(said(value))) for name, value in rows if value]
 
 
 def _terms(note: Redistribution) -> str:

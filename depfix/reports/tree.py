@@ -9,19 +9,26 @@ from dataclasses import dataclass
 from depfix.closure.graph import Edge, EdgeKind, Graph, Node, NodeKind
 from depfix.imports.uses import Strength
 from depfix.reports.text import Line, count
+from depfix.wording.message import phrase
+from depfix.wording.speech import said, say
 
 SCHEMA_VERSION = 1
 _MARKS = {
-    NodeKind.SYSTEM: "part of Windows",
-    NodeKind.MISSING: "MISSING",
-    NodeKind.NO_MODULE: "MISSING",
-    NodeKind.NO_METADATA: "MISSING",
-    NodeKind.NO_DATA: "MISSING",
-    NodeKind.NO_NATIVE_DATA: "MISSING",
-    NodeKind.BOUND: "OUTSIDE",
+    NodeKind.SYSTEM: phrase("part of Windows"),
+    NodeKind.MISSING: phrase("MISSING"),
+    NodeKind.NO_MODULE: phrase("MISSING"),
+    NodeKind.NO_METADATA: phrase("MISSING"),
+    NodeKind.NO_DATA: phrase("MISSING"),
+    NodeKind.NO_NATIVE_DATA: phrase("MISSING"),
+    NodeKind.BOUND: phrase("OUTSIDE"),
 }
 _ABSENT = (NodeKind.MISSING, NodeKind.NO_MODULE, NodeKind.NO_METADATA, NodeKind.NO_DATA, NodeKind.NO_NATIVE_DATA)
-_SURE = {Strength.POSSIBLE: "possible", Strength.OPTIONAL: "optional", Strength.PROBABLE: "", Strength.REQUIRED: ""}
+_SURE = {
+    Strength.POSSIBLE: phrase("possible"),
+    Strength.OPTIONAL: phrase("optional"),
+    Strength.PROBABLE: "",
+    Strength.REQUIRED: "",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +71,13 @@ def tree_lines(graph: Graph, tops: Sequence[Node], name: str, most: int | None =
     What is needed in several places is expanded once, nearest to the top, and elsewhere refers there.
     """
     if not tops:
-        yield Line(f"{name} is in the dist, and nothing that depfix can see needs it")
+        yield Line(say("{name} is in the dist, and nothing that depfix can see needs it", name=name))
     needs = _needs_of(graph)
     for index, top in enumerate(tops):
         if index:
             yield Line()
         outline = _Outline(needs, top, most)
-        mark = _MARKS.get(top.kind, "")
+        mark = said(_MARKS.get(top.kind, ""))
         yield Line(f"  {mark}" if mark else "", top.name, "white")
         yield from _branches(outline, top, most)
 
@@ -154,7 +161,7 @@ def _branches(outline: _Outline, top: Node, most: int | None) -> Iterator[Line]:
         edge = branch.edge
         needs = outline.needs(edge.target)
         here = outline.expands(edge)
-        note = "" if here or not needs else "see above" if edge.target in shown else "see below"
+        note = "" if here or not needs else say("see above") if edge.target in shown else say("see below")
         if here:
             shown.add(edge.target)
             if most is None or branch.depth < most:
@@ -172,7 +179,7 @@ def _below(outline: _Outline, node: Node, indent: str, depth: int) -> list[_Bran
     others = [edge for edge in needs if edge.target.kind is not NodeKind.SYSTEM]
     found: list[_Branch | Line] = [_Branch(edge, indent, not system and edge is others[-1], depth) for edge in others]
     if system:
-        found.append(Line(f"{indent}`-- of Windows: {', '.join(system)}"))
+        found.append(Line(f"{indent}`-- " + say("of Windows: {names}", names=", ".join(system))))
     return found
 
 
@@ -181,8 +188,8 @@ def _line(branch: _Branch, note: str) -> Line:
     place = edge.path if edge.path and edge.kind is not EdgeKind.FILE else ""
     if place and edge.line:
         place = f"{place}:{edge.line}"
-    marks = [mark for mark in (_MARKS.get(edge.target.kind, ""), _SURE[edge.strength], note) if mark]
-    text = f"{branch.indent}{'`--' if branch.last else '|--'} {edge.kind.words} {edge.target.name}"
+    marks = [said(mark) for mark in (_MARKS.get(edge.target.kind, ""), _SURE[edge.strength], note) if mark]
+    text = f"{branch.indent}{'`--' if branch.last else '|--'} {said(edge.kind.words)} {edge.target.name}"
     if place and place != edge.source.name:
         text += f"   ({place})"
     if marks:
@@ -195,4 +202,4 @@ def _is_absent(edge: Edge) -> bool:
 
 
 def _hidden(number: int) -> str:
-    return f"{count(number, 'need')} not shown"
+    return say("{needs} not shown", needs=count(number, "need"))

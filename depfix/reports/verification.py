@@ -19,6 +19,9 @@ from depfix.model.report import Report
 from depfix.reports.diagnosis import cause_lines, cause_value
 from depfix.reports.json import encoded, report_value
 from depfix.reports.text import Line, count, finding_lines, size
+from depfix.reports.words import listed, padded
+from depfix.wording.message import phrase
+from depfix.wording.speech import said, say, spoken
 
 if TYPE_CHECKING:
     from depfix.model.run import Comparison, Unused, VerificationRun
@@ -27,10 +30,12 @@ _END = 4000  # characters of an output that a report repeats
 _MOST_LINES = 12
 _MOST_NAMES = 8
 _INDENT = " " * 9
+_KINDS = {"dist": phrase("dist"), "windows": phrase("windows"), "outside": phrase("outside")}
 
 
 def verification_lines(report: Report, run: VerificationRun, *, verbose: bool) -> Iterator[Line]:
     """Yield the verdict, what is wrong, and what was seen; `verbose` shows the loads and all of the output's end."""
+    report, run = spoken((report, run))
     yield Line(verification_verdict(report, run), "", "")
     yield from _circumstances(run)
     yield Line()
@@ -43,21 +48,30 @@ def verification_lines(report: Report, run: VerificationRun, *, verbose: bool) -
     yield from _seen(run, verbose)
     hidden = 0 if verbose else report.count(Severity.INFO)
     if hidden:
-        yield Line(f"  {count(hidden, 'more finding')} for information; -v shows them")
+        yield Line("  " + say("{findings} for information; -v shows them", findings=count(hidden, "more finding")))
 
 
 def verification_verdict(report: Report, run: VerificationRun) -> str:
     """Return the one line that sums up a run."""
+    run = spoken(run)
     errors, warnings = report.count(Severity.ERROR), report.count(Severity.WARNING)
-    found = f"{count(errors, 'error')}, {count(warnings, 'warning')}"
+    found = listed((count(errors, "error"), count(warnings, "warning")))
     if run.ended is None:
-        return f"{run.program}: {run.how} of {count(len(run.observed.loads), 'load')}: {found}"
+        return say(
+            "{program}: {how} of {loads}: {found}",
+            program=run.program,
+            how=run.how,
+            loads=count(len(run.observed.loads), "load"),
+            found=found,
+        )
     if run.failure:
         return f"{run.program} {run.failure}: {found}"
-    how = f"ran and ended with 0 in {run.ended.seconds:.1f} s"
+    how = say("ran and ended with 0 in {seconds:.1f} s", seconds=run.ended.seconds)
     if run.ended.code is None:
-        how = f"still ran after {run.ended.seconds:.1f} s"
-    return f"{run.program} {how}, " + (found if errors or warnings else "as on a clean machine")
+        how = say("still ran after {seconds:.1f} s", seconds=run.ended.seconds)
+    if errors or warnings:
+        return f"{run.program} {how}, {found}"
+    return say("{program} {how}, as on a clean machine", program=run.program, how=how)
 
 
 def verification_json(report: Report, run: VerificationRun) -> str:
@@ -67,12 +81,25 @@ def verification_json(report: Report, run: VerificationRun) -> str:
 
 def _circumstances(run: VerificationRun) -> Iterator[Line]:
     if run.ended is None:
-        yield Line(f"  the dist was at {run.place}" if run.place else "  where the dist was, the trace does not tell")
+        yield Line(
+            "  " + say("the dist was at {place}", place=run.place)
+            if run.place
+            else "  " + say("where the dist was, the trace does not tell")
+        )
         return
-    screen = f", display {run.display}" if run.display else ""
-    yield Line(f"  {run.how}, in {run.place}, current directory {run.order.cwd}{screen}")
+    screen = say(", display {display}", display=run.display) if run.display else ""
+    yield Line(
+        "  "
+        + say(
+            "{how}, in {place}, current directory {cwd}{screen}",
+            how=run.how,
+            place=run.place,
+            cwd=run.order.cwd,
+            screen=screen,
+        )
+    )
     if run.order.arguments:
-        yield Line(f"  arguments {' '.join(run.order.arguments)}")
+        yield Line("  " + say("arguments {arguments}", arguments=" ".join(run.order.arguments)))
 
 
 def _output(run: VerificationRun, verbose: bool) -> Iterator[Line]:
@@ -87,36 +114,64 @@ def _output(run: VerificationRun, verbose: bool) -> Iterator[Line]:
 def _seen(run: VerificationRun, verbose: bool) -> Iterator[Line]:
     observed = run.observed
     own = sum(bool(load.inside) for load in observed.loads)
-    yield Line(f"  {count(own, 'image')} of the dist and {len(observed.loads) - own} others were loaded")
+    yield Line(
+        "  "
+        + say(
+            "{images} of the dist and {number} others were loaded",
+            images=count(own, "image"),
+            number=len(observed.loads) - own,
+        )
+    )
     if verbose:
         for load in observed.loads:
             kind = "dist" if load.inside else "windows" if load.system else "outside"
-            yield Line(f"  {load.inside or load.path}", f"{kind:<7}", "red" if kind == "outside" else "")
+            yield Line(
+                f"  {load.inside or load.path}", padded(said(_KINDS[kind]), 7), "red" if kind == "outside" else ""
+            )
     if run.written:
-        yield Line(f"  it wrote beside itself: {_names(run.written)} (in the copy; DIST is as it was)")
+        yield Line(
+            "  " + say("it wrote beside itself: {names} (in the copy; DIST is as it was)", names=_names(run.written))
+        )
     if run.spoilt:
-        yield Line(f"  changed in DIST itself: {_names(run.spoilt)}; run without --link", "warning:", "yellow")
+        yield Line(
+            "  " + say("changed in DIST itself: {names}; run without --link", names=_names(run.spoilt)),
+            say("warning:"),
+            "yellow",
+        )
     if run.comparison is not None:
         yield from _compared(run.comparison)
 
 
 def _compared(comparison: Comparison) -> Iterator[Line]:
     gaps = len(comparison.unforeseen)
-    yield Line(f"  foreseen by a scan: {comparison.foreseen} of them" + (f", not {gaps} (DF604)" if gaps else ""))
-    for words, unused in (("never loaded", comparison.unloaded), ("never read", comparison.unread)):
+    yield Line(
+        "  "
+        + say("foreseen by a scan: {foreseen} of them", foreseen=comparison.foreseen)
+        + (say(", not {gaps} (DF604)", gaps=gaps) if gaps else "")
+    )
+    for words, unused in ((say("never loaded"), comparison.unloaded), (say("never read"), comparison.unread)):
         if unused is not None and unused.files:
-            yield Line(f"  {words} in this run: {count(unused.files, 'file')}, {size(unused.size)}; {_largest(unused)}")
+            yield Line(
+                "  "
+                + say(
+                    "{words} in this run: {files}, {size}; {largest}",
+                    words=words,
+                    files=count(unused.files, "file"),
+                    size=size(unused.size),
+                    largest=_largest(unused),
+                )
+            )
     if comparison.unloaded.files:
-        yield Line("  what no run touches is what `depfix repair --slim` can leave out")
+        yield Line("  " + say("what no run touches is what `depfix repair --slim` can leave out"))
 
 
 def _largest(unused: Unused) -> str:
     shown = [f"{path} ({size(number)})" for path, number in unused.largest[:3]]
-    return "the largest " + ", ".join(shown)
+    return say("the largest {names}", names=", ".join(shown))
 
 
 def _names(paths: tuple[str, ...]) -> str:
-    more = f" and {len(paths) - _MOST_NAMES} more" if len(paths) > _MOST_NAMES else ""
+    more = say(" and {number} more", number=len(paths) - _MOST_NAMES) if len(paths) > _MOST_NAMES else ""
     return ", ".join(paths[:_MOST_NAMES]) + more
 
 

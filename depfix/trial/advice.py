@@ -10,6 +10,7 @@ from depfix.knowledge.rules import rule
 from depfix.model.diagnosis import Cause
 from depfix.model.finding import Confidence
 from depfix.model.shell import quoted
+from depfix.wording.message import phrase, tabled
 
 _CURED_BY_COPIES = frozenset(
     (
@@ -28,9 +29,9 @@ _CURED_BY_COPIES = frozenset(
 )
 _REPLACES = frozenset(("missing-symbol", "wrong-machine", "damaged-file"))
 _GUARD = "excluded-module-guard"
-_ABOUT_INITIALISATION = (
-    "let the program load the newer copy of a library first, and look for two copies of one: "
-    "of the Visual C++ runtime beside the program, of OpenMP, of a driver's DLLs"
+_ABOUT_INITIALISATION = phrase(
+    "let the program load the newer copy of a library first, and look for two copies of one: of the "
+    "Visual C++ runtime beside the program, of OpenMP, of a driver's DLLs"
 )
 
 
@@ -70,7 +71,7 @@ def _advised(cause: Cause, question: Question) -> Cause:
         command = f"depfix diagnose {log} --dist {dist} --env conda:NAME"
         return replace(
             cause,
-            advice="let depfix look into the program's folder: it tells which file, and cures it",
+            advice=phrase("let depfix look into the program's folder: it tells which file, and cures it"),
             command=command,
         )
     return replace(cause, advice=_cure(cause), command=f"depfix explain {cause.rule}" if cause.rule else "")
@@ -79,14 +80,18 @@ def _advised(cause: Cause, question: Question) -> Cause:
 def _with_dist(cause: Cause, repair: str, dist: str) -> Cause:
     overwrite = " --overwrite" if cause.cause in _REPLACES else ""
     if cause.fix is not None:
-        advice = f"{cause.fix.provider or 'an environment'} has it: copy it to {cause.fix.destination}"
+        advice = phrase(
+            "{provider} has it: copy it to {destination}",
+            provider=cause.fix.provider or phrase("an environment"),
+            destination=cause.fix.destination,
+        )
         return replace(cause, advice=advice, command=repair + overwrite)
     if cause.cause in _CURED_BY_COPIES and cause.confidence is not Confidence.POSSIBLE:
         return replace(cause, advice=_cure(cause), command=repair + overwrite)
     if cause.cause in _CURED_BY_COPIES:
-        return replace(cause, advice="see what else the folder lacks", command=f"depfix scan {dist} --verbose")
+        return replace(cause, advice=phrase("see what else the folder lacks"), command=f"depfix scan {dist} --verbose")
     return replace(cause, advice=_cure(cause), command=f"depfix explain {cause.rule}" if cause.rule else "")
 
 
 def _cure(cause: Cause) -> str:
-    return rule(cause.rule).cure if cause.rule else ""
+    return tabled(rule(cause.rule).cure) if cause.rule else ""

@@ -15,6 +15,7 @@ from depfix.model.finding import Confidence, Finding
 from depfix.model.names import base_name, dll_file_name, fold, normalised
 from depfix.trial.messages import Frame, Hit
 from depfix.trial.naming import Told, inside_path
+from depfix.wording.message import phrase
 
 _DLLS = (
     *("missing-dll", "misplaced-dll", "missing-vc-runtime", "debug-runtime", "missing-runtime-dll", "absent-on-target"),
@@ -267,22 +268,36 @@ class Evidence:
         if told.cause in _DATA and told.subject:
             tree = self._world.tree
             known = tree.file(told.subject) or next(iter(tree.named(base_name(told.subject))), None)
-            return f"{known.path} is in the dist{_OTHER}" if known is not None else f"{told.subject} is not in the dist"
+            return (
+                phrase("{known} is in the dist{other}", known=known.path, other=_OTHER)
+                if known is not None
+                else phrase("{subject} is not in the dist", subject=told.subject)
+            )
         images = self.images(told.path or told.subject)
         if images:
-            return f"{images[0]} is in the dist, and nothing that it imports is missing there{_OTHER}"
+            return phrase(
+                "{image} is in the dist, and nothing that it imports is missing there{other}",
+                image=images[0],
+                other=_OTHER,
+            )
         name = base_name(told.subject.replace("\\", "/"))
-        return f"{name} is not in the dist, and nothing in the dist is seen to need it" if _is_file(name) else ""
+        return (
+            phrase("{name} is not in the dist, and nothing in the dist is seen to need it", name=name)
+            if _is_file(name)
+            else ""
+        )
 
     def _words_on_module(self, name: str) -> str:
         found: ModuleFile | None = self._world.walker.find(name)
         if found is not None and not found.is_provided:
-            where = found.entry.path if found.entry is not None else "inside the program"
-            return f"{name} is in the dist ({where}){_OTHER}"
+            where = found.entry.path if found.entry is not None else phrase("inside the program")
+            return phrase("{name} is in the dist ({where}){other}", name=name, where=where, other=_OTHER)
         supplied = self._world.supply.module(name)
         if supplied is not None:
-            return f"{name} is not in the dist, and an environment has it"
-        return f"{name} is not in the dist" + (", nor in the environments given" if self._world.supply else "")
+            return phrase("{name} is not in the dist, and an environment has it", name=name)
+        if self._world.supply:
+            return phrase("{name} is not in the dist, nor in the environments given", name=name)
+        return phrase("{name} is not in the dist", name=name)
 
     def placed(self, told: Told) -> Told:
         """Return what is told of a path as a path of the dist; the folder of the program may bear any name."""
@@ -300,7 +315,7 @@ class Evidence:
         return (module and self._world.inside.refusal(module)) or ""
 
 
-_OTHER = ": the text comes from another build, or another machine"
+_OTHER = phrase(": the text comes from another build, or another machine")
 
 
 def _is_file(name: str) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 from depfix.errors import UnreadableFolderError
 from depfix.model.names import fold
 from depfix.trial.failures import CannotRunError
+from depfix.wording.message import phrase, system_words
 
 Copied = Callable[[int, int], None]  # is told (bytes done, bytes in all)
 
@@ -90,11 +91,16 @@ def copy_dist(source: str, folder: str, *, link: bool = False, copied: Copied | 
         free = shutil.disk_usage(folder).free
         if free < total + _SPARE:
             raise CannotRunError(
-                f"{total:,} bytes are needed in {folder}, {free:,} are free", "make room, or use --link"
+                phrase(
+                    "{total:,} bytes are needed in {folder}, {free:,} are free", total=total, folder=folder, free=free
+                ),
+                phrase("make room, or use --link"),
             )
         linked = _bring(source, folder, files, link, copied, total)
     except OSError as error:
-        raise UnreadableFolderError(source, f"{error.strerror or error} ({error.filename})") from error
+        raise UnreadableFolderError(
+            source, phrase("{reason} ({path})", reason=system_words(error), path=error.filename)
+        ) from error
     before = {path: _state(status) for path, status in _files(folder)}
     return Copy(folder, source, before, linked, _sees_reads(folder))
 

@@ -8,6 +8,7 @@ import re
 from typing import BinaryIO
 
 from depfix.errors import LogNotReadError
+from depfix.wording.message import phrase, small_system_words
 
 _HEAD, _TAIL = 1 << 20, 4 << 20  # of a big log: the first error is often at its head, the last at its end
 _SAMPLE = 65536
@@ -30,7 +31,7 @@ def read_log(path: str) -> str:
         with open(path, "rb") as file:
             return decoded(_both_ends(file, os.fstat(file.fileno()).st_size), path)
     except OSError as error:
-        raise LogNotReadError(path, (error.strerror or str(error)).lower()) from error
+        raise LogNotReadError(path, small_system_words(error)) from error
 
 
 def read_stream(stream: BinaryIO) -> str:
@@ -45,10 +46,10 @@ def read_stream(stream: BinaryIO) -> str:
         tail += block
         cut = cut or len(tail) > _TAIL
         tail = tail[-_TAIL:]
-    return decoded([head, tail] if cut else [head + tail], "the text")
+    return decoded([head, tail] if cut else [head + tail], phrase("the text"))
 
 
-def decoded(parts: list[bytes], name: str = "the text") -> str:
+def decoded(parts: list[bytes], name: str = phrase("the text")) -> str:
     """Return the text of one log, given whole or as its head and its end.
 
     UTF-8, UTF-16 (what `>` of Windows PowerShell writes) with and without a mark, GBK (cp936, Chinese Windows), else
@@ -57,15 +58,17 @@ def decoded(parts: list[bytes], name: str = "the text") -> str:
     """
     sample = parts[0][:_SAMPLE]
     if not any(part.strip(b"\0 \t\r\n") for part in parts):
-        raise LogNotReadError(name, "it is empty")
+        raise LogNotReadError(name, phrase("it is empty"))
     encoding = _encoding(parts[0])
     if encoding is None:
-        raise LogNotReadError(name, "it is no text" + (", but a program or DLL" if sample[:2] == b"MZ" else ""))
+        raise LogNotReadError(
+            name, phrase("it is no text, but a program or DLL") if sample[:2] == b"MZ" else phrase("it is no text")
+        )
     text = _CUT.join(_decode(part, encoding) for part in parts)
     text = _ESCAPES.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     seen = text[:_SAMPLE]
     if len(_UNPRINTABLE.findall(seen)) > _MOST_UNPRINTABLE * len(seen):
-        raise LogNotReadError(name, "it is no text")
+        raise LogNotReadError(name, phrase("it is no text"))
     return text
 
 

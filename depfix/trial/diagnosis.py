@@ -12,6 +12,7 @@ from depfix.model.diagnosis import Cause
 from depfix.model.finding import Confidence
 from depfix.trial.messages import Hit, hits_of
 from depfix.trial.naming import Told, told_by
+from depfix.wording.message import Message, joined, phrase, tabled
 
 if TYPE_CHECKING:
     from depfix.closure.build import Closure
@@ -48,7 +49,7 @@ def diagnose(text: str, closure: Closure | None = None, findings: Sequence[Findi
 def cause_words(cause: str, subject: str) -> str:
     """Return the sentence that tells a cause."""
     words = causes()[cause]
-    return words.named.replace("{subject}", subject) if subject and words.named else words.unnamed
+    return Message(words.named, (("subject", subject),)) if subject and words.named else tabled(words.unnamed)
 
 
 def rule_code(cause: str) -> str:
@@ -84,11 +85,14 @@ def _joined(hit: Hit, told: Told, evidence: Evidence) -> list[Cause]:
     alone = _cause(hit, told)
     refusal = evidence.refusal(told.subject) if told.cause == "excluded-module-guard" else ""
     if refusal:
-        said = f"the program's loader says so for this module: {refusal}"
-        return [replace(alone, confidence=Confidence.CERTAIN, why=f"{told.words}; {said}"), *found]
+        said = phrase("the program's loader says so for this module: {refusal}", refusal=refusal)
+        return [
+            replace(alone, confidence=Confidence.CERTAIN, why=phrase("{told}; {said}", told=told.words, said=said)),
+            *found,
+        ]
     words = evidence.words_on(told) if not found else ""
     if words:
-        alone = replace(alone, why="; ".join(filter(None, (words, told.words))))
+        alone = replace(alone, why=joined("; ", filter(None, (words, told.words))))
     return [*found, alone] if found and found[0].confidence is Confidence.PROBABLE else [alone, *found]
 
 
@@ -98,7 +102,7 @@ def _of_finding(row: Joined, hit: Hit | None, told: Told | None) -> Cause:
     cause = told.cause if told is not None and told.cause in _OWN_NAMES else finding.name
     what = _sentence(row)
     more = finding.message if finding.message not in what else ""
-    why = "; ".join(filter(None, (told.words if told is not None else "", more)))
+    why = joined("; ", filter(None, (told.words if told is not None else "", more)))
     return Cause(
         cause,
         finding.rule,
@@ -117,8 +121,16 @@ def _sentence(row: Joined) -> str:
     """Return what a finding says in one sentence that names its subject."""
     finding = row.finding
     if row.absent and finding.locations and finding.name in _SAID_SHORTER:
-        return f"{finding.subject}, needed by {finding.locations[0].path}, is not in the dist"
-    return finding.message if finding.subject in finding.message else f"{finding.subject}: {finding.message}"
+        return phrase(
+            "{subject}, needed by {location}, is not in the dist",
+            subject=finding.subject,
+            location=finding.locations[0].path,
+        )
+    return (
+        finding.message
+        if finding.subject in finding.message
+        else phrase("{subject}: {message}", subject=finding.subject, message=finding.message)
+    )
 
 
 def _ordered(found: list[Cause]) -> tuple[Cause, ...]:

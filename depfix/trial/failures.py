@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from depfix.errors import DepfixError, InputError
+from depfix.wording.message import phrase
 
 
 class CannotRunError(DepfixError):
@@ -13,7 +14,7 @@ class CannotRunError(DepfixError):
         self.reason, self.cure = reason, cure
 
     def __str__(self) -> str:
-        return f"the program could not be run: {self.reason}"
+        return phrase("the program could not be run: {reason}", reason=self.reason)
 
     @property
     def hint(self) -> str:
@@ -28,11 +29,11 @@ class UnknownProgramError(InputError):
         self.name, self.programs = name, programs
 
     def __str__(self) -> str:
-        return f"there is no program {self.name} in the folder"
+        return phrase("there is no program {name} in the folder", name=self.name)
 
     @property
     def hint(self) -> str:
-        return f"there is {', '.join(self.programs)}"
+        return phrase("there is {programs}", programs=", ".join(self.programs))
 
 
 class TraceNotReadError(InputError):
@@ -43,11 +44,13 @@ class TraceNotReadError(InputError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"cannot read the trace {self.path}: {self.reason}"
+        return phrase("cannot read the trace {path}: {reason}", path=self.path, reason=self.reason)
 
     @property
     def hint(self) -> str:
-        return "known are Wine's log (WINEDEBUG=+loaddll,err+module), dlltracer's output, and CSV of Process Monitor"
+        return phrase(
+            "known are Wine's log (WINEDEBUG=+loaddll,err+module), dlltracer's output, and CSV of Process Monitor"
+        )
 
 
 class UnfitChoiceError(InputError):
@@ -58,7 +61,7 @@ class UnfitChoiceError(InputError):
         self.choice, self.reason, self.advice = choice, reason, advice
 
     def __str__(self) -> str:
-        return f"{self.choice}: {self.reason}"
+        return phrase("{choice}: {reason}", choice=self.choice, reason=self.reason)
 
     @property
     def hint(self) -> str:

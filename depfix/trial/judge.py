@@ -14,6 +14,7 @@ from depfix.model.names import base_name, fold
 from depfix.model.run import Comparison, Ended, Load, Observed, Order, Sought
 from depfix.trial.compare import names_in_closure
 from depfix.trial.exits import exit_words
+from depfix.wording.message import counted, joined, phrase
 
 _LAST_LINES = 6
 _LONGEST_LINE = 300
@@ -51,11 +52,23 @@ class Seen:
         if ended is None:
             return ""
         if order.expect and not ended.says(order.expect):
-            how = f"ended with {self.exit_words}" if ended.code is not None else f"ran for {ended.seconds:.0f} s"
-            return f"never printed {order.expect!r}; it {how}"
+            how = (
+                phrase("ended with {exit_words}", exit_words=self.exit_words)
+                if ended.code is not None
+                else phrase("ran for {seconds:.0f} s", seconds=ended.seconds)
+            )
+            return phrase("never printed {expect}; it {how}", expect=repr(order.expect), how=how)
         if ended.code is None:
-            return "" if order.alive or order.expect else f"did not end within {order.timeout:.0f} s"
-        return f"ended with {self.exit_words} after {ended.seconds:.1f} s" if ended.code else ""
+            return (
+                ""
+                if order.alive or order.expect
+                else phrase("did not end within {timeout:.0f} s", timeout=order.timeout)
+            )
+        return (
+            phrase("ended with {exit_words} after {seconds:.1f} s", exit_words=self.exit_words, seconds=ended.seconds)
+            if ended.code
+            else ""
+        )
 
     @property
     def exit_words(self) -> str:
@@ -65,8 +78,8 @@ class Seen:
             return ""
         whole = [status for status in self.observed.statuses if status & 0xFF == code & 0xFF]
         if self.ended is not None and not self.ended.whole_code and code and whole:
-            return f"exit code {exit_words(whole[0])}"
-        return f"exit code {exit_words(code)}"
+            return phrase("exit code {exit}", exit=exit_words(whole[0]))
+        return phrase("exit code {exit}", exit=exit_words(code))
 
 
 def judged(seen: Seen) -> tuple[Finding, ...]:
@@ -81,19 +94,33 @@ def judged(seen: Seen) -> tuple[Finding, ...]:
 def _failed(seen: Seen) -> Iterator[Finding]:
     waits = seen.ended is not None and seen.ended.code is None
     if seen.failure:
-        parts = [f"{seen.program} {seen.failure}", *_boxes(seen), *_last_words(seen)]
+        parts = [
+            phrase("{program} {failure}", program=seen.program, failure=seen.failure),
+            *_boxes(seen),
+            *_last_words(seen),
+        ]
         severity = None
         if seen.gaps:
             lacks = ", ".join(seen.gaps[:_MOST_GAPS])
-            parts.append(f"Wine lacks {lacks}, which Windows has: try it on Windows before you blame the dist")
+            parts.append(
+                phrase(
+                    "Wine lacks {lacks}, which Windows has: try it on Windows before you blame the dist", lacks=lacks
+                )
+            )
             severity = Severity.WARNING
         elif _could_not_print(seen):
-            parts.append("it printed to a pipe, which takes the characters of one code page; a console takes every one")
+            parts.append(
+                phrase("it printed to a pipe, which takes the characters of one code page; a console takes every one")
+            )
             severity = Severity.WARNING
         sure = Confidence.PROBABLE if severity is not None else Confidence.CERTAIN
-        yield finding("program-failed", seen.program, "; ".join(parts), severity=severity, confidence=sure)
+        yield finding("program-failed", seen.program, joined("; ", parts), severity=severity, confidence=sure)
     elif waits and seen.observed.boxes:
-        message = f"{seen.program} still ran, but {'; '.join(_boxes(seen))}: look whether that is an error"
+        message = phrase(
+            "{program} still ran, but {boxes}: look whether that is an error",
+            program=seen.program,
+            boxes=joined("; ", _boxes(seen)),
+        )
         yield finding("program-failed", seen.program, message, severity=Severity.WARNING)
 
 
@@ -105,14 +132,14 @@ def _could_not_print(seen: Seen) -> bool:
 
 def _boxes(seen: Seen) -> list[str]:
     texts = (" ".join(box.split())[:_LONGEST_LINE] for box in seen.observed.boxes)
-    return [f'it shows a message box: "{text}"' for text in texts]
+    return [phrase('it shows a message box: "{text}"', text=text) for text in texts]
 
 
 def _last_words(seen: Seen) -> list[str]:
     ended = seen.ended
     lines = [line.strip() for line in (ended.err or ended.out).splitlines()] if ended is not None else []
     shown = [line[:_LONGEST_LINE] for line in lines if line][-_LAST_LINES:]
-    return [f"its last lines: {' | '.join(shown)}"] if shown else ["it printed nothing"]
+    return [phrase("its last lines: {shown}", shown=" | ".join(shown))] if shown else [phrase("it printed nothing")]
 
 
 # --- it loaded what only this machine has ----------------------------------------------------------------------------
@@ -129,11 +156,15 @@ def _from_outside(seen: Seen) -> Iterator[Finding]:
                 carried = seen.closure is not None and bool(seen.closure.world.tree.named(name))
                 yield _outside(load, _system_words(seen, load), Severity.INFO if carried else None)
         elif not seen.strange_loads or name in needed or name.endswith(".pyd"):
-            words = f"{load.name} was loaded from {load.path}: it works only where that file is"
+            words = phrase(
+                "{load} was loaded from {load2}: it works only where that file is", load=load.name, load2=load.path
+            )
             yield _outside(load, words, None)
         else:
-            words = (
-                f"{load.name} was loaded from {load.path}; nothing in the dist names it, so it may be this machine's"
+            words = phrase(
+                "{load} was loaded from {load2}; nothing in the dist names it, so it may be this machine's",
+                load=load.name,
+                load2=load.path,
             )
             yield _outside(load, words, Severity.INFO)
 
@@ -145,8 +176,17 @@ def _outside(load: Load, message: str, severity: Severity | None) -> Finding:
 
 def _system_words(seen: Seen, load: Load) -> str:
     if load.builtin:
-        return f"Wine has a {load.name} of its own; {seen.system.target.words} has none, and the dist needs it"
-    return f"{load.name} was loaded from {load.path}, where {seen.system.target.words} has none when it is new"
+        return phrase(
+            "Wine has a {load} of its own; {target} has none, and the dist needs it",
+            load=load.name,
+            target=seen.system.target.words,
+        )
+    return phrase(
+        "{load} was loaded from {load2}, where {target} has none when it is new",
+        load=load.name,
+        load2=load.path,
+        target=seen.system.target.words,
+    )
 
 
 def _on_clean_windows(system: CleanSystem, name: str) -> bool:
@@ -167,11 +207,17 @@ def _not_found(seen: Seen) -> Iterator[Finding]:
         known = seen.closure is not None and seen.closure.graph.strength(node) is not None
         importers = tuple(dict.fromkeys(one.importer for one in rows if one.importer))
         blamed = bool(seen.failure) and (bool(importers) or known)
-        message = f"{base_name(rows[0].name)} was not found{_importers(importers)}{_status(rows[0])}"
+        message = phrase(
+            "{row} was not found{importers}{status}",
+            row=base_name(rows[0].name),
+            importers=_importers(importers),
+            status=_status(rows[0]),
+        )
         if known:
-            message += "; scan names it, too: `depfix repair` copies it in"
+            message += phrase("; scan names it, too: `depfix repair` copies it in")
         elif not importers:
-            message += "; code asked for it when it ran" + ("" if seen.failure else ", and went on without it")
+            message += phrase("; code asked for it when it ran")
+            message += "" if seen.failure else phrase(", and went on without it")
         yield finding(
             "not-found-when-run",
             name,
@@ -186,12 +232,13 @@ def _not_found(seen: Seen) -> Iterator[Finding]:
 def _importers(importers: tuple[str, ...]) -> str:
     if not importers:
         return ""
-    more = f" and {len(importers) - 2} more" if len(importers) > 2 else ""
-    return f"; {', '.join(importers[:2])}{more} import{'s' if len(importers) == 1 else ''} it"
+    more = phrase(" and {number} more", number=len(importers) - 2) if len(importers) > 2 else ""
+    names = ", ".join(importers[:2])
+    return counted(len(importers), "; {names}{more} imports it", "; {names}{more} import it", names=names, more=more)
 
 
 def _status(one: Sought) -> str:
-    return f" (status {exit_words(one.status)})" if one.status and one.status != 0xC0000135 else ""
+    return phrase(" (status {exit})", exit=exit_words(one.status)) if one.status and one.status != 0xC0000135 else ""
 
 
 def _chain(seen: Seen, one: Sought, node: Node) -> tuple[str, ...]:
@@ -217,8 +264,14 @@ def _unresolved(seen: Seen) -> Iterator[Finding]:
         if fold(one.dll) in here:
             rows.setdefault((fold(one.dll), one.importer), []).append(one.symbol)
     for (dll, importer), symbols in rows.items():
-        more = f" and {len(symbols) - 1} more" if len(symbols) > 1 else ""
-        message = f"{here[dll]} lacks {symbols[0]}{more}, which {importer} imports: Windows does not load that one"
+        more = phrase(" and {number} more", number=len(symbols) - 1) if len(symbols) > 1 else ""
+        message = phrase(
+            "{here} lacks {symbol}{more}, which {importer} imports: Windows does not load that one",
+            here=here[dll],
+            symbol=symbols[0],
+            more=more,
+            importer=importer,
+        )
         yield finding("unresolved-when-run", dll, message, locations=(Location(importer),), identity=importer)
 
 
@@ -230,9 +283,13 @@ def _unforeseen(seen: Seen) -> Iterator[Finding]:
     if comparison is None:
         return
     for path in comparison.unforeseen:
-        message = f"{path} was loaded, and depfix did not find out who needs it: a gap of depfix"
+        message = phrase("{path} was loaded, and depfix did not find out who needs it: a gap of depfix", path=path)
         yield finding("unforeseen-load", path, message, locations=(Location(path),))
     paths = comparison.unforeseen_modules
     if paths:
-        message = f"{len(paths)} sources were read that depfix did not expect, such as {', '.join(paths[:3])}"
+        message = phrase(
+            "{number} sources were read that depfix did not expect, such as {paths}",
+            number=len(paths),
+            paths=", ".join(paths[:3]),
+        )
         yield finding("unforeseen-load", paths[0], message, locations=tuple(Location(path) for path in paths[:20]))

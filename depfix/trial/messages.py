@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from depfix.knowledge.failures import BY_NUMBER, Failure, code_of, code_texts, failures
 from depfix.model.finding import Confidence
+from depfix.wording.message import phrase
 
 _MOST_HITS = 200  # of one failure, from each end of the text
 _BEFORE, _AFTER, _LINES_AFTER = 500, 1500, 3
@@ -44,7 +45,7 @@ _ALONE = re.compile(
     r"(?P<code>-?(?:0x)?[0-9a-f]{3,10})\W*",
     re.IGNORECASE,
 )
-_IN_THE_TABLE = "the numbers themselves, see the codes of this table"
+_IN_THE_TABLE = phrase("the numbers themselves, see the codes of this table")
 NUMBER = Failure("number", (), "", BY_NUMBER, Confidence.POSSIBLE, "", "", _IN_THE_TABLE, generic=True)
 
 

@@ -12,6 +12,7 @@ from depfix.knowledge.tables import vc_runtimes
 from depfix.model.finding import Confidence
 from depfix.model.names import base_name
 from depfix.trial.messages import Frame, Hit
+from depfix.wording.message import Message, joined, phrase, places, tabled
 
 _VERSIONS = tuple((3, minor) for minor in range(8, 15))
 _NO_FILE = "2"
@@ -49,7 +50,7 @@ def told_by(hit: Hit) -> Told:
     """Return what one failure says of its cause."""
     failure = hit.failure
     subject = _filled(failure.subject, hit.groups)
-    words = _filled(failure.words, hit.groups)
+    words = _words(failure.words, hit.groups)
     if failure.cause == BY_NUMBER:
         return _by_number(hit, subject, words)
     if failure.cause == BY_DLL:
@@ -74,6 +75,11 @@ def _filled(template: str, groups: dict[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda match: groups.get(match[1], ""), template)
 
 
+def _words(template: str, groups: dict[str, str]) -> str:
+    names = places(template)
+    return Message(template, tuple((name, groups.get(name, "")) for name in sorted(names)))
+
+
 def _by_number(hit: Hit, subject: str, words: str) -> Told:
     failure = hit.failure
     code = codes().get(hit.code)
@@ -88,21 +94,25 @@ def _by_number(hit: Hit, subject: str, words: str) -> Told:
     cause = code.cause
     if cause == "missing-dll" and by_name:
         cause, subject = "missing-runtime-dll", subject or loads
-    text = "; ".join(filter(None, (code.words, words)))
+    text = joined("; ", filter(None, (tabled(code.words), words)))
     return Told(cause, code.confidence, _dll_name(subject), text, subject)
 
 
 def _no_file(hit: Hit) -> Told:
     """Return what error 2 means that names no file: a program that is started, mostly."""
-    words = codes()[_NO_FILE].words
+    words = tabled(codes()[_NO_FILE].words)
     if _within(hit.frames, "multiprocessing"):
-        return Told("multiprocessing", Confidence.POSSIBLE, "", "a worker process could not be started")
+        return Told("multiprocessing", Confidence.POSSIBLE, "", phrase("a worker process could not be started"))
     if not _within(hit.frames, "subprocess"):
         return Told("missing-data-file", Confidence.POSSIBLE, "", words)
     name = _named_in(hit.frames, _STARTS)
     if base_name(name).lower().removesuffix(".exe") in ("python", "pythonw", "python3", "py", "pip"):
-        return Told("python-not-there", Confidence.PROBABLE, name, "the program starts Python, which is not there")
-    return Told("missing-data-file", Confidence.PROBABLE, name, "a program that is to be started is not there", name)
+        return Told(
+            "python-not-there", Confidence.PROBABLE, name, phrase("the program starts Python, which is not there")
+        )
+    return Told(
+        "missing-data-file", Confidence.PROBABLE, name, phrase("a program that is to be started is not there"), name
+    )
 
 
 def _by_path(cause: str, confidence: Confidence, path: str, words: str) -> Told:

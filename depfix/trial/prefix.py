@@ -25,12 +25,13 @@ from pathlib import Path
 from depfix.trial.clean import remove_folder
 from depfix.trial.failures import CannotRunError, UnfitChoiceError
 from depfix.trial.wine_gaps import completed_ucrt, forwarding_dll
+from depfix.wording.message import phrase, system_words
 
 _MADE_AS = "3"  # counts up when a prefix is made otherwise
 _LOADERS = ("wine64", "/usr/lib/wine/wine64", "/usr/lib64/wine/wine64", "wine")
-_INSTALL = (
-    "install Wine 8 or newer for 64-bit programs (Debian, Ubuntu: apt-get install wine wine64), or run "
-    "verify on Windows"
+_INSTALL = phrase(
+    "install Wine 8 or newer for 64-bit programs (Debian, Ubuntu: apt-get install wine wine64), or "
+    "run verify on Windows"
 )
 _PREPARING = 300  # seconds; a slow machine takes 60
 _SETTINGS = (
@@ -59,20 +60,20 @@ def find_wine(environ: Mapping[str, str]) -> Wine:
     """Return the Wine of this machine. Raises CannotRunError with what to install."""
     loader = next((found for name in _LOADERS if (found := shutil.which(name, path=environ.get("PATH")))), "")
     if not loader:
-        raise CannotRunError("Windows programs need Wine here, and it is not installed", _INSTALL)
+        raise CannotRunError(phrase("Windows programs need Wine here, and it is not installed"), _INSTALL)
     server = shutil.which("wineserver", path=environ.get("PATH")) or os.path.join(os.path.dirname(loader), "wineserver")
     if not os.path.exists(server):
-        raise CannotRunError("Wine is installed without wineserver", _INSTALL)
+        raise CannotRunError(phrase("Wine is installed without wineserver"), _INSTALL)
     try:
         told = subprocess.run([loader, "--version"], capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CannotRunError(f"{loader} --version failed ({error})", _INSTALL) from error
     match = re.search(r"wine-\d[^\n]*", told.stdout)
     if match is None:
-        raise CannotRunError(f"{loader} does not say which Wine it is", _INSTALL)
+        raise CannotRunError(phrase("{loader} does not say which Wine it is", loader=loader), _INSTALL)
     dlls = _builtin_folder(loader)
     if not dlls:
-        raise CannotRunError("Wine is installed without its DLLs for 64-bit programs", _INSTALL)
+        raise CannotRunError(phrase("Wine is installed without its DLLs for 64-bit programs"), _INSTALL)
     return Wine(loader, server, match[0], dlls)
 
 
@@ -184,12 +185,15 @@ def _template(wine: Wine, cache: Path, tell: Callable[[str], None]) -> Path:
     _sweep(folder)
     if (template / _MARK).exists():
         return template
-    tell(f"preparing {wine.version}, once (20 to 60 seconds)")
+    tell(phrase("preparing {version}, once (20 to 60 seconds)", version=wine.version))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f"run-{os.getpid()}-", dir=folder))
     except OSError as error:
-        raise CannotRunError(f"{folder} cannot be written ({error.strerror or error})", "set XDG_CACHE_HOME") from error
+        raise CannotRunError(
+            phrase("{folder} cannot be written ({error})", folder=folder, error=system_words(error)),
+            phrase("set XDG_CACHE_HOME"),
+        ) from error
     try:
         _make(wine, scratch)
         stop_all(wine, scratch)
@@ -213,10 +217,20 @@ def _make(wine: Wine, prefix: Path) -> None:
                 command, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PREPARING, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise CannotRunError(f"{' '.join(command)} failed ({error})", _INSTALL) from error
+            raise CannotRunError(
+                phrase("{command} failed ({error})", command=" ".join(command), error=error), _INSTALL
+            ) from error
         if done.returncode:
             told = done.stderr.decode("utf-8", "replace").strip()[-400:]
-            raise CannotRunError(f"{' '.join(command)} ended with {done.returncode}: {told}", _INSTALL)
+            raise CannotRunError(
+                phrase(
+                    "{command} ended with {returncode}: {told}",
+                    command=" ".join(command),
+                    returncode=done.returncode,
+                    told=told,
+                ),
+                _INSTALL,
+            )
 
     call("wineboot", "-i")
     call("winecfg", "-v", "win10")
@@ -271,7 +285,11 @@ def _copied(template: Path) -> Path:
         _copy(template, prefix)
     except OSError as error:
         raise CannotRunError(
-            f"no Wine prefix could be made in {template.parent} ({error.strerror or error})"
+            phrase(
+                "no Wine prefix could be made in {parent} ({error})",
+                parent=template.parent,
+                error=system_words(error),
+            )
         ) from error
     return prefix
 
@@ -281,11 +299,13 @@ def _kept(folder: str, template: Path) -> Path:
     if (prefix / _MARK).exists():
         return prefix
     if prefix.exists() and (not prefix.is_dir() or any(prefix.iterdir())):
-        raise UnfitChoiceError(folder, "it is no Wine prefix that depfix made", "give a folder that is empty or absent")
+        raise UnfitChoiceError(
+            folder, phrase("it is no Wine prefix that depfix made"), phrase("give a folder that is empty or absent")
+        )
     try:
         _copy(template, prefix)
     except OSError as error:
-        raise UnfitChoiceError(folder, f"it cannot be written ({error.strerror or error})") from error
+        raise UnfitChoiceError(folder, phrase("it cannot be written ({error})", error=system_words(error))) from error
     return prefix
 
 

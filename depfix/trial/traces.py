@@ -19,6 +19,7 @@ from depfix.model.run import Load, Observed, Sought
 from depfix.trial.failures import TraceNotReadError
 from depfix.trial.observed import Places, load, root_of
 from depfix.trial.watching import looks_like_wine, read_wine_log, wine_paths
+from depfix.wording.message import phrase, small_system_words
 
 _LARGEST = 1 << 30  # bytes
 _LONGEST_CELL = 1 << 20
@@ -51,20 +52,22 @@ def read_trace(path: str, tree: Tree, programs: tuple[str, ...]) -> Trace:
         return _dlltracer_trace(text, tree, programs)
     rows = _process_monitor_rows(text, programs)
     if rows is None:
-        raise TraceNotReadError(path, "it is none of the kinds that are known")
+        raise TraceNotReadError(path, phrase("it is none of the kinds that are known"))
     if not rows:
-        raise TraceNotReadError(path, f"it has no event of {', '.join(programs)}")
+        raise TraceNotReadError(path, phrase("it has no event of {programs}", programs=", ".join(programs)))
     return _monitor_trace(rows, tree, programs)
 
 
 def _text_of(path: str) -> str:
     try:
         if os.path.getsize(path) > _LARGEST:
-            raise TraceNotReadError(path, "it is larger than 1 GB; filter it by the program's name and save it again")
+            raise TraceNotReadError(
+                path, phrase("it is larger than 1 GB; filter it by the program's name and save it again")
+            )
         with open(path, "rb") as file:
             data = file.read()
     except OSError as error:
-        raise TraceNotReadError(path, (error.strerror or str(error)).lower()) from error
+        raise TraceNotReadError(path, small_system_words(error)) from error
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         text = data.decode("utf-16", "replace")
     else:
@@ -74,7 +77,7 @@ def _text_of(path: str) -> str:
 
 def _wine_trace(text: str, tree: Tree, programs: tuple[str, ...]) -> Trace:
     root = root_of(wine_paths(text), tree, programs)
-    return Trace("Wine's log", root, read_wine_log(text, Places(tree, (root,))))
+    return Trace(phrase("Wine's log"), root, read_wine_log(text, Places(tree, (root,))))
 
 
 def _dlltracer_trace(text: str, tree: Tree, programs: tuple[str, ...]) -> Trace:
@@ -86,7 +89,7 @@ def _dlltracer_trace(text: str, tree: Tree, programs: tuple[str, ...]) -> Trace:
     failed = dict.fromkeys(path for kind, path in events if kind == "Failed" and places.inside(path))
     kept = tuple(one for one in loads if one.path not in failed)
     sought = tuple(Sought(places.inside(path), "", _NOT_FOUND) for path in failed)
-    return Trace("dlltracer's output", root, Observed(loads=kept, sought=sought))
+    return Trace(phrase("dlltracer's output"), root, Observed(loads=kept, sought=sought))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,4 +139,4 @@ def _monitor_trace(rows: list[_Event], tree: Tree, programs: tuple[str, ...]) ->
         name = base_name(row.path)
         if row.result in _ABSENT and fold(name) not in there and _ASKED.search(name):
             absent.setdefault(fold(name), Sought(name, "", _NOT_FOUND))
-    return Trace("CSV of Process Monitor", root, Observed(loads=tuple(loads), sought=tuple(absent.values())))
+    return Trace(phrase("CSV of Process Monitor"), root, Observed(loads=tuple(loads), sought=tuple(absent.values())))

@@ -30,6 +30,7 @@ from depfix.trial.prefix import find_wine, run_prefix
 from depfix.trial.traces import read_trace
 from depfix.trial.watching import read_wine_log
 from depfix.trial.wine_run import WineRun, native_only
+from depfix.wording.message import phrase, system_words
 
 _TEMPORARY = "/temp/"
 
@@ -129,16 +130,22 @@ def check_settings(dist: Dist, settings: Settings) -> None:
     if sys.platform != "win32":
         find_wine(settings.environ)
         if dist.machine is not Machine.AMD64:
-            raise CannotRunError(f"the program is {dist.machine.words}, and Wine runs 64-bit (amd64) ones here")
+            raise CannotRunError(
+                phrase("the program is {machine}, and Wine runs 64-bit (amd64) ones here", machine=dist.machine.words)
+            )
     if settings.cwd not in ("dist", "elsewhere") and not os.path.isdir(settings.cwd):
-        raise UnfitChoiceError(settings.cwd, "no such folder", "--cwd takes dist, elsewhere or a folder")
+        raise UnfitChoiceError(
+            settings.cwd, phrase("no such folder"), phrase("--cwd takes dist, elsewhere or a folder")
+        )
     if settings.language and (sys.platform == "win32" or not re.fullmatch(r"[a-z]{2,3}_[A-Z]{2}", settings.language)):
-        known = "it is chosen for Wine alone, as zh_CN, ja_JP or de_DE; Windows has its own"
-        raise UnfitChoiceError(settings.language, "no language that can be chosen here", known)
+        known = phrase("it is chosen for Wine alone, as zh_CN, ja_JP or de_DE; Windows has its own")
+        raise UnfitChoiceError(settings.language, phrase("no language that can be chosen here"), known)
     if settings.screenshot:
         if sys.platform == "win32" or not has_xvfb(settings.environ):
             raise UnfitChoiceError(
-                settings.screenshot, "a picture is taken of Xvfb's screen, which is not here", "install Xvfb (xvfb)"
+                settings.screenshot,
+                phrase("a picture is taken of Xvfb's screen, which is not here"),
+                phrase("install Xvfb (xvfb)"),
             )
 
 
@@ -172,11 +179,11 @@ def _under_wine(dist: Dist, system: CleanSystem, order: Order, settings: Setting
         native = native_only(vc_runtimes(), system.has)
         run = WineRun(wine, prefix, str(folder), native, display.name if display is not None else "", settings.language)
         ready = stack.enter_context(run.services())  # they come up while the dist is copied
-        settings.tell("copying the dist")
+        settings.tell(phrase("copying the dist"))
         copy = copy_dist(dist.root, str(folder), link=settings.link, copied=settings.copied)
         ready()
         pictures: list[bytes] = []
-        settings.tell(f"running {order.program} under {wine.version}")
+        settings.tell(phrase("running {program} under {version}", program=order.program, version=wine.version))
         ended = run.run(order, partial(_take_picture, display, settings.screenshot, pictures))
         observed = read_wine_log(ended.log, Places(dist.tree, (run.windows_path(),)))
         return _finished(
@@ -224,17 +231,19 @@ def _on_windows(dist: Dist, order: Order, settings: Settings) -> _Raw:
 
     top = tempfile.mkdtemp(prefix="depfix-")
     try:
-        settings.tell("copying the dist")
+        settings.tell(phrase("copying the dist"))
         folder = os.path.join(top, *(ODD if settings.odd_path else PLAIN))
         copy = copy_dist(dist.root, folder, link=settings.link, copied=settings.copied)
         env = windows_environment(settings.environ)
         places = {"dist": folder, "elsewhere": env.get("USERPROFILE", top)}
-        settings.tell(f"running {order.program}")
+        settings.tell(phrase("running {program}", program=order.program))
         command = [os.path.join(folder, *order.program.split("/")), *order.arguments]
         try:
             ended, loads, statuses = run_debugged(command, places.get(order.cwd, order.cwd), env, order)
         except OSError as error:
-            raise CannotRunError(f"Windows does not start {order.program}: {error.strerror or error}") from error
+            raise CannotRunError(
+                phrase("Windows does not start {program}: {error}", program=order.program, error=system_words(error))
+            ) from error
         mapped = Places(dist.tree, (folder, os.path.realpath(folder)))
         observed = Observed(tuple(dict.fromkeys(load(path, mapped) for path in loads)), statuses=statuses)
         return _finished(_Raw("Windows", folder, ended, observed, partial(_is_below, top), strange_loads=True), copy)

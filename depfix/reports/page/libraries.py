@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from depfix.errors import DataFileError
+from depfix.wording.message import system_words
 
 TABLE = "vendor/libraries.tsv"
 
@@ -53,5 +54,5 @@ def asset(path: str) -> str:
     try:
         data = pkgutil.get_data(__name__, path)
     except OSError as error:
-        raise DataFileError(path, error.strerror or str(error)) from error
+        raise DataFileError(path, system_words(error)) from error
     return (data or b"").decode("utf-8")

@@ -24,6 +24,10 @@ const depfixPage = (() => {
       const values = element.dataset.values ? JSON.parse(element.dataset.values) : [];
       element.textContent = say(element.dataset.words, ...values) + (element.dataset.after || "");
     }
+    for (const element of all("[data-said]", within)) {
+      element.textContent = JSON.parse(element.dataset.said)[language];
+      element.lang = language === "zh" ? "zh-CN" : "en";
+    }
     for (const name of NAMED) {
       for (const element of all(`[data-words-${name}]`, within)) {
         const values = element.getAttribute(`data-values-${name}`);

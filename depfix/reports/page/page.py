@@ -33,6 +33,10 @@ from depfix.reports.page.view import (
 )
 from depfix.reports.page.words import LANGUAGES, catalogue, said
 from depfix.reports.words import size as size_words
+from depfix.wording.message import tabled
+from depfix.wording.speech import language as spoken_language
+from depfix.wording.speech import said as spoken_text
+from depfix.wording.speech import speaking
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     from depfix.reports.forms import Material
 
 _TEMPLATE = "page.html.j2"
+_TAGS = {"en": "en", "zh": "zh-CN"}  # of HTML
 _MOST_DIGITS = 11  # of a moment that a calendar has
 _SCRIPTS = ("page.js", "look.js", "graph.js")
 _MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
@@ -47,7 +52,7 @@ _MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
 
 def scan_html(material: Material) -> str:
     """Return the report of a scan or audit as one page of HTML."""
-    language = material.language if material.language in LANGUAGES else LANGUAGES[0]
+    language = _language(material)
     picture = _picture(material)
     scripts = [_with_licence(library) for library in libraries()] if picture is not None else []
     scripts += [asset(name) for name in _SCRIPTS]
@@ -67,6 +72,11 @@ def scan_html(material: Material) -> str:
         )
     )
     return text.rstrip() + "\n"
+
+
+def _language(material: Material) -> str:
+    """Return what the page opens in: what was asked for, else what depfix speaks."""
+    return next((one for one in (material.language, spoken_language()) if one in LANGUAGES), LANGUAGES[0])
 
 
 def _material(material: Material, language: str) -> dict[str, Any]:
@@ -123,11 +133,25 @@ def _environment(language: str) -> Environment:
         undefined=StrictUndefined,
         finalize=_finalized,
     )
-    made.globals.update(t=words, w=inner, a=attribute)
+
+    def message(text: str, drop: str = "") -> Markup:
+        """Return what stands in a tag behind its name, and a message: the tag itself then has it in every language."""
+        texts = {code: shown(_said(text, code)).removeprefix(drop) for code in LANGUAGES}
+        if len(set(texts.values())) == 1:
+            return Markup(' lang="en">{}').format(texts[language])
+        told = json.dumps(texts, ensure_ascii=False)
+        return Markup(' lang="{}" data-said="{}">{}').format(_TAGS[language], told, texts[language])
+
+    made.globals.update(t=words, w=inner, a=attribute, m=message)
     made.filters.update(
         size=size_words, inline=Markup, last_part=_last_part, singles=_singles, groups=_groups, library_words=_words_of
     )
     return made
+
+
+def _said(text: str, code: str) -> str:
+    with speaking(code):
+        return spoken_text(tabled(text))
 
 
 def _finalized(value: object) -> object:

@@ -1,0 +1,1 @@
+"""What depfix says to people: texts that are English by themselves and can be said in another language."""
