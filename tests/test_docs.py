@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,12 +14,13 @@ from fixtures.write_rules import TARGETS, rules_page
 from tests.conftest import Cli
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_the_readme_shows_the_help_as_it_is(cli: Callable[..., Cli]) -> None:
     shown = cli("--help", environ={"COLUMNS": "100"}).out.rstrip()
-    assert textwrap.indent(shown, "    ") in "\n".join(line.rstrip() for line in _readme().splitlines())
+    for name in ("README.md", "README.zh-CN.md"):
+        assert f"$ depfix --help\n{shown}\n```" in (ROOT / name).read_text("utf-8")
 
 
 def _readme() -> str:
@@ -49,7 +49,7 @@ COMMANDS = (
 
 
 def test_every_option_in_the_docs_exists_and_every_option_is_in_the_docs(cli: Callable[..., Cli]) -> None:
-    page = (ROOT / "docs" / "usage.md").read_text("utf-8")
+    page = "".join((ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("usage", "environments"))
     helps = {"": cli("--help").out} | {name: cli(*name.split(), "--help").out for name in COMMANDS}
     real = {option for text in helps.values() for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)}
     written = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page))
@@ -82,7 +82,7 @@ def test_the_changelog_knows_this_version() -> None:
 
 def test_every_make_target_of_the_readme_exists() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    for target in set(re.findall(r"\bmake ([a-z-]+)", _readme())):
+    for target in set(re.findall(r"`make ([a-z-]+)", _readme())):
         assert re.search(rf"^{target}:", makefile, re.M), target
 
 

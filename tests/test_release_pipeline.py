@@ -121,7 +121,7 @@ def test_an_acceptance_ends_with_its_day(project: Path) -> None:
 
 
 def test_the_docs_show_these_very_files() -> None:
-    page = (ROOT / "docs" / "ci.md").read_text("utf-8")
-    for name in ("depfix.toml", "ci.sh"):
-        shown = "".join(f"    {line}".rstrip() + "\n" for line in (PROJECT / name).read_text("utf-8").splitlines())
-        assert shown in page, name
+    for page in ("ci.md", "ci.zh.md"):
+        text = (ROOT / "docs" / page).read_text("utf-8")
+        for name, language in (("depfix.toml", "toml"), ("ci.sh", "sh")):
+            assert f"```{language}\n{(PROJECT / name).read_text('utf-8')}```" in text, (page, name)

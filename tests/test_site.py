@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.site_pages import ROOT, TOP_LEVEL, gather, site_markdown
+from tests.pages import ARGUMENTS, CHROMIUM
 
 # What a page of the site has and a browser fetches by itself; links that a reader may follow are no such thing.
 _LOADED = re.compile(r'<(?:script|img|iframe)[^>]*\ssrc="([^"]*)"|<link[^>]*\shref="([^"]*)"[^>]*rel="stylesheet"')
@@ -63,3 +64,78 @@ def test_gathering_follows_the_pages(tmp_path: Path) -> None:
     before = home.stat().st_mtime_ns
     gather(tmp_path)
     assert home.stat().st_mtime_ns == before
+
+
+PAIRS = [(ROOT / "README.md", ROOT / "README.zh-CN.md")] + [
+    (page.with_name(page.name.replace(".zh.md", ".md")), page) for page in sorted((ROOT / "docs").rglob("*.zh.md"))
+]
+
+
+@pytest.mark.parametrize(("english", "chinese"), PAIRS, ids=lambda page: page.name)
+def test_a_page_is_built_alike_in_both_languages(english: Path, chinese: Path) -> None:
+    """Headings, tables, blocks, options and rules are the same in number and order: what one says, the other says, too."""
+    assert _outline(english) == _outline(chinese)
+
+
+def _outline(page: Path) -> dict[str, list[str]]:
+    text = page.read_text("utf-8")
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    code = [piece.strip("`") for piece in re.findall(r"`[^`\n]+`", prose)]
+    return {
+        "headings": re.findall(r"^#+(?= )", prose, re.MULTILINE),
+        "rows of tables": [str(row.count("|") - row.count("\\|")) for row in prose.splitlines() if row.startswith("|")],
+        "languages of blocks": [language for language, _ in blocks],
+        "commands": [
+            re.sub(r"\s+#\s.*| --lang \w+", "", line)
+            for language, body in blocks
+            if language == "console"
+            for line in body.splitlines()
+            if line.startswith("$ ")
+        ],
+        "configuration": [body for language, body in blocks if language in ("toml", "yaml", "sh")],
+        "options": sorted({option for piece in code for option in re.findall(r"(?<![\w-])--[a-z][\w-]+", piece)}),
+        "rules": sorted(set(re.findall(r"\bDF\d{3}\b", text))),
+        "pictures": [re.sub(r"\.zh\.svg", ".svg", one) for one in re.findall(r"!\[[^]]*\]\(([^)]*)\)", prose)],
+    }
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_the_readme_quotes_the_figures_of_the_fidelity_page(readme: str) -> None:
+    page = (ROOT / "docs" / "fidelity.md").read_text("utf-8")
+    text = (ROOT / readme).read_text("utf-8")
+
+    def figure(pattern: str) -> list[int]:
+        found = re.search(pattern, page)
+        assert found, pattern
+        return [int(number) for number in found.groups()]
+
+    repaired, dists = figure(r"repair rate, bare \| \d+ dists \| (\d+)/(\d+)")
+    removals, named, needed = figure(r"ablation, recall \| (\d+) removals \| (\d+)/(\d+)")
+    silent, harmless = figure(r"silent on (\d+) of (\d+)")
+    for number in (repaired, dists, removals, named, needed, harmless - silent, harmless):
+        assert re.search(rf"(?<![\d,]){number:,}(?![\d,]*\d)", text), number
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(
+    ("start", "words", "wanted"),
+    [("index.html", "exit codes", "usage.html"), ("zh/index.html", "延迟加载", "zh/how-it-decides.html")],
+)
+def test_the_search_works_in_pages_that_are_opened_as_files(site: Path, start: str, words: str, wanted: str) -> None:
+    from playwright.sync_api import sync_playwright
+
+    asked: list[str] = []
+    with sync_playwright() as engine:
+        chromium = engine.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = chromium.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((site / start).as_uri())
+        page.click("[data-md-component=search-query]")
+        page.wait_for_function(
+            "!/Initializing|初始化/.test(document.querySelector('.md-search-result__meta').textContent)"
+        )
+        page.type("[data-md-component=search-query]", words)
+        page.wait_for_selector(f'a.md-search-result__link[href*="{wanted}"]', state="attached")
+        chromium.close()
+    assert not [url for url in asked if not url.startswith(("file:", "blob:", "data:"))]
