@@ -51,6 +51,11 @@ def test_alone_names_an_environment_that_fits(cli: Run, dist: Path, make_conda: 
     assert f"depfix repair main.dist --env conda:{environment.name} " in done.out
 
 
+def test_alone_with_a_dist_that_has_lost_its_python(cli: Run, dist: Path) -> None:
+    (dist / "python310.dll").unlink()
+    assert cli(cwd=dist.parent).out.startswith("found main.dist: app.exe, Python folder, Python 3.10")
+
+
 def test_alone_in_the_dist_itself(cli: Run, dist: Path) -> None:
     assert "  depfix scan . " in cli(cwd=dist).out
 
@@ -289,7 +294,7 @@ def test_a_onefile_program_whose_folder_is_still_there(forge: Forge, dist: Path)
 
 
 def test_a_python_installation_is_no_dist_that_is_found(make_dist: DistMaker, forge: Forge, tmp_path: Path) -> None:
-    python = make_dist({}, name="Python310.dist")
+    python = make_dist({}, name="dist/Python310")
     put(forge("python.exe"), python / "python.exe")
     assert dists_in(str(tmp_path)) == ()
 

@@ -59,11 +59,13 @@ def dists_in(folder: str) -> tuple[str, ...]:
     """
     if _looks_frozen(folder):
         return (folder,)
-    found = [name for name in _names(folder) if fold(name).endswith(".dist")]
-    for above in ("dist", "build"):
-        found += [os.path.join(above, name) for name in _names(os.path.join(folder, above))]
-    places = (name if folder == "." else os.path.join(folder, name) for name in found)
-    return tuple(place for place in places if _looks_frozen(place) and not _is_pyinstaller_build(place))[:_MOST_FOUND]
+    start = "" if folder == "." else folder
+    named = [os.path.join(start, name) for name in _names(folder) if fold(name).endswith(".dist")]
+    found = [place for place in named if any(fold(name).endswith(".exe") for name in _names(place))]
+    for above in (os.path.join(start, "dist"), os.path.join(start, "build")):
+        places = (os.path.join(above, name) for name in _names(above))
+        found += [place for place in places if _looks_frozen(place) and not _is_pyinstaller_build(place)]
+    return tuple(found[:_MOST_FOUND])
 
 
 def _of_nothing(path: str) -> Located:
@@ -72,11 +74,9 @@ def _of_nothing(path: str) -> Located:
     if not fold(name).endswith(".exe"):
         return Located(path)
     holding = [one for one in dists_in(folder or ".") if fold(name) in map(fold, _names(one))]
-    return (
-        Located(holding[0], f"{name} is in {holding[0]}: that folder is looked at")
-        if len(holding) == 1
-        else Located(path)
-    )
+    if len(holding) != 1:
+        return Located(path)
+    return Located(holding[0], f"{name} is in {holding[0]}: that folder is looked at")
 
 
 # --- folders ---
@@ -100,9 +100,9 @@ def _of_folder(path: str) -> Located:
     below = dists_in(path)
     if len(below) > 1:
         raise NotADistError(path, f"a folder above {len(below)} programs", f"depfix scan {quoted(below[0])}, and so on")
-    return (
-        Located(below[0], f"the program in {path} is {below[0]}: that folder is looked at") if below else Located(path)
-    )
+    if not below:
+        return Located(path)
+    return Located(below[0], f"the program in {path} is {below[0]}: that folder is looked at")
 
 
 def _holds_onefile_parts(names: set[str], folder: str) -> bool:
