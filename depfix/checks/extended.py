@@ -13,7 +13,7 @@ from depfix.errors import ExtensionError
 from depfix.extensions import CHECKS, Extension
 from depfix.knowledge.rules import ExtensionRules, Rule, extension_rules
 from depfix.model.finding import Finding
-from depfix.wording.message import phrase
+from depfix.wording.message import english, phrase
 
 _FAILED = "extension:"  # with its name, the subject of the finding that says so
 
@@ -82,7 +82,7 @@ def _checked(extension: Extension, each: object, names: dict[str, str]) -> Findi
             phrase("it gave a finding of {rule} {each}, which is no rule of its own", rule=each.rule, each=each.name)
         )
     try:
-        made = msgspec.convert(msgspec.to_builtins(each, enc_hook=str), Finding)
+        made = msgspec.convert(msgspec.to_builtins(each, enc_hook=english), Finding)
     except (msgspec.ValidationError, TypeError) as error:
         raise extension.failure(phrase("it gave a finding that is none: {error}", error=error)) from error
     return replace(made, message=each.message, no_fix=each.no_fix)  # as they came: they may know their templates

@@ -9,6 +9,7 @@ import click
 from depfix.cli.exits import CLEAN, FINDINGS
 from depfix.cli.options import format_option
 from depfix.cli.terminal import hint, print_lines, print_text
+from depfix.wording.speech import say
 
 
 @click.command()
@@ -27,5 +28,5 @@ def doctor(form: str) -> None:
         print_text(doctor_json(found))
     else:
         print_lines(doctor_lines(found), wrap=False)
-        hint("`depfix doctor --format json` is the same for a program")
+        hint(say("`depfix doctor --format json` is the same for a program"))
     sys.exit(CLEAN if found.is_well else FINDINGS)

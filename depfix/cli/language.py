@@ -60,6 +60,16 @@ def choose_language() -> None:
         gettext.textdomain(DOMAIN)
 
 
+def without_language(words: list[str]) -> list[str]:
+    """Return the words of a command line without the option at their beginning: it is heeded already."""
+    first, *others = words or [""]
+    if first == OPTION and others and language_named(others[0]):
+        return without_language(others[1:])
+    if first.startswith(f"{OPTION}=") and language_named(first[len(OPTION) + 1 :]):
+        return without_language(others)
+    return words
+
+
 def with_language(command: click.Command) -> click.Command:
     """Add the option to a command, and put its help into the language of the moment.
 

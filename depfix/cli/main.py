@@ -9,7 +9,7 @@ from importlib import import_module
 import click
 
 from depfix.cli.exits import CLEAN, INTERRUPTED, USAGE
-from depfix.cli.language import choose_language, with_language
+from depfix.cli.language import choose_language, with_language, without_language
 from depfix.cli.terminal import hint, tell
 from depfix.cli.version import print_version
 from depfix.errors import DepfixError
@@ -40,6 +40,7 @@ class LateGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take the words of a command line; if the first is no command, perhaps in another order."""
+        args = without_language(args)
         is_word = bool(args) and (not args[0].startswith("-") or args[0] in _LIKE_WORDS)
         if is_word and args[0] not in _COMMANDS and not ctx.resilient_parsing:
             from depfix.cli.understanding import understood

@@ -42,7 +42,7 @@ def _folder(given: str) -> str:
         return given
     located = locate(given)
     if located.note:
-        tell(f" {located.note}", "note:", "cyan")
+        tell(f" {said(located.note)}", "note:", "cyan")
     return located.path
 
 

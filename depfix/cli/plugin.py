@@ -8,18 +8,19 @@ import click
 
 import depfix
 from depfix.errors import InputError
+from depfix.wording.message import phrase
 
 
 class NoPluginError(InputError):
     """This depfix is a program of its own, which Nuitka cannot import."""
 
     def __str__(self) -> str:
-        return "the plugin for Nuitka is not part of this program"
+        return phrase("the plugin for Nuitka is not part of this program")
 
     @property
     def hint(self) -> str:
         """What to do next."""
-        return "pip install depfix, in the environment that Nuitka runs in, brings it"
+        return phrase("pip install depfix, in the environment that Nuitka runs in, brings it")
 
 
 @click.command("nuitka-plugin")

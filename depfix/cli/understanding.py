@@ -11,6 +11,8 @@ import click
 from depfix.cli.terminal import hint, tell
 from depfix.errors import DepfixError, InputError
 from depfix.model.shell import quoted
+from depfix.wording.message import phrase
+from depfix.wording.speech import say
 
 # {what people type who know other tools: the command}
 _OTHER_WORDS = {
@@ -47,11 +49,15 @@ class UnknownCommandError(InputError):
         self.word, self.near = word, near
 
     def __str__(self) -> str:
-        return f"no such command: {self.word}"
+        return phrase("no such command: {word}", word=self.word)
 
     @property
     def hint(self) -> str:
-        return f"did you mean depfix {self.near}?" if self.near else "`depfix --help` lists the commands"
+        return (
+            phrase("did you mean depfix {near}?", near=self.near)
+            if self.near
+            else phrase("`depfix --help` lists the commands")
+        )
 
 
 def understood(words: Sequence[str], commands: Sequence[str]) -> list[str]:
@@ -72,7 +78,7 @@ def understood(words: Sequence[str], commands: Sequence[str]) -> list[str]:
     if at is None and len(several) > 1:
         raise UnknownCommandError(first, f"audit {' '.join(map(quoted, several))}")
     found = ["scan", *words] if at is None else [others[at], first, *others[:at], *others[at + 1 :]]
-    tell(f" taken as: depfix {' '.join(map(quoted, found))}", "note:", "cyan")
+    tell(" " + say("taken as: depfix {found}", found=" ".join(map(quoted, found))), "note:", "cyan")
     return found
 
 
@@ -99,7 +105,12 @@ def usage_hint(error: click.ClickException) -> None:
     context = getattr(error, "ctx", None)
     is_at_top = context is not None and context.parent is None
     if isinstance(error, click.NoSuchOption) and is_at_top and not error.possibilities:
-        hint(f"options stand behind the command: depfix scan main.dist {error.option_name} ...")
+        hint(
+            say(
+                "options stand behind the command: depfix scan main.dist {option_name} ...",
+                option_name=error.option_name,
+            )
+        )
     elif isinstance(error, click.MissingParameter) and getattr(error.param, "name", "") == "dist":
         from depfix.api.locating import dists_in
 
@@ -112,6 +123,6 @@ def usage_hint(error: click.ClickException) -> None:
 def in_order(dist: str, name: str) -> tuple[str, str]:
     """Return a dist and the name of something in it, turned round if they were given the other way."""
     if os.path.isdir(name) and not os.path.isdir(dist):
-        tell(f" taken as: {quoted(name)} {quoted(dist)}", "note:", "cyan")
+        tell(" " + say("taken as: {name} {dist}", name=quoted(name), dist=quoted(dist)), "note:", "cyan")
         return name, dist
     return dist, name

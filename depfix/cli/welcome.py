@@ -10,6 +10,7 @@ import click
 from depfix.cli.exits import USAGE
 from depfix.cli.terminal import hint, print_lines
 from depfix.model.shell import quoted
+from depfix.wording.speech import say
 
 if TYPE_CHECKING:
     from depfix.api.locating import FoundDist
@@ -26,13 +27,16 @@ def welcome(context: click.Context) -> None:
         click.echo(context.get_help(), err=True)
         sys.exit(USAGE)
     if len(found) == 1:
-        print_lines([Line(f"found {_words(found[0])}"), Line(), *_commands(found[0].path)], wrap=False)
-        hint("scan changes nothing, and undo takes a repair back; depfix --help shows every command")
+        print_lines([Line(say("found {words}", words=_words(found[0]))), Line(), *_commands(found[0].path)], wrap=False)
+        hint(say("scan changes nothing, and undo takes a repair back; depfix --help shows every command"))
         return
     width = max(len(quoted(one.path)) for one in found)
-    rows = [Line(f"  depfix scan {quoted(one.path):<{width}}  {_kind(one)}") for one in found]
-    print_lines([Line(f"found {len(found)} programs; nothing was looked at yet:"), Line(), *rows, Line()], wrap=False)
-    hint("depfix --help shows every command")
+    rows = [Line(f"  depfix scan {f'{quoted(one.path):<{width}}'}  {_kind(one)}") for one in found]
+    print_lines(
+        [Line(say("found {number} programs; nothing was looked at yet:", number=len(found))), Line(), *rows, Line()],
+        wrap=False,
+    )
+    hint(say("depfix --help shows every command"))
 
 
 def _words(one: FoundDist) -> str:
@@ -53,10 +57,10 @@ def _commands(path: str) -> list[Line]:
     spec = quoted(fitting[0]) if fitting else "conda:NAME"
     dist = quoted(path)
     rows = (
-        (f"depfix scan {dist}", "what is missing or wrong, and why"),
-        (f"depfix repair {dist} --env {spec} --dry-run", "what would be copied, and nothing is"),
-        (f"depfix repair {dist} --env {spec}", "copy it in, all of it or nothing"),
-        (f"depfix undo {dist}", "put the folder back as it was"),
+        (f"depfix scan {dist}", say("what is missing or wrong, and why")),
+        (f"depfix repair {dist} --env {spec} --dry-run", say("what would be copied, and nothing is")),
+        (f"depfix repair {dist} --env {spec}", say("copy it in, all of it or nothing")),
+        (f"depfix undo {dist}", say("put the folder back as it was")),
     )
     width = max(len(command) for command, _ in rows)
     return [Line(f"  {command:<{width}}  {words}") for command, words in rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from depfix.errors import InputError
+from depfix.wording.message import phrase
 
 
 class NotADistError(InputError):
@@ -13,7 +14,7 @@ class NotADistError(InputError):
         self.path, self.what, self.advice = path, what, advice
 
     def __str__(self) -> str:
-        return f"{self.path} is {self.what}"
+        return phrase("{path} is {what}", path=self.path, what=self.what)
 
     @property
     def hint(self) -> str:

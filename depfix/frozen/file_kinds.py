@@ -15,16 +15,17 @@ import re
 from depfix.frozen.zips import open_zip
 from depfix.model.names import fold
 from depfix.pe.headers import Data, Headers
+from depfix.wording.message import phrase
 
 _STARTS = (
-    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
-    (b"Rar!\x1a\x07", "a RAR archive"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an installer (MSI), or another compound file"),
-    (b"MSCF", "a cabinet archive"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"BZh", "a bzip2 archive"),
-    (b"\xfd7zXZ\0", "an xz archive"),
-    (b"\x28\xb5\x2f\xfd", "a zstd archive"),
+    (b"7z\xbc\xaf\x27\x1c", phrase("a 7-Zip archive")),
+    (b"Rar!\x1a\x07", phrase("a RAR archive")),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", phrase("an installer (MSI), or another compound file")),
+    (b"MSCF", phrase("a cabinet archive")),
+    (b"\x1f\x8b", phrase("a gzip archive")),
+    (b"BZh", phrase("a bzip2 archive")),
+    (b"\xfd7zXZ\0", phrase("an xz archive")),
+    (b"\x28\xb5\x2f\xfd", phrase("a zstd archive")),
 )
 _PACKAGES = (".whl", ".conda", ".egg", ".nupkg")
 _INSTALLER_TEXT = re.compile(rb"\xef\xbe\xad\xdeNullsoftInst|Inno Setup Setup Data \(")
@@ -56,13 +57,13 @@ def programs_in_zip(data: Data) -> tuple[str, ...] | None:
 def installer_words(pe: Headers) -> str:
     """Return what kind of installer or self-extracting archive a program is, an empty string if it is none."""
     if _BURN in _section_names(pe):
-        return "an installer (WiX)"
+        return phrase("an installer (WiX)")
     behind = max((section.raw + section.raw_size for section in pe.sections), default=0)
     found = _INSTALLER_TEXT.search(pe.data, behind)
     if found is not None:
-        return "an installer (Inno Setup)" if found[0].startswith(b"Inno") else "an installer (NSIS)"
+        return phrase("an installer (Inno Setup)") if found[0].startswith(b"Inno") else phrase("an installer (NSIS)")
     if _SFX.search(pe.data, behind, behind + _NEAR):
-        return "a self-extracting archive"
+        return phrase("a self-extracting archive")
     return ""
 
 

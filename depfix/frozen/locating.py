@@ -20,6 +20,7 @@ from depfix.model.names import fold
 from depfix.model.shell import quoted
 from depfix.pe.headers import map_file, open_headers
 from depfix.pe.reader import read_image
+from depfix.wording.message import counted, phrase, tabled
 
 _PYTHON_DLL = re.compile(r"python3\d*t?(?:_d)?\.dll")
 _MOST_FOUND = 20
@@ -92,17 +93,23 @@ def _of_folder(path: str) -> Located:
     if fold(plain).endswith((".build", ".onefile-build")) or "scons-report.txt" in names:
         return _beside_nuitka_build(plain)
     if _holds_onefile_parts(names, os.path.basename(plain)):
-        what = "what a Nuitka onefile program is packed from: the program in it is a DLL, which cannot be started alone"
-        raise NotADistError(path, what, "build with --standalone instead of --onefile, or add --onefile-no-dll")
+        what = phrase(
+            "what a Nuitka onefile program is packed from: the program in it is a DLL, which cannot be started alone"
+        )
+        raise NotADistError(path, what, phrase("build with --standalone instead of --onefile, or add --onefile-no-dll"))
     above = _dist_above(path)
     if above:
-        raise NotADistError(path, f"a folder inside of a program's folder, {above}", f"depfix scan {quoted(above)}")
+        raise NotADistError(
+            path, phrase("a folder inside of a program's folder, {above}", above=above), f"depfix scan {quoted(above)}"
+        )
     below = dists_in(path)
     if len(below) > 1:
-        raise NotADistError(path, f"a folder above {len(below)} programs", f"depfix scan {quoted(below[0])}, and so on")
-    if not below:
-        return Located(path)
-    return Located(below[0], f"the program in {path} is {below[0]}: that folder is looked at")
+        what = counted(len(below), "a folder above {number} program", "a folder above {number} programs")
+        raise NotADistError(path, what, phrase("depfix scan {first}, and so on", first=quoted(below[0])))
+    if below:
+        note = phrase("the program in {path} is {dist}: that folder is looked at", path=path, dist=below[0])
+        return Located(below[0], note)
+    return Located(path)
 
 
 def _holds_onefile_parts(names: set[str], folder: str) -> bool:
@@ -118,10 +125,16 @@ def _beside_nuitka_build(path: str) -> Located:
     stem = re.sub(r"\.(?:onefile-)?build$", "", path, flags=re.IGNORECASE)
     dist = f"{stem}.dist"
     if os.path.isdir(dist):
-        note = f"{path} is where Nuitka compiled; what it made is {dist}: that folder is looked at"
+        note = phrase(
+            "{path} is where Nuitka compiled; what it made is {dist}: that folder is looked at", path=path, dist=dist
+        )
         return Located(_of_folder(dist).path, note)
-    what = "where Nuitka compiled, and not what it made"
-    raise NotADistError(path, what, f"build with --standalone; Nuitka then writes {os.path.basename(dist)} beside it")
+    what = phrase("where Nuitka compiled, and not what it made")
+    raise NotADistError(
+        path,
+        what,
+        phrase("build with --standalone; Nuitka then writes {basename} beside it", basename=os.path.basename(dist)),
+    )
 
 
 def _beside_pyinstaller_build(path: str) -> Located:
@@ -131,10 +144,19 @@ def _beside_pyinstaller_build(path: str) -> Located:
     dist = os.path.join(above, "dist", name)
     shown = os.path.relpath(dist) if not os.path.isabs(path) else dist
     if os.path.isdir(dist):
-        return Located(shown, f"{path} is where PyInstaller worked; what it made is {shown}: that folder is looked at")
-    what = "where PyInstaller worked, and not what it made"
+        return Located(
+            shown,
+            phrase(
+                "{path} is where PyInstaller worked; what it made is {shown}: that folder is looked at",
+                path=path,
+                shown=shown,
+            ),
+        )
+    what = phrase("where PyInstaller worked, and not what it made")
     made = os.path.join("dist", name)
-    raise NotADistError(path, what, f"PyInstaller writes the program to {made}; build it with --onedir and scan that")
+    raise NotADistError(
+        path, what, phrase("PyInstaller writes the program to {made}; build it with --onedir and scan that", made=made)
+    )
 
 
 def _is_pyinstaller_build(path: str) -> bool:
@@ -187,14 +209,18 @@ def _of_file(path: str) -> Located:
         return _of_program(path)
     if is_package(name):
         folder = os.path.dirname(path) or "."
-        raise NotADistError(path, "a package and no program", f"to take files from it: --env wheels:{folder}")
+        raise NotADistError(
+            path,
+            phrase("a package and no program"),
+            phrase("to take files from it: --env wheels:{folder}", folder=folder),
+        )
     words = archive_words(head)
     if words:
         raise NotADistError(path, words, _UNPACK)
     raise _of_zip(path) or _of_text(path, name, head)
 
 
-_UNPACK = "unpack or install it, and scan the folder in which the program's .exe then is"
+_UNPACK = phrase("unpack or install it, and scan the folder in which the program's .exe then is")
 
 
 def _of_program(path: str) -> Located:
@@ -202,28 +228,36 @@ def _of_program(path: str) -> Located:
     folder = os.path.dirname(path)
     pe = open_headers(path)
     if pe is None:
-        raise NotADistError(path, "no Windows program that can be read", "it may be cut off: copy it again")
+        raise NotADistError(
+            path, phrase("no Windows program that can be read"), phrase("it may be cut off: copy it again")
+        )
     files = (path, f"{os.path.splitext(path)[0]}.pkg")
     entries = [file_entry(os.path.basename(one), one) for one in files if os.path.isfile(one)]
     packed = recognise_packed(Tree(folder, entries), os.path.basename(path))
     what, _, advice = packed.partition(": ")
     shown = folder or "."
     if packed in ("", UPX) and (_looks_frozen(shown) or _hosts_python(path)):
-        return Located(shown, f"{path} is the program; its whole folder is looked at: {shown}")
+        return Located(
+            shown, phrase("{path} is the program; its whole folder is looked at: {shown}", path=path, shown=shown)
+        )
     if what:
-        raise NotADistError(path, what.removeprefix("it is "), _folder_of_onefile(path) or advice)
+        raise NotADistError(path, tabled(what.removeprefix("it is ")), _folder_of_onefile(path) or tabled(advice))
     installer = installer_words(pe)
     if installer:
         raise NotADistError(path, installer, _UNPACK)
-    what = "a program without Python beside it, and depfix looks at whole folders"
-    raise NotADistError(path, what, f"if its DLLs lie beside it: depfix scan {quoted(shown)}")
+    what = phrase("a program without Python beside it, and depfix looks at whole folders")
+    raise NotADistError(path, what, phrase("if its DLLs lie beside it: depfix scan {shown}", shown=quoted(shown)))
 
 
 def _folder_of_onefile(path: str) -> str:
     """Return what to do if the folder that a program was packed from is still there."""
     stem = os.path.splitext(path)[0]
     beside = next((one for one in (f"{stem}.dist", stem) if _looks_frozen(one)), "")
-    return f"the folder that it was packed from is still there: depfix scan {quoted(beside)}" if beside else ""
+    return (
+        phrase("the folder that it was packed from is still there: depfix scan {beside}", beside=quoted(beside))
+        if beside
+        else ""
+    )
 
 
 def _hosts_python(path: str) -> bool:
@@ -236,10 +270,14 @@ def _of_script(path: str) -> NotADistError:
     folder, name = os.path.split(stem)
     made = [f"{stem}.dist", os.path.join(folder, "dist", name), *dists_in(folder or ".")]
     dist = next((one for one in made if _looks_frozen(one)), "")
-    what = "the program's source, and not what a freezer made of it"
+    what = phrase("the program's source, and not what a freezer made of it")
     if dist:
         return NotADistError(path, what, f"depfix scan {quoted(dist)} --entry {quoted(path)}")
-    advice = f"freeze it (nuitka --standalone {quoted(path)}), then: depfix scan {name}.dist --entry {quoted(path)}"
+    advice = phrase(
+        "freeze it (nuitka --standalone {path}), then: depfix scan {name}.dist --entry {path}",
+        path=quoted(path),
+        name=name,
+    )
     return NotADistError(path, what, advice)
 
 
@@ -247,9 +285,15 @@ def _of_library(path: str) -> NotADistError:
     above = _dist_above(path)
     name = os.path.basename(path)
     if not above:
-        return NotADistError(path, "a library and no program", "give the folder of the program that loads it")
-    advice = f"depfix tree {quoted(above)} {quoted(name)} shows what it needs, depfix scan {quoted(above)} all of it"
-    return NotADistError(path, "a library of a program", advice)
+        return NotADistError(
+            path, phrase("a library and no program"), phrase("give the folder of the program that loads it")
+        )
+    advice = phrase(
+        "depfix tree {above} {name} shows what it needs, depfix scan {above} all of it",
+        above=quoted(above),
+        name=quoted(name),
+    )
+    return NotADistError(path, phrase("a library of a program"), advice)
 
 
 def _of_zip(path: str) -> NotADistError | None:
@@ -261,28 +305,38 @@ def _of_zip(path: str) -> NotADistError | None:
     if programs is None:
         return None
     if not programs:
-        return NotADistError(path, "a zip in which is no program", "give the folder that the freezer wrote")
+        return NotADistError(
+            path, phrase("a zip in which is no program"), phrase("give the folder that the freezer wrote")
+        )
     folder = os.path.dirname(programs[0])
-    place = f", and scan the folder {folder} in it" if folder else ", and scan that folder"
-    return NotADistError(path, "a zip of a program", f"unpack it{place}")
+    place = (
+        phrase(", and scan the folder {folder} in it", folder=folder) if folder else phrase(", and scan that folder")
+    )
+    return NotADistError(path, phrase("a zip of a program"), phrase("unpack it{place}", place=place))
 
 
 def _of_text(path: str, name: str, head: bytes) -> NotADistError:
     """Return what is said of a file that holds no program."""
     if _REPORT_MARK in head:
-        return NotADistError(path, "Nuitka's compilation report", f"depfix scan DIST --report {quoted(path)}")
+        return NotADistError(path, phrase("Nuitka's compilation report"), f"depfix scan DIST --report {quoted(path)}")
     if name.endswith(_LOGS):
-        return NotADistError(path, "a text and no program", f"if it is an error text: depfix diagnose {quoted(path)}")
+        return NotADistError(
+            path,
+            phrase("a text and no program"),
+            phrase("if it is an error text: depfix diagnose {path}", path=quoted(path)),
+        )
     if name.endswith(".spec"):
         made = os.path.join("dist", os.path.splitext(os.path.basename(path))[0])
-        return NotADistError(path, "a recipe for PyInstaller, and not what it made", f"depfix scan {quoted(made)}")
+        return NotADistError(
+            path, phrase("a recipe for PyInstaller, and not what it made"), f"depfix scan {quoted(made)}"
+        )
     if name.endswith(".toml"):
-        return NotADistError(path, "a file of settings", f"depfix audit --config {quoted(path)}")
+        return NotADistError(path, phrase("a file of settings"), f"depfix audit --config {quoted(path)}")
     if name.endswith(".json") and _PLAN_MARK in head[-_HEAD:] + _tail(path):
-        return NotADistError(path, "a plan for a repair", f"depfix repair DIST --from-plan {quoted(path)}")
+        return NotADistError(path, phrase("a plan for a repair"), f"depfix repair DIST --from-plan {quoted(path)}")
     around = os.path.dirname(os.path.abspath(path))
-    advice = f"depfix looks at whole folders; the one around this file is {around}"
-    return NotADistError(path, "a file, not a folder", advice)
+    advice = phrase("depfix looks at whole folders; the one around this file is {around}", around=around)
+    return NotADistError(path, phrase("a file, not a folder"), advice)
 
 
 def _head(path: str) -> bytes:

@@ -41,6 +41,8 @@ _ZIPAPP = phrase(
     "it is a zipapp, which imports from the zip at its own end: unpack the zip into a folder and scan that"
 )
 
+KINDS = (_NUITKA, _PYINSTALLER, UPX, _PY2EXE, _ZIPAPP)
+
 
 def recognise_packed(tree: Tree, program: str) -> str:
     """Return what kind of one-file program this is and what the user can do, an empty string for any other program.

@@ -13,7 +13,7 @@ from depfix.model.finding import Finding, Location
 from depfix.policy.baseline import Baseline
 from depfix.policy.globs import first_match
 from depfix.policy.values import Acceptance, Policy
-from depfix.wording.message import counted, phrase
+from depfix.wording.message import counted, english, phrase
 
 EXPIRED, UNUSED = "expired-acceptance", "unused-acceptance"
 
@@ -129,4 +129,4 @@ def _unused(acceptance: Acceptance) -> Finding:
 
 
 def _about(name: str, acceptance: Acceptance, message: str) -> Finding:
-    return finding(name, str(acceptance.words), message, locations=(Location(acceptance.place, acceptance.line),))
+    return finding(name, english(acceptance.words), message, locations=(Location(acceptance.place, acceptance.line),))

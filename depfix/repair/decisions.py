@@ -30,7 +30,7 @@ from depfix.repair.cures import (
 from depfix.repair.deliveries import Delivery, deliver, deliver_data, deliver_metadata, rebuild_options
 from depfix.repair.native_data import deliver_native_data
 from depfix.repair.rebinding import Rewritten, rewritten
-from depfix.wording.message import phrase
+from depfix.wording.message import phrase, tabled
 
 # A frozenset names the modules that the program is to refuse no longer, a text says why there is no cure.
 Decision: TypeAlias = "Choice | Delivery | Rewritten | frozenset[str] | str"
@@ -56,10 +56,14 @@ class Decider:
         if special is not None:
             return special
         if finding.identity.endswith("\0target"):
-            return rule(finding.rule).cure  # the program is for another machine than the target
+            return tabled(rule(finding.rule).cure)  # the program is for another machine than the target
         of_file = finding.identity and finding.name in ("missing-vc-runtime", ABI)
         if of_file or finding.name in BY_REPLACEMENT:
-            return replacement(closure, self._environments, finding) if copied_in(finding) else rule(finding.rule).cure
+            return (
+                replacement(closure, self._environments, finding)
+                if copied_in(finding)
+                else tabled(rule(finding.rule).cure)
+            )
         if finding.name in MODULES or finding.name == ABI:
             return self._decide_module(closure, finding)
         if finding.name in _DELIVERED:
@@ -67,7 +71,7 @@ class Decider:
         node = Node(NodeKind.MISSING, finding.subject)
         edges = [edge for edge in closure.graph.edges_to(node) if edge.expected == finding.identity]
         if finding.name not in BY_COPY or not edges:
-            return rule(finding.rule).cure
+            return tabled(rule(finding.rule).cure)
         absence = closure.world.system.absence(finding.subject)
         if finding.name == "absent-on-target" and absence is not None and absence.kind == "driver":
             return phrase("it comes with {absence}, and must not be carried along", absence=absence.words)

@@ -16,7 +16,7 @@ import msgspec
 from depfix.repair.disk import sync_folder
 from depfix.repair.errors import StateDamagedError
 from depfix.repair.state import state_path
-from depfix.wording.message import phrase
+from depfix.wording.message import english, phrase
 
 VERSION = 2
 _JOURNAL = "journal.json"
@@ -130,7 +130,7 @@ def write_journal(folder: Path, journal: Journal) -> None:
     path = folder / _JOURNAL
     scratch = folder / (_JOURNAL + ".new")
     with open(scratch, "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(journal, enc_hook=str), indent=1))
+        file.write(msgspec.json.format(msgspec.json.encode(journal, enc_hook=english), indent=1))
         file.flush()
         os.fsync(file.fileno())
     os.replace(scratch, path)

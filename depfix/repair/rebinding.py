@@ -19,7 +19,7 @@ from depfix.imports.values import Anchor, Reference, Text
 from depfix.knowledge.rules import rule
 from depfix.model.finding import Finding
 from depfix.model.names import base_name, fold, parent
-from depfix.wording.message import phrase
+from depfix.wording.message import phrase, tabled
 
 _BOM = b"\xef\xbb\xbf"
 _OS = re.compile(rb"^\s*import os\b", re.MULTILINE)
@@ -40,7 +40,7 @@ def rewritten(closure: Closure, finding: Finding) -> Rewritten | str:
         return _text_rewritten(closure, finding)
     edges = [edge for edge in bound_edges(closure, finding.subject, finding.identity) if edge.expected]
     if not edges:
-        return rule(finding.rule).cure
+        return tabled(rule(finding.rule).cure)
     edge = edges[0]
     module = edge.source.name
     origins = tuple(_origins(closure, module, edge.expected))

@@ -39,6 +39,10 @@ class Message(str):
         made.template, made.values, made.several, made.number = template, values, several, number
         return made
 
+    def __str__(self) -> str:
+        """Return itself, so that exceptions hand on what they were made with; `english` returns the bare text."""
+        return self
+
     def __add__(self, other: str) -> Message:
         return Message("", (("0", self), ("1", other)))
 
@@ -73,6 +77,11 @@ def joined(separator: str, texts: Iterable[str]) -> str:
     for text in found:
         parts += [between, text] if parts else [text]
     return Message("", tuple((str(number), part) for number, part in enumerate(parts)))
+
+
+def english(text: str) -> str:
+    """Return the bare English text of a message, as other programs and files keep it."""
+    return str.__str__(text)
 
 
 def tabled(text: str) -> str:

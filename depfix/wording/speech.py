@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from depfix.wording.catalogue import ENGLISH, translation
-from depfix.wording.message import Message, Values, counted, filled, phrase
+from depfix.wording.message import Message, Values, counted, english, filled, phrase
 
 Any_ = TypeVar("Any_")
 
@@ -59,7 +59,7 @@ def said(text: object) -> str:
     if not isinstance(words, Message):
         return words
     code = _LANGUAGE.get()
-    return str(words) if code == ENGLISH else _in(words, code)
+    return english(words) if code == ENGLISH else _in(words, code)
 
 
 def say(template: str, /, **values: object) -> str:
