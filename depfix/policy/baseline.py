@@ -15,9 +15,7 @@ from depfix.model.finding import Finding, Severity
 from depfix.model.report import Report, Verification
 from depfix.policy.errors import BaselineError
 from depfix.reports.json import encoded
-from depfix.wording.catalogue import ENGLISH
-from depfix.wording.message import phrase, small_system_words
-from depfix.wording.speech import speaking
+from depfix.wording.message import english, phrase, small_system_words
 
 VERSION = 1
 _NOT_HELD = ("over-budget", "expired-acceptance", "unused-acceptance")
@@ -106,13 +104,12 @@ def can_be_held(one: Finding) -> bool:
 
 
 def baseline_text(baseline: Baseline) -> str:
-    """Return a baseline as JSON; equal findings give an equal text."""
+    """Return a baseline as JSON; equal findings give an equal text, in whatever language depfix speaks."""
     rows = [
-        {"fingerprint": row.fingerprint, "rule": row.rule, "subject": row.subject, "message": row.message}
+        {"fingerprint": row.fingerprint, "rule": row.rule, "subject": row.subject, "message": english(row.message)}
         for row in baseline.rows
     ]
-    with speaking(ENGLISH):  # a baseline is the same in whatever language it was written
-        return encoded({"schema_version": VERSION, "findings": rows})
+    return encoded({"schema_version": VERSION, "findings": rows})
 
 
 def without_accepted(report: Report, baseline: Baseline) -> tuple[Report, tuple[Accepted, ...]]:
