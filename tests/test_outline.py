@@ -36,6 +36,7 @@ SOURCES = {
     "a class of which a part is left out": "class A:\n    x = 1\n    def f(self):\n        return 1\n    def g(self):\n        import os\n    def h(self):\n        return 2\n",
     "a package that has names by code": "def __getattr__(name):\n    return 1\n",
     "names in passing": "def f():\n    global made\n    made = 1\nif (n := 10) > 5:\n    pass\nfor x in y:\n    z = 1\n",
+    "names in passing within a function": "def f():\n    if m := 1:\n        return m\nif (n := 10) > 5:\n    pass\n",
     "windows line ends": "def f():\r\n    return 1\r\nimport os\r\n",
     "a form feed": "import os\n\x0cdef f():\n    import re\n",
     "tabs": "class A:\n\tdef f(self):\n\t\timport os\n\tdef g(self):\n\t\treturn 1\n",

@@ -23,6 +23,7 @@ _BY_CODE = (
     b"meta_path",
     b"_convert",
 )
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _PASSING = (b"global", b":=", b"match", b"type ")
 # What gives attributes to another module. A read of sys.modules, or a method that sets those of `self`, does not.
 _TO_MODULES = re.compile(rb"modules\s*\[[^\]\n]*\]\s*=(?!=)|modules\.(?:update|setdefault)\b|setattr\((?!self\b|cls\b)")
@@ -43,10 +44,9 @@ def bound_in_passing(tree: ast.Module, data: bytes) -> Iterator[str]:
     """Yield names that a module may bind by other means than those that are followed; `data` is its source."""
     if not any(word in data for word in _PASSING):
         return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Global):
-            yield from node.names
-        elif isinstance(node, ast.NamedExpr):
+    yield from (name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names)
+    for node in _outside_definitions(tree):
+        if isinstance(node, ast.NamedExpr):
             yield node.target.id
         elif isinstance(node, (ast.MatchAs, ast.MatchStar)) and node.name:
             yield node.name
@@ -54,6 +54,16 @@ def bound_in_passing(tree: ast.Module, data: bytes) -> Iterator[str]:
             yield node.rest
         elif type(node).__name__ == "TypeAlias":  # Python 3.12
             yield from (inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
+
+
+def _outside_definitions(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield what runs with the module itself: in a function or class a name is bound there."""
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        yield node
+        within = node.body if isinstance(node, _DEFINITIONS) else ()
+        pending += [child for child in ast.iter_child_nodes(node) if child not in within]
 
 
 def is_test(name: str) -> bool:
