@@ -37,6 +37,17 @@ def test_every_page_is_there_in_both_languages(site: Path) -> None:
         assert '<html lang="zh"' in (site / "zh" / name).read_text("utf-8")
 
 
+def test_every_page_has_its_place_and_a_chinese_title() -> None:
+    """The build does not say so: its plugin for languages keeps it from seeing pages that the menu does not have."""
+    settings = (ROOT / "mkdocs.yml").read_text("utf-8")
+    menu = settings.partition("\nnav:\n")[2]
+    pages = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
+    pages = [page for page in (*pages, *TOP_LEVEL.values()) if not page.endswith(".zh.md")]
+    assert sorted(re.findall(r": (\S+\.md)$", menu, re.MULTILINE)) == sorted(pages)
+    for title in re.findall(r"^ *- ([^:]+):", menu, re.MULTILINE):
+        assert re.search(rf"^            {title}: \S", settings, re.MULTILINE), title
+
+
 def test_pages_load_nothing_from_the_web(site: Path) -> None:
     for page in site.rglob("*.html"):
         text = page.read_text("utf-8")
@@ -136,6 +147,9 @@ def test_the_search_works_in_pages_that_are_opened_as_files(site: Path, start: s
             "!/Initializing|初始化/.test(document.querySelector('.md-search-result__meta').textContent)"
         )
         page.type("[data-md-component=search-query]", words)
+        page.press(
+            "[data-md-component=search-query]", "End"
+        )  # a key that comes up starts the search, and no key has 延
         page.wait_for_selector(f'a.md-search-result__link[href*="{wanted}"]', state="attached")
         chromium.close()
     assert not [url for url in asked if not url.startswith(("file:", "blob:", "data:"))]
