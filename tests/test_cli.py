@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -182,6 +183,19 @@ def test_a_32_bit_dll_is_a_finding_and_not_repaired_from_a_32_bit_folder(
 
 
 # --- the job ---
+
+
+def test_the_command_after_a_scan_sees_what_the_scan_saw(
+    cli: Run, make_dist: DistMaker, environment: Path, tmp_path: Path
+) -> None:
+    dist = make_dist({"pkg/core.pyd": ("need.dll",)}, {"pkg/__init__.py": SOURCE})
+    script = tmp_path / "my app.py"
+    script.write_text("import pkg\n")
+    scanned = cli("scan", dist, "--target", "win11", "--entry", script, "--env", f"conda:{environment}")
+    (hint,) = [line for line in scanned.err.splitlines() if line.startswith("hint: ")]
+    _, depfix, *typed = shlex.split(hint)
+    assert depfix == "depfix" and ["--entry", str(script), "--target", "win11"] == typed[-4:]
+    assert cli(*typed, "--dry-run").code == 0
 
 
 @pytest.mark.parametrize("name", ["main.dist", "my program.dist", "我的程序.dist", "x" * 250])

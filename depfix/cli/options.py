@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
@@ -17,6 +17,7 @@ from depfix.cli.completing import (
     complete_targets,
 )
 from depfix.cli.terminal import tell
+from depfix.model.shell import quoted
 from depfix.wording.speech import said
 
 if TYPE_CHECKING:
@@ -62,6 +63,14 @@ _MOST_WORKERS = 8
 # {option: what the API calls it}
 _NAMES = {"environments": "env", "entries": "entry"} | {
     name: name for name in ("project", "report", "target", "select", "ignore")
+}
+# Those by which a scan and the repair after it see the same.
+_TYPED_AGAIN = {
+    "environments": "--env",
+    "entries": "--entry",
+    "project": "--project-dir",
+    "report": "--report",
+    "target": "--target",
 }
 no_cache_option = click.option(
     "--no-cache", is_flag=True, help="Read everything anew, and keep nothing for the next run (see `depfix cache`)."
@@ -170,6 +179,15 @@ def scan_options(command: Command) -> Command:
     for option in reversed(_SHARED):
         command = option(command)
     return command
+
+
+def typed_again(values: dict[str, Any]) -> Iterator[str]:
+    """Yield the options of a scan that the command which follows it needs as well, each with its value."""
+    for name, option in _TYPED_AGAIN.items():
+        given = values[name]
+        for value in (given,) if isinstance(given, str) else given:
+            if value:
+                yield f"{option} {quoted(value)}"
 
 
 def baseline_option(command: Command) -> Command:

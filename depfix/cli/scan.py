@@ -17,6 +17,7 @@ from depfix.cli.options import (
     every_form_option,
     report_options,
     scan_options,
+    typed_again,
 )
 from depfix.cli.terminal import ProgressBar, check_outputs, emit, hint, print_lines, write_report
 from depfix.cli.unfinished import warn_if_unfinished
@@ -97,9 +98,9 @@ def _scan_hints(dist: str, report: Report, values: dict[str, Any]) -> None:
 
     if values["quiet"] or not fails(report.findings, "warning"):
         return
-    environments = " ".join(f"--env {quoted(spec)}" for spec in values["environments"])
+    again = " ".join((quoted(dist), *typed_again(values)))
     if any(finding.fix for finding in report.findings):
-        hint(f"depfix repair {quoted(dist)} {environments}".rstrip())
+        hint(f"depfix repair {again}")
     elif not any(is_copied_in(finding) for finding in report.findings if fails((finding,), "warning")):
         return
     elif report.environments:
@@ -108,6 +109,6 @@ def _scan_hints(dist: str, report: Report, values: dict[str, Any]) -> None:
         hint(
             say(
                 "depfix repair {dist} --env conda:NAME copies it in; `depfix envs` lists environments",
-                dist=quoted(dist),
+                dist=again,
             )
         )
