@@ -14,13 +14,8 @@ from fixtures.doc_blocks.shell import Outcome, lab_problem, needs_wine, problem,
 from fixtures.doc_blocks.workspaces import WORKSPACES
 from fixtures.windows_lab import kept_alive
 
-# Pages with command blocks of the old form. Take yours out when it is done; a page that is right and listed fails.
-NOT_YET = (
-    "docs/fidelity.md",
-    "docs/performance.md",
-)
 PAGES = all_pages()
-SESSIONS = [session for page in PAGES if shown(page) not in NOT_YET for session in sessions(page)]
+SESSIONS = [session for page in PAGES for session in sessions(page)]
 CHINESE = [page for page in PAGES if page.with_suffix("").suffix == ".zh"]
 
 
@@ -48,7 +43,7 @@ def test_the_page_shows_what_is_printed(session: Session, request: pytest.Fixtur
 @pytest.mark.parametrize("page", PAGES, ids=shown)
 def test_no_command_of_a_page_escapes(page: Path) -> None:
     found = escaping(page)
-    assert bool(found) == (shown(page) in NOT_YET), "\n".join(found)
+    assert not found, "\n".join(found)
 
 
 def test_every_workspace_that_a_page_names_exists_and_is_used() -> None:
