@@ -10,7 +10,7 @@ import click
 from depfix.cli.exits import USAGE
 from depfix.cli.terminal import hint, print_lines
 from depfix.model.shell import quoted
-from depfix.wording.speech import say
+from depfix.wording.speech import said, say
 
 if TYPE_CHECKING:
     from depfix.api.locating import FoundDist
@@ -45,7 +45,7 @@ def _words(one: FoundDist) -> str:
 
 def _kind(one: FoundDist) -> str:
     python = f"Python {one.python}, " if one.python else ""
-    return f"{one.freezer}, {python}{one.machine}"
+    return f"{said(one.freezer)}, {python}{said(one.machine)}"
 
 
 def _commands(path: str) -> list[Line]:
