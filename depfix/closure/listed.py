@@ -160,14 +160,14 @@ class _Wanted:
     but: tuple[str, ...] = ()
 
     def below(self, folder: str) -> Iterator[str]:
-        """Yield the files below a folder on disk."""
+        """Yield the files below a folder on disk, in a stable order."""
         if not self.whole:
             found = glob(os.path.join(escape(folder), self.pattern), recursive=True)
-            yield from (path for path in found if os.path.isfile(path))
+            yield from (path for path in sorted(found) if os.path.isfile(path))
             return
         for above, folders, files in os.walk(os.path.join(folder, self.pattern)):
-            folders[:] = [one for one in folders if one != "__pycache__"]
-            yield from (os.path.join(above, name) for name in files if not name.lower().endswith(self.but))
+            folders[:] = sorted(one for one in folders if one != "__pycache__")
+            yield from (os.path.join(above, name) for name in sorted(files) if not name.lower().endswith(self.but))
 
     def fits(self, path: str) -> bool:
         """Return True for the path of such a file, relative to the folder."""

@@ -31,10 +31,10 @@ class Build:
 
 
 def entries(folder: str) -> dict[str, str]:
-    """Return {folded name: full path} of what is in a folder; empty if it cannot be listed."""
+    """Return {folded name: full path} of what is in a folder, sorted; empty if it cannot be listed."""
     try:
         with os.scandir(folder) as found:
-            return {fold(entry.name): entry.path for entry in found}
+            return dict(sorted((fold(entry.name), entry.path) for entry in found))
     except (OSError, ValueError):
         return {}
 

@@ -10,10 +10,10 @@ class OnDisk:
     """Answers for files that are where their paths say."""
 
     def listing(self, folder: str) -> Mapping[str, bool]:
-        """Return {name: whether it is a folder} of what is in a folder; empty if it cannot be listed."""
+        """Return {name: whether it is a folder} of what is in a folder, sorted; empty if it cannot be listed."""
         try:
             with os.scandir(folder) as found:
-                return {entry.name: entry.is_dir() for entry in found}
+                return dict(sorted((entry.name, entry.is_dir()) for entry in found))
         except OSError:
             return {}
 
