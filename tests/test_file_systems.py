@@ -145,7 +145,7 @@ def test_a_dist_that_is_a_file_or_empty(cli: Callable[..., Cli], tmp_path: Path)
     (tmp_path / "file.dist").write_text("MZ")
     (tmp_path / "empty.dist").mkdir()
     os.mkfifo(tmp_path / "pipe.dist")
-    for name, words in (("file.dist", "not a folder"), ("pipe.dist", "not a folder"), ("empty.dist", "program")):
+    for name, words in (("file.dist", "no Windows program"), ("pipe.dist", "not a folder"), ("empty.dist", "program")):
         result = cli("scan", tmp_path / name)
         assert result.code == 2 and words in result.err and "Traceback" not in result.err, result.err
         assert "hint:" in result.err

@@ -225,7 +225,7 @@ def test_a_record_that_leads_out_is_named_and_not_followed(tmp_path: Path, stray
     assert all(path.startswith(str(root)) for path in found.files)
     assert len(found.left_out) == 1
     assert "leads out of the environment" in found.provider.note
-    assert repr(stray)[1:-1] in found.provider.note
+    assert stray in found.provider.note
 
 
 @pytest.mark.parametrize("stray", ["../outside.dll", "/etc/passwd", "C:\\x.dll", "\\\\server\\x", "a/../../../b"])
@@ -236,7 +236,7 @@ def test_condas_record_that_leads_out_is_named(make_conda: MakeConda, tmp_path: 
     (root / "conda-meta" / "need-1.2.3-0.json").write_text(json.dumps(about))
     found = got(opened(f"conda:{root}"), "need")
     assert places(root, found.files) == ["Library/bin/need.dll"]
-    assert repr(stray)[1:-1] in found.provider.note
+    assert stray in found.provider.note
 
 
 def test_names_of_devices_are_left_out_and_named(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def bash(place: Path) -> Iterator[Typist]:
         ("depfix repair main.dist --from-plan no", ["file,no"]),
         ("depfix undo main", ["dir,main"]),
         ("depfix envs ma", ["dir,ma"]),
-        ("depfix no-such-command --", ["plain,--version", "plain,--help"]),
+        ("depfix no-such-command --", ["plain,--version", "plain,--lang", "plain,--help"]),
     ],
 )
 def test_bash_is_offered(place: Path, typed: str, expected: list[str]) -> None:

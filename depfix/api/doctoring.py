@@ -15,7 +15,7 @@ from depfix.model.doctor import Check, Diagnosis, Fact
 # Variables whose values say how depfix works; all but these stay untold. Of those below only that they are set is told.
 _TOLD = ("DEPFIX_CACHE_DIR", "DEPFIX_DEBUG", "NO_COLOR", "FORCE_COLOR", "TERM", "LANG", "LC_ALL", "PYTHONUTF8")
 _TOLD_IF_SET = ("CONDA_PREFIX", "VIRTUAL_ENV", "CI", "GITHUB_ACTIONS", "WT_SESSION", "PYTHONIOENCODING")
-_TOOLS = ("wine", "Xvfb", "nuitka", "pyinstaller", "conda", "mamba", "micromamba", "uv")
+_TOOLS = ("wine", "Xvfb", "nuitka", "pyinstaller", "conda", "mamba", "micromamba")
 _PACKAGES = ("click", "rich", "msgspec", "pefile", "networkx", "packaging", "pyyaml", "jinja2", "cyclonedx-python-lib")
 _MOST_ENVIRONMENTS = 20
 _LONG_PATHS = r"SYSTEM\CurrentControlSet\Control\FileSystem"

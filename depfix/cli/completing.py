@@ -62,6 +62,14 @@ def complete_rules(typed: str) -> Iterator[tuple[str, str]]:
 
 
 @_offer
+def complete_languages(typed: str) -> Iterator[tuple[str, str]]:
+    """Yield the languages that depfix speaks."""
+    from depfix.wording.catalogue import LANGUAGES
+
+    yield from ((code, "") for code in LANGUAGES if code.startswith(typed))
+
+
+@_offer
 def complete_targets(typed: str) -> Iterator[tuple[str, str]]:
     """Yield the names of targets, with those of machines where a name is whole."""
     from depfix.api.machine import targets

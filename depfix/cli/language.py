@@ -10,6 +10,7 @@ from inspect import cleandoc
 
 import click
 
+from depfix.cli.completing import complete_languages
 from depfix.cli.wrapping import wrapped
 from depfix.model.shown import cells
 from depfix.wording.catalogue import DOMAIN, ENGLISH, FOLDER, LANGUAGES, LOCALES
@@ -84,7 +85,14 @@ def with_language(command: click.Command) -> click.Command:
 
 def _language_option() -> click.Option:
     words = phrase("The language of messages, en or zh. Default: DEPFIX_LANG, else that of the system.")
-    return click.Option([OPTION], metavar="LANG", expose_value=False, callback=_checked, help=words)
+    return click.Option(
+        [OPTION],
+        metavar="LANG",
+        expose_value=False,
+        callback=_checked,
+        shell_complete=complete_languages,
+        help=words,
+    )
 
 
 def _checked(_context: click.Context, _option: click.Parameter, value: str | None) -> None:

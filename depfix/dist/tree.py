@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from depfix.model.names import base_name, fold, join, parent
-from depfix.wording.message import phrase, system_words
+from depfix.wording.message import phrase, small_system_words
 
 _MAGIC_LENGTH = 8
 _MOUNT_POINT = 0xA0000003  # IO_REPARSE_TAG_MOUNT_POINT, a junction
@@ -149,7 +149,7 @@ def read_tree(root: str) -> Tree:
         except OSError as error:
             if not folder:
                 raise
-            skipped.append(Skipped(folder, system_words(error)))
+            skipped.append(Skipped(folder, small_system_words(error)))
             continue
         for item in listed:
             path = join(folder, item.name)
@@ -158,7 +158,7 @@ def read_tree(root: str) -> Tree:
                 status = os.stat(item.path) if is_link else item.stat()
                 is_folder = stat.S_ISDIR(status.st_mode)
             except OSError as error:
-                skipped.append(Skipped(path, system_words(error)))
+                skipped.append(Skipped(path, small_system_words(error)))
                 continue
             reason = _reason(item.path, status, inside if is_link else "")
             if reason:
