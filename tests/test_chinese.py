@@ -116,6 +116,16 @@ def test_a_kept_report_is_told_in_any_language(rich: Path, cli: Callable[..., Cl
     assert again == cli("scan", rich, "--lang", "zh", "--no-cache").out
 
 
+def test_a_group_of_a_plan_is_told_in_chinese(
+    make_dist: DistMaker, make_conda: Callable[..., Path], cli: Callable[..., Cli]
+) -> None:
+    names = tuple(f"part{number}.dll" for number in range(4))
+    dist = make_dist({"pkg/core.pyd": names}, {"pkg/__init__.py": "from . import core\n"})
+    env = make_conda(dict.fromkeys((f"Library/bin/{name}" for name in names), ()))
+    shown = cli("repair", dist, "--env", f"dir:{env}/Library/bin", "--dry-run", environ=CHINESE).out
+    assert "\n复制 4 个文件，" in shown
+
+
 def test_a_repair_and_its_end_are_told_in_chinese(
     make_dist: DistMaker, make_conda: Callable[..., Path], cli: Callable[..., Cli]
 ) -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from fixtures.doc_blocks.compare import agrees, as_on_pages, renewed
-from fixtures.doc_blocks.pages import PageError, Session, all_pages, escaping, sessions, shown
+from fixtures.doc_blocks.pages import PageError, Session, all_pages, escaping, language_of, sessions, shown
 from fixtures.doc_blocks.shell import Outcome, lab_problem, needs_wine, problem, run
 from fixtures.doc_blocks.workspaces import WORKSPACES
 from fixtures.windows_lab import kept_alive
 
 PAGES = all_pages()
 SESSIONS = [session for page in PAGES for session in sessions(page)]
-CHINESE = [page for page in PAGES if page.with_suffix("").suffix == ".zh"]
+CHINESE = [page for page in PAGES if language_of(page) == "zh"]
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +54,13 @@ def test_every_workspace_that_a_page_names_exists_and_is_used() -> None:
 
 @pytest.mark.parametrize("page", CHINESE, ids=shown)
 def test_a_page_and_its_chinese_have_the_same_commands(page: Path) -> None:
-    """Only comments differ, and what asks for Chinese."""
-    english = page.with_name(page.name.replace(".zh.md", ".md"))
+    """Only comments differ: no command asks for Chinese, for the reader's system speaks it."""
+    english = page.with_name(re.sub(r"\.zh(-CN)?\.md$", ".md", page.name))
     assert [typed(session) for session in sessions(page)] == [typed(session) for session in sessions(english)]
 
 
 def typed(session: Session) -> tuple[str, list[str]]:
-    texts = [re.sub(r"\s+#\s.*| --lang \S+", "", command.text) for command in session.commands]
+    texts = [re.sub(r"\s+#\s.*", "", command.text) for command in session.commands]
     return session.workspace, texts
 
 
@@ -116,6 +116,14 @@ def test_a_session_is_one_shell_in_a_new_folder(page: Path) -> None:
     assert run(second) == [Outcome(("/tmp/app",), 0)]
     lines = PAGE.splitlines()
     assert [lines[slice(*command.lines)] for command in first.commands] == [list(one.shown) for one in first.commands]
+
+
+def test_a_page_in_chinese_is_run_as_its_reader_sees_it(page: Path) -> None:
+    page.write_text("<!-- workspace: empty -->\n\n```console\n$ depfix --help\n```\n")
+    for name, first in (("p.md", "Usage: depfix"), ("p.zh.md", "用法: depfix"), ("P.zh-CN.md", "用法: depfix")):
+        (session,) = sessions(page.replace(page.with_name(name)))
+        page = session.page
+        assert run(session)[0].lines[0].startswith(first)
 
 
 @pytest.mark.parametrize(

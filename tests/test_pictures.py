@@ -31,8 +31,7 @@ def test_the_terminal_shows_what_the_page_shows(language: str) -> None:
     page = (ROOT / "docs" / PAGES[language]).read_text("utf-8")
     commands = [line[2:] for line in lines if line.startswith("$ ")]
     assert commands == [shot.command for shot in terminal_picture.SHOTS]
-    typed = re.sub(r" --lang \w+", "", page)
-    assert all(f"$ {command}\n" in typed for command in commands)
+    assert all(f"$ {command}\n" in page for command in commands)
     paragraphs = re.split(r"\n(?:\$ .*|\.\.\.|)(?=\n|$)", "\n".join(["", *lines]))
     shown = "".join(page.split())
     for paragraph in paragraphs:

@@ -98,7 +98,7 @@ def _outline(page: Path) -> dict[str, list[str]]:
         "rows of tables": [str(row.count("|") - row.count("\\|")) for row in prose.splitlines() if row.startswith("|")],
         "languages of blocks": [language for language, _ in blocks],
         "commands": [
-            re.sub(r"\s+#\s.*| --lang \w+", "", line)
+            re.sub(r"\s+#\s.*", "", line)
             for language, body in blocks
             if language == "console"
             for line in body.splitlines()

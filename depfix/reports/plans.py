@@ -119,7 +119,7 @@ def _group_lines(group: Sequence[Action]) -> Iterator[Line]:
                 size=size(total),
                 given_by=_given_by(first),
             ),
-            first.action,
+            said(ACTIONS[first.action]),
             "green",
         )
         yield Line(", ".join(action.destination for action in group), label=_INDENT)
@@ -138,7 +138,7 @@ def _group_lines(group: Sequence[Action]) -> Iterator[Line]:
             size=size(total),
             given_by=_given_by(first),
         ),
-        first.action,
+        said(ACTIONS[first.action]),
         "green",
     )
     yield Line(f"{', '.join(places[:_MOST_PLACES])}{more}", label=_label(say("to")))
@@ -173,7 +173,7 @@ def _kept_lines(plan: Plan) -> Iterator[Line]:
                 + say(
                     "{number:,} more files of {provider} likewise", number=len(rows) - _MOST_SINGLE, provider=provider
                 ),
-                "kept",
+                say("kept"),
                 "yellow",
             )
 
