@@ -23,6 +23,8 @@ from fixtures.windows_lab import CACHE, torch_story, wine_problem
 PYTHON_DLL = "python310.dll"
 # The files that take minutes, longest first: where several processes test, the others fill the gaps.
 LONG = (
+    "doc_blocks",
+    "windows",
     "nuitka_programs",
     "nuitka_plugin",
     "image_classifier",
